@@ -1,0 +1,93 @@
+// The BPF backend: loads the programs, arms cgroups, replaces policies, reads back what the kernel holds.
+//
+// Without pins enforcement lives exactly as long as the cgroup: the attached programs keep their maps, and nothing
+// that happens to this process changes that. Closing an Enforcer detaches nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "policy/event.h"
+#include "policy/grant_table.h"
+#include "policy/policy_image.h"
+#include "policy/result.h"
+
+namespace namewall::bpf {
+
+struct LoadOptions {
+  std::uint32_t max_names = 1u << 20;      // nodes of all name tries together
+  std::uint32_t max_workloads = 1;         // slots
+  std::uint32_t event_ring_bytes = 1u << 20;
+};
+
+struct ArmOptions {
+  // Cookies of the network namespaces whose DNS is trusted beside those that the host's administrator made. At least
+  // the caller's own (netns_cookie()).
+  std::vector<std::uint64_t> trusted_netns;
+  bool strict = false;  // the cgroup may hold sockets older than its arming
+};
+
+// One armed cgroup.
+struct Workload {
+  std::uint32_t id = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;  // of the policy in force
+  std::uint64_t cgroup_id = 0;
+};
+
+struct GrantRecord {
+  Grant grant;
+  PortMask current_ports = 0;  // under the policy in force
+  std::uint32_t hits = 0;
+  bool is_private = false;
+};
+
+struct Counters {
+  std::vector<std::uint64_t> by_reason;  // indexed by Reason
+  std::vector<std::pair<std::string, std::uint64_t>> counters;  // name in abi.h, value
+};
+
+class Enforcer {
+ public:
+  // kUnsupported, kPermission: what is missing, in one sentence. Nothing is attached yet.
+  static Result<Enforcer> load(const LoadOptions& options);
+  Enforcer(Enforcer&&) noexcept;
+  Enforcer& operator=(Enforcer&&) noexcept;
+  ~Enforcer();
+
+  // All or nothing: when this returns an error the cgroup is as before. When it returns, every socket call of a process
+  // in the cgroup is judged; there is no moment without the policy and none with an empty one.
+  Result<Workload> arm(int cgroup_fd, const PolicyImage& image, const ArmOptions& options);
+  // Atomic: every verdict is by the old policy or by the new one. Grants whose names the new policy allows are kept.
+  Result<void> replace(Workload& workload, const PolicyImage& image, bool strict);
+  // Detaches the programs from the cgroup and forgets its tables.
+  Result<void> disarm(int cgroup_fd, const Workload& workload);
+
+  // The host's own addresses: an answer never teaches them.
+  Result<void> set_own_addresses(const std::vector<Address>& addresses);
+
+  Result<std::vector<GrantRecord>> read_grants(const Workload& workload) const;
+  Result<Counters> read_counters(const Workload& workload) const;
+  // Removes expired names; returns how many.
+  Result<std::uint32_t> reap(const Workload& workload);
+
+  // Adds grants from user space, for benchmarks and tests: the same placement as the kernel's.
+  Result<std::size_t> add_grants(const Workload& workload, const std::vector<Grant>& grants);
+
+  int event_fd() const;  // readable (epoll) when events wait
+  // Calls `handle` for every waiting event, at most `max`.
+  Result<std::size_t> consume_events(std::size_t max, const std::function<void(const Event&)>& handle);
+
+ private:
+  struct State;
+  explicit Enforcer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// The cookie of this process's network namespace.
+Result<std::uint64_t> netns_cookie();
+
+}  // namespace namewall::bpf

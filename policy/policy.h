@@ -1,0 +1,65 @@
+// A policy as loaded from a file, a call or the command line: values, with the position of everything that a message
+// may have to point at. `host.toml` is a HostPolicy.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/boot_time.h"
+#include "policy/endpoint.h"
+#include "policy/resolv_conf.h"
+
+namespace namewall {
+
+struct Origin {  // where something was written: "builder.toml:4:12", "--allow"
+  std::string file;
+  std::uint32_t line = 0;    // 1-based; 0: no position (command line)
+  std::uint32_t column = 0;  // 1-based
+  std::string to_string() const;
+};
+
+struct Rule {
+  Endpoint endpoint;
+  Origin origin;
+};
+
+enum class Mode { kEnforce, kAudit };
+enum class Loopback { kNone, kOwn, kAny };
+enum class Retain { kTtl, kWorkload };
+enum class RefuseWith { kNxdomain, kRefused, kNodata };
+
+struct DnsSettings {
+  bool resolvers_from_system = true;          // `resolvers` contains "system"
+  std::vector<ResolverAddress> resolvers;     // the others
+  bool search_from_system = true;
+  std::vector<DomainName> search;
+  Nanoseconds min_ttl = std::chrono::seconds(5);
+  Nanoseconds max_ttl = std::chrono::hours(24);
+  Nanoseconds grace = std::chrono::seconds(90);
+  Retain retain = Retain::kTtl;
+  std::uint32_t max_addresses = 1024;
+  RefuseWith refuse_with = RefuseWith::kNxdomain;
+};
+
+struct Policy {
+  std::string name;
+  std::vector<std::string> cgroups;  // paths or globs, as written
+  Mode mode = Mode::kEnforce;
+  std::vector<Rule> allow;
+  std::vector<Rule> deny;
+  PortSet listen;  // TCP and UDP
+  Loopback loopback = Loopback::kOwn;
+  DnsSettings dns;
+  Origin origin;
+};
+
+struct HostPolicy {
+  std::vector<Rule> deny;
+  std::vector<Rule> private_names;  // patterns whose names may have private answers (endpoint ports ignored)
+  Origin origin;
+};
+
+}  // namespace namewall
