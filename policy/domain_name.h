@@ -14,6 +14,15 @@
 namespace namewall {
 
 inline constexpr std::size_t kMaxNameLength = 251;
+inline constexpr std::size_t kMaxLabelLength = 63;
+
+// Of the normal form, dots apart.
+constexpr bool is_name_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+std::string fold_ascii_case(std::string_view text);
+// What stands between the dots; "" has no labels.
+std::vector<std::string_view> split_labels(std::string_view text);
 
 class DomainName {
  public:
@@ -23,7 +32,7 @@ class DomainName {
   static DomainName from_normal(std::string text) { return DomainName(std::move(text)); }
 
   const std::string& text() const { return text_; }
-  std::vector<std::string_view> labels() const;
+  std::vector<std::string_view> labels() const { return split_labels(text_); }
   std::size_t label_count() const;
   friend auto operator<=>(const DomainName&, const DomainName&) = default;
 
