@@ -17,15 +17,17 @@ class NamePattern {
   static Result<NamePattern> parse(std::string_view text);
 
   bool matches(const DomainName& name) const;
-  bool is_exact() const;          // no wildcard at all
-  bool is_any_depth() const;      // begins with "**."
-  // The labels behind the last wildcard label, joined ("amazonaws.com" of "*.s3.*.amazonaws.com"; "" when none).
+  bool is_exact() const;      // no wildcard at all
+  bool is_any_depth() const;  // begins with "**."
+  // The labels behind the last wildcard label, joined ("amazonaws.com" of "*.s3.*.amazonaws.com"; "" when none; all of
+  // an exact name).
   std::string_view literal_suffix() const;
   // True for "*.suffix" and "**.suffix": decided by depth alone. Otherwise a wildcard pattern is a glob.
   bool is_plain_wildcard() const;
-  // True for "*example.com": accepted, but `check` warns that '*' does not cross a dot.
+  // True for "*example.com": accepted, but `check` warns that '*' does not cross a dot. Not for "*-cdn.example.com" or
+  // "*s3*.example.com", where the characters beside the wildcard are meant.
   bool has_suspicious_prefix() const;
-  // The pattern with `.suffix` appended (search-list forms).
+  // The pattern with `.suffix` appended (search-list forms). May be longer than any name: then nothing matches it.
   NamePattern with_suffix(const DomainName& suffix) const;
 
   const std::string& text() const { return text_; }
