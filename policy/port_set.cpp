@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cassert>
-#include <map>
+#include <charconv>
 #include <optional>
+
+#include "policy/escape.h"
 
 namespace namewall {
 namespace {
@@ -23,6 +25,20 @@ std::string to_text(const PortRange& range) {
   if (range.first == Port{} && range.last == kLastPort) return "*";
   if (range.first == range.last) return std::to_string(range.first.number);
   return std::to_string(range.first.number) + "-" + std::to_string(range.last.number);
+}
+
+Result<Port> parse_port(std::string_view text) {
+  const auto refuse = [text](const std::string& why) {
+    return fail(ErrorKind::kInvalid, (text.empty() ? "nothing" : quote_for_display(text)) + why);
+  };
+  const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  if (!is_number) return refuse(" is not a port; write a number from 1 to 65535, a range such as `8000-8080`, or `*`");
+  if (text == "0") return refuse(" is not a port that can be reached; ports begin at 1, and `*` is every port");
+  if (text.front() == '0') return refuse(" begins with a zero; write a port as a plain decimal number");
+  std::uint16_t number = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (status != std::errc() || end != text.data() + text.size()) return refuse(" is beyond the last port, 65535");
+  return Port{number};
 }
 
 }  // namespace
@@ -99,24 +115,55 @@ PortSet PortSet::intersected(const PortSet& other) const {
   return PortSet(std::move(common));
 }
 
-std::string PortSet::to_string() const {
-  std::map<Protocol, std::string> ports;
+std::string PortSet::list_of(Protocol protocol) const {
+  std::string list;
   for (const PortRange& range : ranges_) {
-    std::string& list = ports[range.protocol];
-    list += (list.empty() ? "" : ",") + to_text(range);
+    if (range.protocol == protocol) list += (list.empty() ? "" : ",") + to_text(range);
   }
+  return list;
+}
+
+std::string PortSet::to_string() const {
   std::string text;
   const auto append = [&text](const std::string& part) { text += (text.empty() ? "" : " ") + part; };
-  const std::string tcp = ports[Protocol::kTcp];
-  const std::string udp = ports[Protocol::kUdp];
+  const std::string tcp = list_of(Protocol::kTcp);
+  const std::string udp = list_of(Protocol::kUdp);
   if (!tcp.empty() && tcp == udp) {
     append("tcp+udp/" + tcp);
   } else {
     if (!tcp.empty()) append("tcp/" + tcp);
     if (!udp.empty()) append("udp/" + udp);
   }
-  if (!ports[Protocol::kIcmp].empty()) append("icmp");
+  if (contains(Protocol::kIcmp, Port{})) append("icmp");
   return text;
+}
+
+Result<PortSet> parse_ports(std::string_view list, std::span<const Protocol> protocols) {
+  std::vector<std::pair<Port, Port>> spans;
+  if (list == "*") {
+    spans.emplace_back(Port{}, kLastPort);
+  } else {
+    for (std::size_t begin = 0; begin <= list.size();) {
+      const std::size_t end = std::min(list.find(',', begin), list.size());
+      const std::string_view item = list.substr(begin, end - begin);
+      const std::size_t dash = item.find('-');
+      const auto first = parse_port(item.substr(0, dash));
+      if (!first) return tl::unexpected(first.error());
+      const auto last = dash == std::string_view::npos ? first : parse_port(item.substr(dash + 1));
+      if (!last) return tl::unexpected(last.error());
+      if (*last < *first) {
+        return fail(ErrorKind::kInvalid,
+                    "the port range " + quote_for_display(item) + " is empty: its end lies before its start");
+      }
+      spans.emplace_back(*first, *last);
+      begin = end + 1;
+    }
+  }
+  std::vector<PortRange> ranges;
+  for (const Protocol protocol : protocols) {
+    for (const auto& [first, last] : spans) ranges.push_back({protocol, first, last});
+  }
+  return PortSet(std::move(ranges));
 }
 
 }  // namespace namewall

@@ -3,8 +3,12 @@
 
 #include <compare>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "policy/result.h"
 
 namespace namewall {
 
@@ -39,6 +43,8 @@ class PortSet {
   PortSet minus(const PortSet& other) const;
   PortSet intersected(const PortSet& other) const;
 
+  // The ports of one protocol as parse_ports reads them: "22,80-90", "*", "" when there are none.
+  std::string list_of(Protocol protocol) const;
   // "tcp/443", "tcp/22,443 udp/123", "tcp+udp/*"
   std::string to_string() const;
   friend bool operator==(const PortSet&, const PortSet&) = default;
@@ -46,5 +52,9 @@ class PortSet {
  private:
   std::vector<PortRange> ranges_;
 };
+
+// "*" (0 to 65535), "N", "N-M" (both ends included) or a comma list of the last two, for each of `protocols`.
+// Errors say what stands there and what is accepted: 0, empty ranges, leading zeros, anything above 65535.
+Result<PortSet> parse_ports(std::string_view list, std::span<const Protocol> protocols);
 
 }  // namespace namewall

@@ -1,6 +1,9 @@
 #include "policy/port_set.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <array>
 
 namespace namewall {
 namespace {
@@ -59,6 +62,44 @@ TEST(PortSet, PrintsProtocolsWithTheSamePortsTogether) {
   EXPECT_EQ(PortSet({tcp(53, 53), udp(53, 53)}).to_string(), "tcp+udp/53");
   EXPECT_EQ(PortSet({kEcho}).to_string(), "icmp");
   EXPECT_EQ(PortSet().to_string(), "");
+}
+
+constexpr std::array<Protocol, 1> kTcpOnly = {Protocol::kTcp};
+constexpr std::array<Protocol, 2> kBoth = {Protocol::kTcp, Protocol::kUdp};
+
+std::string read(std::string_view list) {
+  const auto ports = parse_ports(list, kTcpOnly);
+  return ports ? ports->to_string() : "error: " + ports.error().what;
+}
+
+TEST(PortSet, ReadsNumbersRangesAndLists) {
+  EXPECT_EQ(read("443"), "tcp/443");
+  EXPECT_EQ(read("65535"), "tcp/65535");
+  EXPECT_EQ(read("8000-8080"), "tcp/8000-8080");
+  EXPECT_EQ(read("22-22,443,1000-2000"), "tcp/22,443,1000-2000");
+  EXPECT_EQ(read("*"), "tcp/*");
+  EXPECT_EQ(parse_ports("53,100-101", kBoth)->to_string(), "tcp+udp/53,100-101");
+}
+
+TEST(PortSet, RefusesWhatIsNoPortAndSaysWhatIsAccepted) {
+  using ::testing::HasSubstr;
+  for (const char* list :
+       {"http", "4a", "-443", "443-", "443,", ",443", "", "4 4", "+1", "1--2", "443,*", "*-5", "1e3"}) {
+    EXPECT_THAT(read(list), HasSubstr("is not a port; write a number from 1 to 65535")) << list;
+  }
+  for (const char* list : {"0", "0-10", "10,0"}) EXPECT_THAT(read(list), HasSubstr("ports begin at 1")) << list;
+  for (const char* list : {"65536", "99999999999999999999", "1-65536"}) {
+    EXPECT_THAT(read(list), HasSubstr("beyond the last port")) << list;
+  }
+  EXPECT_THAT(read("0443"), HasSubstr("begins with a zero"));
+  EXPECT_THAT(read("443-80"), HasSubstr("`443-80` is empty"));
+}
+
+TEST(PortSet, ListsOneProtocolAsItReadsIt) {
+  const PortSet ports({tcp(22, 22), tcp(80, 90), udp(0, 65535)});
+  EXPECT_EQ(ports.list_of(Protocol::kTcp), "22,80-90");
+  EXPECT_EQ(ports.list_of(Protocol::kUdp), "*");
+  EXPECT_EQ(ports.list_of(Protocol::kIcmp), "");
 }
 
 }  // namespace
