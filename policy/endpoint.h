@@ -30,7 +30,8 @@ enum class EndpointUse { kAllow, kDeny };  // a bare host is https:// in allow, 
 // Every refusal is one sentence that says what was found and what is accepted.
 Result<Endpoint> parse_endpoint(std::string_view text, EndpointUse use);
 
-// The canonical form: scheme, ports and ?private spelled out ("tcp://example.com:443").
+// The canonical form of a parsed endpoint: scheme, ports and ?private spelled out ("tcp://example.com:443"). It reads
+// back as the same endpoint for the same use; a bare host of `deny` stays one, it has no other spelling.
 std::string to_canonical_string(const Endpoint& endpoint);
 
 }  // namespace namewall
