@@ -7,38 +7,28 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/canonical_form.h"
+#include "policy/config_tree.h"
+#include "policy/diagnostic.h"
 #include "policy/policy.h"
 
 namespace namewall {
-
-struct Diagnostic {
-  enum class Severity { kError, kWarning };
-  Severity severity = Severity::kError;
-  Origin origin;
-  std::string message;
-  // "builder.toml:4:12: error: unknown key `alow`; did you mean `allow`?"
-  std::string to_string() const;
-};
 
 template <typename T>
 struct Loaded {
   T value;                              // meaningful only when ok()
   std::vector<Diagnostic> diagnostics;  // in file order
-  bool ok() const;                      // no error among the diagnostics
+  bool ok() const { return !has_error(diagnostics); }
 };
 
-enum class Format { kToml, kJson };
+inline constexpr std::size_t kMaxRules = 100'000;  // of `allow` and `deny` together
+
 Format format_of(std::string_view file_name, std::string_view text);  // by ".json", else by a leading '{', else TOML
 
 // `file_name` is used in messages only.
 Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name);
 Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name);
-// --allow / --deny arguments: origin "--allow".
+// --allow / --deny arguments: origins "--allow" and "--deny". The policy has no name: whoever runs it gives it one.
 Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny);
-
-// The canonical TOML form that `check` prints and `run --save` writes; loading it again gives an equal policy.
-std::string to_canonical_toml(const Policy& policy);
-// The same as JSON.
-std::string to_canonical_json(const Policy& policy);
 
 }  // namespace namewall

@@ -1,0 +1,313 @@
+#include "policy/policy_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace namewall {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+std::vector<std::string> messages_of(const std::vector<Diagnostic>& diagnostics) {
+  std::vector<std::string> out;
+  for (const Diagnostic& diagnostic : diagnostics) out.push_back(diagnostic.to_string());
+  return out;
+}
+
+std::vector<std::string> messages_of_toml(std::string_view text) {
+  return messages_of(load_policy(text, Format::kToml, "p.toml").diagnostics);
+}
+
+// Messages about the policy "a" with these lines behind its name, which is line 1.
+std::vector<std::string> messages_of_lines(const std::string& lines) {
+  return messages_of_toml("name = \"a\"\n" + lines);
+}
+
+std::vector<std::string> texts_of(const std::vector<Rule>& rules) {
+  std::vector<std::string> out;
+  for (const Rule& rule : rules) out.push_back(to_canonical_string(rule.endpoint) + " " + rule.origin.to_string());
+  return out;
+}
+
+constexpr std::string_view kWholePolicy = R"(name   = "builder"
+cgroup = "/ci.slice/*"
+mode   = "audit"
+allow  = [ "registry.npmjs.org", "tcp://**.github.com:22,443",
+           "https://nexus.corp.example?private" ]
+deny   = [ "*://10.20.9.0/24:*", "tracker.github.com" ]
+listen = [ "tcp:8080", "tcp:8000-8100", "udp:53" ]
+loopback = "any"
+
+[dns]
+learn         = "kernel"
+resolvers     = [ "10.0.0.2", "[2001:db8::1]:5353" ]
+search        = [ "system", "Corp.Example" ]
+min_ttl       = "500ms"
+max_ttl       = "1h30m"
+grace         = "0s"
+retain        = "workload"
+max_addresses = 4096
+refuse_with   = "nodata"
+)";
+
+TEST(PolicyLoader, ReadsEveryKey) {
+  const Loaded<Policy> loaded = load_policy(kWholePolicy, Format::kToml, "builder.toml");
+  ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+  const Policy& policy = loaded.value;
+  EXPECT_EQ(policy.name, "builder");
+  EXPECT_THAT(policy.cgroups, ElementsAre("/ci.slice/*"));
+  EXPECT_EQ(policy.mode, Mode::kAudit);
+  EXPECT_THAT(texts_of(policy.allow), ElementsAre("tcp://registry.npmjs.org:443 builder.toml:4:12",
+                                                  "tcp://**.github.com:22,443 builder.toml:4:34",
+                                                  "tcp://nexus.corp.example:443?private builder.toml:5:12"));
+  EXPECT_THAT(texts_of(policy.deny),
+              ElementsAre("*://10.20.9.0/24:* builder.toml:6:12", "tracker.github.com builder.toml:6:34"));
+  EXPECT_EQ(policy.listen.to_string(), "tcp/8000-8100 udp/53");
+  EXPECT_EQ(policy.loopback, Loopback::kAny);
+  EXPECT_FALSE(policy.dns.resolvers_from_system);
+  ASSERT_EQ(policy.dns.resolvers.size(), 2u);
+  EXPECT_EQ(policy.dns.resolvers[1].port, Port{5353});
+  EXPECT_TRUE(policy.dns.search_from_system);
+  ASSERT_EQ(policy.dns.search.size(), 1u);
+  EXPECT_EQ(policy.dns.search[0].text(), "corp.example");
+  EXPECT_EQ(policy.dns.min_ttl, 500ms);
+  EXPECT_EQ(policy.dns.max_ttl, 90min);
+  EXPECT_EQ(policy.dns.grace, 0s);
+  EXPECT_EQ(policy.dns.retain, Retain::kWorkload);
+  EXPECT_EQ(policy.dns.max_addresses, 4096u);
+  EXPECT_EQ(policy.dns.refuse_with, RefuseWith::kNodata);
+}
+
+TEST(PolicyLoader, HasTheDefaultsOfTheLanguage) {
+  const Loaded<Policy> loaded = load_policy("name = \"a\"", Format::kToml, "a.toml");
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(to_canonical_toml(loaded.value),
+            "name = \"a\"\n"
+            "mode = \"enforce\"\n"
+            "loopback = \"own\"\n"
+            "\n"
+            "[dns]\n"
+            "learn = \"kernel\"\n"
+            "resolvers = [\"system\"]\n"
+            "search = [\"system\"]\n"
+            "min_ttl = \"5s\"\n"
+            "max_ttl = \"24h\"\n"
+            "grace = \"1m30s\"\n"
+            "retain = \"ttl\"\n"
+            "max_addresses = 1024\n"
+            "refuse_with = \"nxdomain\"\n");
+}
+
+TEST(PolicyLoader, ReadsTheSameStructureAsJson) {
+  const Loaded<Policy> loaded = load_policy(R"({
+  "name": "a", "cgroup": ["/x", "/y/*"],
+  "allow": ["example.com",
+            "udp://*.example.com:123"],
+  "dns": {"search": [], "max_addresses": 5}
+})",
+                                            Format::kJson, "a.json");
+  ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+  EXPECT_THAT(loaded.value.cgroups, ElementsAre("/x", "/y/*"));
+  EXPECT_THAT(texts_of(loaded.value.allow),
+              ElementsAre("tcp://example.com:443 a.json:3:13", "udp://*.example.com:123 a.json:4:13"));
+  EXPECT_FALSE(loaded.value.dns.search_from_system);
+  EXPECT_EQ(loaded.value.dns.max_addresses, 5u);
+}
+
+TEST(PolicyLoader, ReportsTenMistakesAtOnce) {
+  const Loaded<Policy> loaded = load_policy(R"(name = "Builder"
+mode = "enforced"
+alow = [ "example.com" ]
+allow = [ "https://example.com/path", 443,
+          "tcp://example.com" ]
+listen = [ "8080" ]
+loopback = true
+
+[dns]
+min_ttl = 5
+max_addresses = 0
+refuse_with = "nxdomian"
+)",
+                                            Format::kToml, "p.toml");
+  EXPECT_FALSE(loaded.ok());
+  EXPECT_THAT(
+      messages_of(loaded.diagnostics),
+      ElementsAre(
+          StartsWith("p.toml:1:8: error: `name` is \"Builder\"; accepted: 1 to 63 characters of a-z"),
+          "p.toml:2:8: error: `mode` is \"enforced\"; accepted: \"enforce\", \"audit\"; did you mean `enforce`?",
+          "p.toml:3:1: error: unknown key `alow`; did you mean `allow`?",
+          StartsWith("p.toml:4:11: error: `https://example.com/path`: paths cannot be enforced"),
+          StartsWith("p.toml:4:39: error: an item of `allow` is an integer (443); accepted: an endpoint as a string"),
+          StartsWith("p.toml:5:11: error: `tcp://example.com`: the scheme `tcp` has no port of its own"),
+          StartsWith("p.toml:6:12: error: `8080` is not a port to listen on; accepted: tcp or udp"),
+          "p.toml:7:12: error: `loopback` is a boolean; accepted: \"none\", \"own\", \"any\"",
+          StartsWith("p.toml:10:11: error: `min_ttl` is an integer (5) without a unit; accepted: a duration"),
+          "p.toml:11:17: error: `max_addresses` is an integer (0); accepted: an integer from 1 to 1048576",
+          "p.toml:12:15: error: `refuse_with` is \"nxdomian\"; accepted: \"nxdomain\", \"refused\", \"nodata\"; "
+          "did you mean `nxdomain`?"));
+}
+
+TEST(PolicyLoader, ReportsTheSameMistakesInJson) {
+  EXPECT_THAT(messages_of(load_policy("{\"nmae\": 1,\n \"allow\": [\"a.example\", null,\n  \"b/c\"], \"mode\": {}}",
+                                      Format::kJson, "p.json")
+                              .diagnostics),
+              ElementsAre("p.json:1:1: error: `name` is missing: every policy file names its policy",
+                          "p.json:1:2: error: unknown key `nmae`; did you mean `name`?",
+                          StartsWith("p.json:2:25: error: an item of `allow` is null; accepted: an endpoint"),
+                          StartsWith("p.json:3:3: error: `b/c`: paths cannot be enforced"),
+                          "p.json:3:19: error: `mode` is a table; accepted: \"enforce\", \"audit\""));
+}
+
+TEST(PolicyLoader, ListsTheKeysWhenNoneIsSimilar) {
+  EXPECT_THAT(
+      messages_of_lines("firewall = 1\n[dns]\nsecurity = 2\n"),
+      ElementsAre("p.toml:2:1: error: unknown key `firewall`; accepted: name, cgroup, mode, allow, deny, listen, "
+                  "loopback, dns",
+                  "p.toml:4:1: error: unknown key `security` in [dns]; accepted: learn, resolvers, search, "
+                  "min_ttl, max_ttl, grace, retain, max_addresses, refuse_with"));
+}
+
+TEST(PolicyLoader, SendsKeysToTheTableTheyBelongTo) {
+  EXPECT_THAT(messages_of_lines("grace = \"5s\"\n[dns]\nallow = [\"a.example\"]\n"),
+              ElementsAre("p.toml:2:1: error: `grace` is a key of [dns]",
+                          "p.toml:4:1: error: `allow` is a key of the policy itself: write it above [dns]"));
+}
+
+TEST(PolicyLoader, RefusesAKeyWrittenTwiceInJson) {
+  EXPECT_THAT(messages_of(load_policy("{\"name\":\"a\",\"name\":\"b\"}", Format::kJson, "p.json").diagnostics),
+              ElementsAre("p.json:1:13: error: `name` is written twice"));
+}
+
+TEST(PolicyLoader, SaysWhatLaterVersionsWillHave) {
+  EXPECT_THAT(messages_of_lines("cut_unattributed = true\n[dns]\nlearn = \"proxy\"\nretain = \"until-next-answer\"\n"),
+              ElementsAre("p.toml:2:1: error: `cut_unattributed` is not in this version; leave it out",
+                          "p.toml:4:9: error: `learn` = \"proxy\" is not in this version; accepted: \"kernel\"",
+                          "p.toml:5:10: error: `retain` = \"until-next-answer\" is not in this version; accepted: "
+                          "\"ttl\", \"workload\""));
+}
+
+TEST(PolicyLoader, TakesRulesAsStringsOnly) {
+  EXPECT_THAT(
+      messages_of_lines("allow = [ { host = \"a.example\", ports = [443] } ]"),
+      ElementsAre("p.toml:2:11: error: an item of `allow` is a table; accepted: an endpoint as a string, such as "
+                  "\"https://example.com\""));
+  EXPECT_THAT(messages_of_lines("allow = \"a.example\""),
+              ElementsAre("p.toml:2:9: error: `allow` is a string (\"a.example\"); accepted: a list of strings"));
+}
+
+TEST(PolicyLoader, GivesEmptyListsTheirOwnSentence) {
+  EXPECT_THAT(
+      messages_of_lines("allow = []\ncgroup = []\n[dns]\nresolvers = []\n"),
+      ElementsAre("p.toml:2:9: error: `allow` is an empty list; a policy that refuses everything leaves `allow` out",
+                  "p.toml:3:10: error: `cgroup` is an empty list; leave it out instead",
+                  StartsWith("p.toml:5:13: error: `resolvers` is an empty list")));
+  EXPECT_THAT(messages_of_lines("deny = []\nlisten = []\n[dns]\nsearch = []\n"), IsEmpty());
+}
+
+TEST(PolicyLoader, RefusesMinTtlAboveMaxTtl) {
+  EXPECT_THAT(messages_of_lines("[dns]\nmax_ttl = \"10s\"\nmin_ttl = \"20s\"\n"),
+              ElementsAre("p.toml:4:11: error: `min_ttl` (20s) is more than `max_ttl` (10s)"));
+  EXPECT_THAT(messages_of_lines("[dns]\nmax_ttl = \"1s\"\n"),
+              ElementsAre("p.toml:3:11: error: `min_ttl` (5s) is more than `max_ttl` (1s)"));
+}
+
+TEST(PolicyLoader, RefusesPathsThatAreNoCgroups) {
+  for (const char* path : {"ci.slice", "", "/a/../b", "/a//b", "/a/", "/a/./b", "/a\\nb"}) {
+    EXPECT_THAT(messages_of_lines("cgroup = \"" + std::string(path) + "\""),
+                ElementsAre(HasSubstr("p.toml:2:10: error: `cgroup` is ")))
+        << path;
+  }
+  EXPECT_THAT(messages_of_lines("cgroup = [\"/ci.slice/*\", \"/a.service\", \"/\"]"), IsEmpty());
+}
+
+TEST(PolicyLoader, RefusesNamesThatAreNoFileNames) {
+  const std::string longest(63, 'a');
+  EXPECT_TRUE(load_policy("name = \"" + longest + "\"", Format::kToml, "p").ok());
+  for (const std::string& name : {longest + "a", std::string(), std::string(".a"), std::string("-a"),
+                                  std::string("a/b"), std::string("A"), std::string("a b"), std::string("\xc3\xbc")}) {
+    EXPECT_FALSE(load_policy("name = \"" + name + "\"", Format::kToml, "p").ok()) << name;
+  }
+}
+
+TEST(PolicyLoader, WarnsOfWhatIsProbablyNotMeant) {
+  const Loaded<Policy> loaded = load_policy(
+      "name = \"a\"\nallow = [ \"*example.com\", \"b.example\",\n \"tcp://B.example.:443\" ]", Format::kToml, "p");
+  EXPECT_TRUE(loaded.ok());
+  EXPECT_EQ(loaded.value.allow.size(), 3u);
+  EXPECT_THAT(
+      messages_of(loaded.diagnostics),
+      ElementsAre("p:2:11: warning: \"*example.com\" has a `*` that stands for characters of one label only; for "
+                  "every name below write `**.`",
+                  "p:3:2: warning: \"tcp://B.example.:443\" is the same rule as that at p:2:27"));
+}
+
+TEST(PolicyLoader, ReportsASyntaxErrorAlone) {
+  EXPECT_THAT(messages_of_toml("nmae = 1\nallow = [ \"a\n"), ElementsAre(StartsWith("p.toml:2:1")));
+  EXPECT_THAT(messages_of_toml("nmae = 1\nallow = [ \"a\n"), ElementsAre(HasSubstr(" error: not valid TOML: ")));
+}
+
+TEST(PolicyLoader, EscapesWhatItQuotes) {
+  EXPECT_THAT(messages_of_lines("\"\\u001b[2J\" = 1\nmode = \"\\u001b\"\n"),
+              ElementsAre(HasSubstr("unknown key `\\x1b[2J`"), HasSubstr("`mode` is \"\\x1b\"; accepted")));
+}
+
+TEST(PolicyLoader, HoldsAsManyRulesAsItSays) {
+  std::string list = "name = \"a\"\nallow = [";
+  for (std::size_t i = 0; i < kMaxRules; ++i) list += "\"a" + std::to_string(i) + "\",";
+  EXPECT_LT(list.size(), kMaxConfigBytes);
+  EXPECT_THAT(messages_of_toml(list + "]"), IsEmpty());
+  EXPECT_THAT(messages_of_toml(list + "\"b\"]"),
+              ElementsAre("p.toml:1:1: error: the policy has 100001 rules; accepted: at most 100000"));
+}
+
+TEST(HostPolicyLoader, ReadsDeniesAndPrivateNames) {
+  const Loaded<HostPolicy> loaded = load_host_policy(
+      "deny = [ \"169.254.169.254\" ]\nprivate_names = [ \"**.corp.example\" ]\n", Format::kToml, "host.toml");
+  ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+  EXPECT_THAT(texts_of(loaded.value.deny), ElementsAre("169.254.169.254 host.toml:1:10"));
+  ASSERT_EQ(loaded.value.private_names.size(), 1u);
+  EXPECT_EQ(std::get<NamePattern>(loaded.value.private_names[0].endpoint.host).text(), "**.corp.example");
+  EXPECT_EQ(loaded.value.private_names[0].origin.to_string(), "host.toml:2:19");
+}
+
+TEST(HostPolicyLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
+  EXPECT_THAT(
+      messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\nblock_networks = []\n[limits]\n",
+                                   Format::kToml, "host.toml")
+                      .diagnostics),
+      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: deny, private_names",
+                  HasSubstr("host.toml:2:18: error: "),
+                  "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
+                  "as a string",
+                  "host.toml:3:1: error: `block_networks` is not in this version; leave it out",
+                  "host.toml:4:2: error: `limits` is not in this version; leave it out"));
+}
+
+TEST(PolicyArguments, AreRulesWithoutAPosition) {
+  const Loaded<Policy> loaded = load_policy_arguments({"registry.npmjs.org"}, {"tracker.example"});
+  ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+  EXPECT_THAT(texts_of(loaded.value.allow), ElementsAre("tcp://registry.npmjs.org:443 --allow"));
+  EXPECT_THAT(texts_of(loaded.value.deny), ElementsAre("tracker.example --deny"));
+  EXPECT_EQ(loaded.value.name, "");
+}
+
+TEST(PolicyArguments, ReportEveryMistake) {
+  EXPECT_THAT(messages_of(load_policy_arguments({"a/b", "*"}, {"c d"}).diagnostics),
+              ElementsAre(StartsWith("--allow: error: `a/b`: "), StartsWith("--allow: error: `*`: "),
+                          StartsWith("--deny: error: `c d`: ")));
+}
+
+TEST(Format, IsToldByNameThenByContent) {
+  EXPECT_EQ(format_of("a.json", "name = 1"), Format::kJson);
+  EXPECT_EQ(format_of("a.toml", "{}"), Format::kToml);
+  EXPECT_EQ(format_of("-", "\n {"), Format::kJson);
+  EXPECT_EQ(format_of("-", "name = \"a\""), Format::kToml);
+  EXPECT_EQ(format_of("-", ""), Format::kToml);
+}
+
+}  // namespace
+}  // namespace namewall
