@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "policy/address.h"
@@ -17,12 +18,12 @@ namespace namewall {
 
 inline constexpr std::size_t kMaxAliases = 16;
 
-struct ChainRecord {       // a record of class IN and type A, AAAA or CNAME; others are dropped before
-  std::string owner;       // normal form; owners may hold bytes that DomainName refuses: compared without ASCII case
+struct ChainRecord {  // a record of class IN and type A, AAAA or CNAME; others are dropped before
+  std::string owner;  // normal form; owners may hold bytes that DomainName refuses: compared without ASCII case
   std::uint16_t type = 0;
   std::uint32_t ttl = 0;
-  std::string target;      // of a CNAME
-  Address address;         // of A and AAAA
+  std::string target;  // of a CNAME
+  Address address;     // of A and AAAA
 };
 
 std::vector<AddressRecord> follow_chain(const std::string& question_name, const std::vector<ChainRecord>& records);
