@@ -2,17 +2,29 @@
 // comparable, and the model judges by it too, so that kernel and model share one compilation and are compared on the
 // evaluation.
 //
-// Ports. The (protocol, port) space is cut into at most kMaxPortClasses classes whose members no rule tells apart; a set
-// of ports is then a 40-bit mask of classes, and folding, denying and intersecting are bit operations. Class 39
-// (kAskBit) is no port: it marks names that may be asked. Allowed names have it too.
+// Ports. The (protocol, port) space is cut into classes whose members no rule tells apart (port_classes.h); a set of
+// ports is then a mask of classes, and folding, denying and intersecting are bit operations. Bit 39 (kAskBit) is no
+// port: in `allow` it is what search-list forms have, in `deny` what a deny of every port and protocol has.
 //
 // Names. A node per literal name that some pattern ends in: an *exact* node decides that very name, a *below* node all
 // names under it, [0] for exactly one more label, [1] for deeper. Nodes hold what their ancestors say as well, so the
-// longest match alone decides. Globs (inner wildcards) hang on the node of their literal suffix and on every deeper
-// node: at most kMaxGlobsPerNode.
-//   allowed(name) = (allow | allow of matching globs) & ~(deny | deny of matching globs)
+// longest match alone decides (name_fold.h); no match: nothing is allowed. Globs (inner wildcards) hang on the below
+// node of their literal suffix and on every deeper below node under which they can match, at most kMaxGlobsPerNode;
+// exact nodes have none, theirs are folded in. With M the node's masks joined (|) with those of its matching globs:
+//   allow(name)         = M.allow & ~M.deny
+//   allow_private(name) = M.allow_private & allow(name)
+//   may be asked        = allow(name) != 0   (a port is left, or the name is a search-list form; decide_name then sets
+//                                             kAskBit in `allow`)
 //
-// Addresses. A node per prefix that a rule names, with what the shorter prefixes say folded in.
+// What the rules become:
+//   allow E             allow = ports(E); with ?private also allow_private = ports(E)
+//   allow E, search S   allow = kAskBit for E's pattern with .S behind it, where that has at most kMaxNameLength
+//                       characters; none for addresses and the any-host rule
+//   deny E, host deny E deny = ports(E), and kAskBit where ports(E) is every TCP and UDP port and ICMP
+//   host private_names  allow_private = kAllPorts
+// The any-host rule is the root's below node, and 0.0.0.0/0 and ::/0.
+//
+// Addresses. A node per prefix that a rule names, with what the shorter prefixes of its family say folded in.
 #pragma once
 
 #include <array>
@@ -22,43 +34,35 @@
 
 #include "policy/address.h"
 #include "policy/policy.h"
+#include "policy/port_classes.h"
 #include "policy/resolv_conf.h"
 #include "policy/result.h"
 
 namespace namewall {
 
-using PortMask = std::uint64_t;
-inline constexpr unsigned kMaxPortClasses = 39;
-inline constexpr PortMask kAskBit = PortMask{1} << 39;
-inline constexpr PortMask kAllPorts = kAskBit - 1;
-inline constexpr unsigned kMaxPortIntervals = 256;
 inline constexpr unsigned kMaxGlobsPerNode = 16;
 inline constexpr unsigned kMaxResolvers = 8;
 
-// The interval that begins at `start` (protocol index << 16 | port) belongs to class `port_class`.
-struct PortInterval {
-  std::uint32_t start = 0;
-  std::uint8_t port_class = 0;
-  friend bool operator==(const PortInterval&, const PortInterval&) = default;
-};
-
 struct NameMasks {
-  PortMask allow = 0;          // for public answers; with kAskBit where the name may be asked
-  PortMask allow_private = 0;  // of rules with ?private (or host private_names): for private answers
+  PortMask allow = 0;          // for public answers; kAskBit for names that may only be asked
+  PortMask allow_private = 0;  // for private answers, as far as `allow` has the ports too
   PortMask deny = 0;
+  NameMasks& operator|=(const NameMasks& other);
   friend bool operator==(const NameMasks&, const NameMasks&) = default;
 };
 
 struct NameNode {
-  std::string name;        // normal form; "" is the root (below nodes only)
+  std::string name;  // normal form; "" is the root (below nodes only)
   bool is_below = false;
   std::array<NameMasks, 2> masks;    // exact: only [0]
-  std::vector<std::uint16_t> globs;  // indexes into PolicyImage::globs
+  std::vector<std::uint16_t> globs;  // indexes into PolicyImage::globs, ascending
+  friend bool operator==(const NameNode&, const NameNode&) = default;
 };
 
 struct Glob {
   NamePattern pattern;
   NameMasks masks;
+  friend bool operator==(const Glob&, const Glob&) = default;
 };
 
 struct AddressNode {
@@ -66,6 +70,7 @@ struct AddressNode {
   PortMask allow = 0;
   PortMask deny = 0;
   PortMask host_deny = 0;
+  friend bool operator==(const AddressNode&, const AddressNode&) = default;
 };
 
 struct PolicyImage {
@@ -74,24 +79,25 @@ struct PolicyImage {
   Loopback loopback = Loopback::kOwn;
   PortMask listen = 0;
   std::vector<PortInterval> ports;  // sorted by start, first start 0
-  std::vector<NameNode> names;
+  std::vector<NameNode> names;      // sorted by name, exact before below
   std::vector<Glob> globs;
-  std::vector<AddressNode> addresses;
-  std::vector<ResolverAddress> resolvers;
+  std::vector<AddressNode> addresses;      // sorted by prefix
+  std::vector<ResolverAddress> resolvers;  // "system" first, none twice
   Nanoseconds min_ttl{}, max_ttl{}, grace{};
   Retain retain = Retain::kTtl;
   std::uint32_t max_addresses = 0;
 
   PortMask mask_of(Protocol protocol, Port port) const;  // one bit
-  PortMask mask_of(const PortSet& ports) const;
+  PortMask mask_of(const PortSet& ports) const;          // exact for the sets of the policy's rules
   PortSet ports_of(PortMask mask) const;                 // for people
+  friend bool operator==(const PolicyImage&, const PolicyImage&) = default;
 };
 
 // `system` is what namewall itself reads in /etc/resolv.conf, fixed when arming. Errors: kLimit with the rule that
 // crosses a bound (port classes, intervals, globs per node, resolvers).
 Result<PolicyImage> compile_policy(const Policy& policy, const HostPolicy& host, const ResolvConf& system);
 
-// What the image says of a name: masks after denial. allow == 0: the question is refused.
+// What the image says of a name: masks after denial. allow == 0: the question is refused. Else `allow` has kAskBit.
 struct NameDecision {
   PortMask allow = 0;
   PortMask allow_private = 0;
