@@ -158,7 +158,11 @@ struct nw_grant_bucket {
 NW_ASSERT_SIZE(struct nw_grant_bucket, 416);
 
 #define NW_WINDOW_WORDS 32
-/* The reversed name right-justified in 256 bytes, zeros before it. */
+/* A reversed name right-justified in 256 bytes, zeros before it. */
+struct nw_window {
+  __u64 words[NW_WINDOW_WORDS];
+};
+
 struct nw_name {
   __u64 id; /* first, so that a reader of freed and reused memory notices */
   __u64 deadline;
@@ -166,7 +170,7 @@ struct nw_name {
   __u64 private_ports; /* mask word */
   __u32 length;
   __u32 labels;
-  __u64 window[NW_WINDOW_WORDS];
+  struct nw_window window;
 };
 NW_ASSERT_SIZE(struct nw_name, 296);
 
@@ -241,7 +245,7 @@ struct nw_event {
   __u8 command[16];
   __u32 name_length; /* of `window`; 0: no name */
   __u32 packet_length;
-  __u64 window[NW_WINDOW_WORDS]; /* reversed name, right-justified */
+  struct nw_window window;
   __u8 packet[NW_EVENT_PACKET];
 };
 NW_ASSERT_SIZE(struct nw_event, 32 + 16 + 16 + 8 + 16 + 8 + 256 + 600);

@@ -1,0 +1,185 @@
+/* connect and sendmsg: the destination that the program asked for is judged here, and gets its errno here. */
+#ifndef NAMEWALL_BPF_CONNECT_BPF_H
+#define NAMEWALL_BPF_CONNECT_BPF_H
+
+#include "bpf/socket_trust.bpf.h"
+
+static __always_inline void describe_task(struct refusal *r) {
+  r->pid = bpf_get_current_pid_tgid() >> 32;
+  r->uid = (__u32)bpf_get_current_uid_gid();
+  bpf_get_current_comm(r->command, sizeof(r->command));
+}
+
+static __always_inline int refuse_destination(struct nw_workload *w, struct bpf_sock_addr *ctx, struct destination *d,
+                                              enum nw_hook hook, enum nw_reason reason) {
+  struct refusal r = {.hook = hook,
+                      .reason = reason,
+                      .port = (__u16)d->key,
+                      .ip_protocol = d->ip_protocol,
+                      .name_id = d->name_id,
+                      .expired_for = d->expired_for,
+                      .netns_cookie = bpf_get_netns_cookie(ctx)};
+  __builtin_memcpy(r.address, d->address, sizeof(r.address));
+  describe_task(&r);
+  report_refusal(w, &r);
+  if (refused(w)) return 1;
+  bpf_set_retval(-ECONNREFUSED);
+  return 0;
+}
+
+/* The socket goes to a trusted resolver: its datagrams are questions from now on. */
+static __always_inline enum nw_reason mark_dns(struct nw_workload *w, struct bpf_sock_addr *ctx, struct bpf_sock *sk,
+                                               struct destination *d) {
+  struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!state) return NW_REASON_QUESTION_NO_SLOT;
+  if (!(state->flags & SOCKET_NETNS_TRUSTED)) {
+    if (!is_trusted_netns(w, ctx, sk)) return NW_REASON_UNTRUSTED_NETNS;
+    state->flags |= SOCKET_NETNS_TRUSTED;
+  }
+  state->flags |= SOCKET_DNS;
+  state->pid = bpf_get_current_pid_tgid() >> 32;
+  state->uid = (__u32)bpf_get_current_uid_gid();
+  bpf_get_current_comm(state->command, sizeof(state->command));
+  __builtin_memcpy(state->resolver.address, d->address, sizeof(d->address));
+  state->resolver.port = (__u16)d->key;
+  return NW_REASON_NONE;
+}
+
+/* Whether the socket that would receive there is one of the workload's own. */
+static __always_inline int is_own_listener(const struct nw_workload *w, struct bpf_sock_addr *ctx,
+                                           struct destination *d) {
+  struct bpf_sock_tuple tuple = {};
+  __u32 size;
+  __u16 port_be = bpf_htons((__u16)d->key);
+  if (is_v4(d->address)) {
+    __u32 address = d->address[3] ? d->address[3] : bpf_htonl(0x7f000001);
+    tuple.ipv4.saddr = address;
+    tuple.ipv4.daddr = address;
+    tuple.ipv4.dport = port_be;
+    size = sizeof(tuple.ipv4);
+  } else {
+    tuple.ipv6.saddr[3] = bpf_htonl(1);
+    tuple.ipv6.daddr[3] = bpf_htonl(1);
+    tuple.ipv6.dport = port_be;
+    size = sizeof(tuple.ipv6);
+  }
+  struct bpf_sock *listener;
+  if (d->key >> 16 == NW_PROTOCOL_TCP)
+    listener = bpf_sk_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+  else
+    listener = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+  if (!listener) return 0;
+  struct socket_state *state = bpf_sk_storage_get(&sockets, listener, 0, 0);
+  int own = state && state->workload_id == w->workload_id;
+  bpf_sk_release(listener);
+  return own;
+}
+
+/* A datagram that the socket received from this peer may be answered for a while. */
+static __always_inline int may_answer(struct bpf_sock *sk, struct destination *d) {
+  struct udp_peers *known = bpf_sk_storage_get(&answerable, sk, 0, 0);
+  if (!known) return 0;
+  for (__u32 i = 0; i < UDP_PEERS; i++) {
+    struct udp_peer *peer = &known->peers[i];
+    if (peer->until > d->now && peer->port == (__u16)d->key && same_address(peer->address, d->address)) return 1;
+  }
+  return 0;
+}
+
+static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct destination *d, enum nw_hook hook) {
+  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
+  struct bpf_sock *sk = ctx->sk;
+  __u16 port = bpf_ntohs((__u16)ctx->user_port);
+  __u32 protocol = ctx->protocol;
+  d->ip_protocol = protocol == IPPROTO_MPTCP_NUMBER ? IPPROTO_TCP : protocol;
+  d->key = port;
+  if (w->mode == NW_MODE_DENY || !sk) return refuse_destination(w, ctx, d, hook, NW_REASON_NOT_ARMED);
+  if (d->ip_protocol == IPPROTO_TCP)
+    d->key = NW_PROTOCOL_TCP << 16 | port;
+  else if (d->ip_protocol == IPPROTO_UDP)
+    d->key = NW_PROTOCOL_UDP << 16 | port;
+  else if (d->ip_protocol == IPPROTO_ICMP || d->ip_protocol == IPPROTO_ICMPV6)
+    d->key = NW_PROTOCOL_ICMP << 16; /* a ping socket's port is its id */
+  else
+    return refuse_destination(w, ctx, d, hook, NW_REASON_SOCKET_PROTOCOL);
+
+  d->bit = bit_of(w, d->key);
+  int rules = has_address_rules(w) ? judge_by_rules(w, d) : RULES_NOTHING;
+  if (rules == RULES_HOST_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_HOST_DENY);
+  if (rules == RULES_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_DENY_RULE);
+
+  if (is_resolver(w, d->address, port, 0) && d->ip_protocol != IPPROTO_ICMP && d->ip_protocol != IPPROTO_ICMPV6) {
+    if (d->ip_protocol == IPPROTO_TCP) return refuse_destination(w, ctx, d, hook, NW_REASON_DNS_OVER_TCP);
+    enum nw_reason reason = mark_dns(w, ctx, sk, d);
+    return reason ? refuse_destination(w, ctx, d, hook, reason) : 1;
+  }
+  if (is_loopback(d->address)) {
+    if (w->flags & NW_FLAG_LOOPBACK_ANY) return 1;
+    if (w->flags & NW_FLAG_LOOPBACK_OWN) {
+      if (d->key >> 16 == NW_PROTOCOL_ICMP) return 1;
+      if (is_own_listener(w, ctx, d)) {
+        if (d->ip_protocol == IPPROTO_UDP) mark_own(w, sk); /* so that it may be answered by a connected socket */
+        return 1;
+      }
+    }
+  }
+  if (rules == RULES_ALLOW) return 1;
+
+  d->now = bpf_ktime_get_boot_ns();
+  d->since = d->now;
+  enum grant_match match = find_grant(w, d);
+  if (match == GRANT_MATCH) return 1;
+  if (hook == NW_HOOK_CONNECT && d->ip_protocol == IPPROTO_UDP &&
+      (match == GRANT_OTHER_PORT || rules == RULES_OTHER_PORT)) {
+    /* glibc connects UDP sockets to sort addresses (RFC 6724); what it sends is judged packet by packet. */
+    struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+    if (state) {
+      state->flags |= SOCKET_JUDGE_EACH;
+      return 1;
+    }
+  }
+  if (d->ip_protocol == IPPROTO_UDP && may_answer(sk, d)) return 1;
+  enum nw_reason reason = why_not_granted(w, d);
+  if (reason == NW_REASON_NOT_LOOKED_UP) {
+    if (is_loopback(d->address)) reason = NW_REASON_LOOPBACK;
+    else if (rules == RULES_OTHER_PORT) reason = NW_REASON_PORT;
+  }
+  return refuse_destination(w, ctx, d, hook, reason);
+}
+
+#define DESTINATION_V4(ctx) \
+  struct destination d = { .address = {0, 0, MAPPED_WORD, (ctx)->user_ip4} }
+#define DESTINATION_V6(ctx) \
+  struct destination d = { .address = {(ctx)->user_ip6[0], (ctx)->user_ip6[1], (ctx)->user_ip6[2], (ctx)->user_ip6[3]} }
+
+SEC("cgroup/connect4")
+int namewall_connect4(struct bpf_sock_addr *ctx) {
+  DESTINATION_V4(ctx);
+  return judge_destination(ctx, &d, NW_HOOK_CONNECT);
+}
+
+SEC("cgroup/connect6")
+int namewall_connect6(struct bpf_sock_addr *ctx) {
+  DESTINATION_V6(ctx);
+  return judge_destination(ctx, &d, NW_HOOK_CONNECT);
+}
+
+/* A connected socket that sends with ancillary data (QUIC) comes here without a destination: connect judged it, and
+ * egress judges its packets where connect said so. */
+SEC("cgroup/sendmsg4")
+int namewall_sendmsg4(struct bpf_sock_addr *ctx) {
+  DESTINATION_V4(ctx);
+  struct bpf_sock *sk = ctx->sk;
+  if (!ctx->user_ip4 && !ctx->user_port && sk && sk->dst_port) return 1;
+  return judge_destination(ctx, &d, NW_HOOK_SEND);
+}
+
+SEC("cgroup/sendmsg6")
+int namewall_sendmsg6(struct bpf_sock_addr *ctx) {
+  DESTINATION_V6(ctx);
+  struct bpf_sock *sk = ctx->sk;
+  if (!ctx->user_port && !(d.address[0] | d.address[1] | d.address[2] | d.address[3]) && sk && sk->dst_port) return 1;
+  return judge_destination(ctx, &d, NW_HOOK_SEND);
+}
+
+#endif

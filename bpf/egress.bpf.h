@@ -1,0 +1,181 @@
+/* Packets out. A clean workload's packets are checked by their headers only: connect and sendmsg judged the
+ * destination, so translation beneath us keeps working. DNS questions, pings, sockets that connect marked, and all
+ * packets of a strict workload are looked up. */
+#ifndef NAMEWALL_BPF_EGRESS_BPF_H
+#define NAMEWALL_BPF_EGRESS_BPF_H
+
+#include "bpf/question.bpf.h"
+
+/* Reads the fixed headers. 1: a packet that can be judged; `port` and `icmp_type` are of its transport header. */
+static __always_inline int read_headers(struct __sk_buff *skb, struct packet *p, int outwards) {
+  __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+  __u32 port_at = outwards ? 2 : 0;
+  if (skb->protocol == bpf_htons(ETH_P_IP)) {
+    if (data + 20 + 8 > end) return 0;
+    /* No options; no fragment (a packet is fragmented behind these hooks, and reassembled before them). */
+    if (data[0] != 0x45 || (*(__be16 *)(data + 6) & bpf_htons(0x3fff))) return 0;
+    p->protocol = data[9];
+    p->transport = 20;
+    p->address[0] = 0;
+    p->address[1] = 0;
+    p->address[2] = MAPPED_WORD;
+    p->address[3] = *(__u32 *)(data + (outwards ? 16 : 12));
+    p->port = bpf_ntohs(*(__be16 *)(data + 20 + port_at));
+    p->icmp_type = data[20];
+    p->hop_limit = data[8];
+    return 1;
+  }
+  if (data + 40 + 8 > end) return 0;
+  p->protocol = data[6];
+  p->transport = 40;
+  __u32 *address = (__u32 *)(data + (outwards ? 24 : 8));
+  p->address[0] = address[0];
+  p->address[1] = address[1];
+  p->address[2] = address[2];
+  p->address[3] = address[3];
+  p->port = bpf_ntohs(*(__be16 *)(data + 40 + port_at));
+  p->icmp_type = data[40];
+  p->hop_limit = data[7];
+  return 1;
+}
+
+/* The peer of a connected socket, as the program asked for it: before any translation. 0: not connected. */
+static __always_inline int socket_destination(struct bpf_sock *sk, struct destination *d) {
+  if (!sk->dst_port) return 0;
+  /* Volatile, or the compiler computes an address inside the socket, which the verifier refuses. */
+  __u32 v4 = READ_ONCE(sk->dst_ip4), w0 = READ_ONCE(sk->dst_ip6[0]), w1 = READ_ONCE(sk->dst_ip6[1]);
+  __u32 w2 = READ_ONCE(sk->dst_ip6[2]), w3 = READ_ONCE(sk->dst_ip6[3]);
+  int family_v4 = sk->family == AF_INET_NUMBER;
+  d->address[0] = family_v4 ? 0 : w0;
+  d->address[1] = family_v4 ? 0 : w1;
+  d->address[2] = family_v4 ? MAPPED_WORD : w2;
+  d->address[3] = family_v4 ? v4 : w3;
+  d->key = (d->key & 0xffff0000) | bpf_ntohs(sk->dst_port);
+  return 1;
+}
+
+/* Whether the loopback peer of a packet is one of the workload's own sockets. */
+static __always_inline int is_own_peer(const struct nw_workload *w, struct __sk_buff *skb, const __u32 *peer,
+                                       __u16 peer_port, const __u32 *local, __u16 local_port, __u8 protocol) {
+  struct bpf_sock_tuple tuple = {};
+  __u32 size;
+  if (is_v4(peer)) {
+    tuple.ipv4.saddr = local[3];
+    tuple.ipv4.daddr = peer[3];
+    tuple.ipv4.sport = bpf_htons(local_port);
+    tuple.ipv4.dport = bpf_htons(peer_port);
+    size = sizeof(tuple.ipv4);
+  } else {
+    __builtin_memcpy(tuple.ipv6.saddr, local, 16);
+    __builtin_memcpy(tuple.ipv6.daddr, peer, 16);
+    tuple.ipv6.sport = bpf_htons(local_port);
+    tuple.ipv6.dport = bpf_htons(peer_port);
+    size = sizeof(tuple.ipv6);
+  }
+  struct bpf_sock *sk;
+  if (protocol == IPPROTO_TCP)
+    sk = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+  else
+    sk = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+  if (!sk) return 0;
+  int own = bpf_sk_ancestor_cgroup_id(sk, w->cgroup_level) == w->cgroup_id;
+  bpf_sk_release(sk);
+  return own;
+}
+
+/* A packet of a socket that may be older than the policy. A flow is judged by the socket's own destination, by rules and
+ * by every grant that is remembered: expiry does not end it. */
+static __always_inline int judge_old_socket(struct nw_workload *w, struct __sk_buff *skb, struct packet *p,
+                                            struct bpf_sock *sk) {
+  struct destination d = {.ip_protocol = p->protocol, .since = NW_DEADLINE_DEAD};
+  if (p->protocol == IPPROTO_TCP) {
+    d.key = NW_PROTOCOL_TCP << 16;
+    if (sk->state == BPF_TCP_LISTEN) return 1; /* SYN-ACK: ingress judged the SYN */
+    if (bit_of(w, NW_PROTOCOL_TCP << 16 | (sk->src_port & 0xffff)) & w->listen) return 1;
+  } else {
+    d.key = NW_PROTOCOL_UDP << 16;
+  }
+  /* Unconnected: sendmsg judged the datagram. */
+  if (!socket_destination(sk, &d)) return p->protocol == IPPROTO_UDP;
+  if (is_loopback(d.address)) {
+    if (w->flags & NW_FLAG_LOOPBACK_ANY) return 1;
+    __u32 local[4] = {0, 0, sk->family == AF_INET_NUMBER ? MAPPED_WORD : 0, sk->family == AF_INET_NUMBER ? sk->src_ip4 : bpf_htonl(1)};
+    if ((w->flags & NW_FLAG_LOOPBACK_OWN) &&
+        is_own_peer(w, skb, d.address, (__u16)d.key, local, (__u16)sk->src_port, p->protocol))
+      return 1;
+  }
+  if (is_allowed(w, &d)) return 1;
+  return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OLD_SOCKET);
+}
+
+static __always_inline int judge_udp_out(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
+  struct bpf_sock *sk = skb->sk;
+  if (sk) sk = bpf_sk_fullsock(sk);
+  if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_NO_SOCKET);
+  struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, p->address, p->port, 1)) {
+    if (!state) state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+    if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
+    return judge_question(skb, w, p, state) != 0;
+  }
+  if (state && (state->flags & SOCKET_JUDGE_EACH)) {
+    struct destination d = {.ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16};
+    if (socket_destination(sk, &d)) { /* else sendmsg judged the datagram */
+      d.now = bpf_ktime_get_boot_ns();
+      d.since = d.now;
+      if (!is_allowed(w, &d)) return refuse_packet(skb, w, p, 0, NW_HOOK_SEND, NW_REASON_PORT);
+    }
+  }
+  if (w->flags & NW_FLAG_STRICT) return judge_old_socket(w, skb, p, sk);
+  return 1;
+}
+
+static __always_inline int judge_tcp_out(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
+  if (!(w->flags & NW_FLAG_STRICT)) return 1;
+  struct bpf_sock *sk = skb->sk;
+  if (sk) sk = bpf_sk_fullsock(sk);
+  if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_NO_SOCKET);
+  return judge_old_socket(w, skb, p, sk);
+}
+
+/* Ping sockets send without a hook, so echo requests are looked up here. The other ICMP messages are the kernel's: raw
+ * sockets do not exist in a workload. */
+static __always_inline int judge_icmp_out(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
+  int is_echo;
+  if (p->protocol == IPPROTO_ICMP) {
+    is_echo = p->icmp_type == ICMP_ECHO_REQUEST || p->icmp_type == ICMP_EXTENDED_ECHO_REQUEST;
+  } else {
+    if (p->icmp_type >= NDP_FIRST && p->icmp_type <= NDP_LAST) return p->hop_limit == 255;
+    is_echo = p->icmp_type == ICMPV6_ECHO_REQUEST_TYPE || p->icmp_type == ICMPV6_EXTENDED_ECHO_REQUEST;
+  }
+  if (!is_echo) return 1;
+  p->port = 0;
+  if (is_loopback(p->address) && (w->flags & (NW_FLAG_LOOPBACK_OWN | NW_FLAG_LOOPBACK_ANY))) return 1;
+  struct destination d = {.ip_protocol = p->protocol, .key = NW_PROTOCOL_ICMP << 16};
+  __builtin_memcpy(d.address, p->address, sizeof(d.address));
+  d.now = bpf_ktime_get_boot_ns();
+  d.since = d.now;
+  if (is_allowed(w, &d)) return 1;
+  return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, why_not_granted(w, &d));
+}
+
+SEC("cgroup_skb/egress")
+int namewall_egress(struct __sk_buff *skb) {
+  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
+  if (w->mode == NW_MODE_DENY) return 0;
+  struct packet p = {};
+  if (!read_headers(skb, &p, 1)) return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OPTIONS);
+  switch (p.protocol) {
+    case IPPROTO_TCP:
+      return judge_tcp_out(w, skb, &p);
+    case IPPROTO_UDP:
+      return judge_udp_out(w, skb, &p);
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+      return judge_icmp_out(w, skb, &p);
+    default:
+      return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_PROTOCOL);
+  }
+}
+
+#endif

@@ -1,0 +1,252 @@
+/* The grants of a workload: an array of 8-slot buckets, two choices for an address.
+ *
+ * A slot is claimed by cmpxchg of its deadline from a time that is over to NW_DEADLINE_BUSY; its fields are written; the
+ * new deadline publishes them. A live slot is never claimed, so a reader that saw a live deadline, read the fields and
+ * sees the same deadline again has read one grant. An expired slot stays what it was until somebody needs the room. */
+#ifndef NAMEWALL_BPF_GRANTS_BPF_H
+#define NAMEWALL_BPF_GRANTS_BPF_H
+
+#include "bpf/names.bpf.h"
+
+/* Where a packet or a connection wants to go. */
+struct destination {
+  __u32 address[4];
+  __u32 key; /* protocol index << 16 | port */
+  __u32 ip_protocol;
+  __u64 bit;  /* of the key's port class; 0: no rule names the port */
+  __u64 now;
+  __u64 since; /* grants live after this time count: now, or earlier where a grace applies */
+  /* of a refusal */
+  __u64 name_id;
+  __s64 expired_for;
+};
+
+static __always_inline int same_address(const __u32 *a, const __u32 *b) {
+  return a[3] == b[3] && a[2] == b[2] && a[1] == b[1] && a[0] == b[0];
+}
+
+/* The port class of a key; 63 when there is none. */
+__noinline int port_class_of(struct nw_workload *w, __u32 key) {
+  if (!w) return 63;
+  __u32 at = 0;
+#pragma unroll
+  for (__u32 step = NW_MAX_PORT_INTERVALS / 2; step; step /= 2) {
+    __u32 next = at + step;
+    if (next < NW_MAX_PORT_INTERVALS && (w->intervals[next] >> 8) <= key) at = next;
+  }
+  return w->intervals[at & (NW_MAX_PORT_INTERVALS - 1)] & 63;
+}
+
+static __always_inline __u64 bit_of(struct nw_workload *w, __u32 key) {
+  return (1ULL << port_class_of(w, key)) & NW_PORT_BITS;
+}
+
+enum grant_match { GRANT_NONE, GRANT_OTHER_PORT, GRANT_MATCH };
+
+static __always_inline enum grant_match match_slot(struct nw_workload *w, struct destination *d, struct nw_grant *grant) {
+  /* The deadline moves when the grant is refreshed meanwhile: look again, a bounded number of times. */
+  for (int i = 0; i < 4; i++) {
+    __u64 deadline = READ_ONCE(grant->deadline);
+    if (deadline <= d->since || deadline <= NW_DEADLINE_DEAD) return GRANT_NONE;
+    if (!same_address(grant->address, d->address)) return GRANT_NONE;
+    __u64 name_id = READ_ONCE(grant->name_id), word = READ_ONCE(grant->ports);
+    __u32 is_private = READ_ONCE(grant->is_private), note = READ_ONCE(grant->note);
+    if (READ_ONCE(grant->deadline) != deadline) continue;
+    if (note) return GRANT_NONE;
+    __u64 mask = word & NW_MASK;
+    if (WORD_GENERATION(word) != w->generation) mask = current_mask(w, name_id, is_private);
+    if (mask & d->bit) {
+      __sync_fetch_and_add(&grant->hits, 1);
+      return GRANT_MATCH;
+    }
+    return mask & NW_PORT_BITS ? GRANT_OTHER_PORT : GRANT_NONE;
+  }
+  return GRANT_NONE;
+}
+
+static __always_inline enum grant_match match_bucket(struct nw_workload *w, struct destination *d, void *buckets,
+                                                     __u32 index, __u32 tag) {
+  struct nw_grant_bucket *bucket = bpf_map_lookup_elem(buckets, &index);
+  if (!bucket) return GRANT_NONE;
+  enum grant_match best = GRANT_NONE;
+  for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) {
+    if (READ_ONCE(bucket->tags[i]) != tag) continue;
+    enum grant_match match = match_slot(w, d, &bucket->slots[i]);
+    if (match == GRANT_MATCH) return match;
+    if (match > best) best = match;
+  }
+  return best;
+}
+
+/* Whether a grant that is live after d->since covers the destination. */
+__noinline int find_grant(struct nw_workload *w, struct destination *d) {
+  if (!w || !d) return GRANT_NONE;
+  __u32 slot = w->slot, bucket_count = w->bucket_count;
+  void *buckets = bpf_map_lookup_elem(&grants, &slot);
+  if (!buckets || !bucket_count) return GRANT_NONE;
+  struct nw_place place = nw_place_of(d->address, w->seed, bucket_count);
+  enum grant_match first = match_bucket(w, d, buckets, place.first, place.tag);
+  if (first == GRANT_MATCH || place.first == place.second) return first;
+  enum grant_match second = match_bucket(w, d, buckets, place.second, place.tag);
+  return second > first ? second : first;
+}
+
+/* Why no grant covers the destination: the reasons of policy/verdict.h in their order. Only a refusal pays for this. */
+enum refusal_rank { RANK_NONE, RANK_EXPIRED_OTHER_PORT, RANK_NOT_ALLOWED_NOW, RANK_NOTE, RANK_EXPIRED, RANK_PORT };
+
+struct refusal_search {
+  __u32 rank;
+  __u32 reason;
+};
+
+static __always_inline void rank_slot(struct nw_workload *w, struct destination *d, struct nw_grant *grant,
+                                      struct refusal_search *found) {
+  __u64 deadline = READ_ONCE(grant->deadline);
+  if (deadline <= NW_DEADLINE_DEAD || !same_address(grant->address, d->address)) return;
+  __u64 name_id = READ_ONCE(grant->name_id), word = READ_ONCE(grant->ports);
+  __u32 note = READ_ONCE(grant->note), rank, reason;
+  if (note) {
+    rank = RANK_NOTE;
+    reason = note;
+  } else {
+    __u64 mask = word & NW_MASK;
+    if (WORD_GENERATION(word) != w->generation) mask = current_mask(w, name_id, READ_ONCE(grant->is_private));
+    if (deadline > d->now) {
+      rank = mask & NW_PORT_BITS ? RANK_PORT : RANK_NOT_ALLOWED_NOW;
+      reason = mask & NW_PORT_BITS ? NW_REASON_PORT : NW_REASON_NOT_ALLOWED_NOW;
+    } else {
+      rank = mask & d->bit ? RANK_EXPIRED : RANK_EXPIRED_OTHER_PORT;
+      reason = NW_REASON_EXPIRED;
+    }
+  }
+  if (rank <= found->rank) return;
+  found->rank = rank;
+  found->reason = reason;
+  d->name_id = name_id;
+  d->expired_for = deadline <= d->now ? (__s64)(d->now - deadline) : 0;
+}
+
+static __always_inline void rank_bucket(struct nw_workload *w, struct destination *d, void *buckets, __u32 index,
+                                        __u32 tag, struct refusal_search *found) {
+  struct nw_grant_bucket *bucket = bpf_map_lookup_elem(buckets, &index);
+  if (!bucket) return;
+  for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++)
+    if (READ_ONCE(bucket->tags[i]) == tag) rank_slot(w, d, &bucket->slots[i], found);
+}
+
+/* The reason of a refusal by grants; sets d->name_id and d->expired_for. */
+__noinline int why_not_granted(struct nw_workload *w, struct destination *d) {
+  struct refusal_search found = {.rank = RANK_NONE, .reason = NW_REASON_NOT_LOOKED_UP};
+  if (!w || !d) return found.reason;
+  __u32 slot = w->slot, bucket_count = w->bucket_count;
+  void *buckets = bpf_map_lookup_elem(&grants, &slot);
+  if (!buckets || !bucket_count) return found.reason;
+  struct nw_place place = nw_place_of(d->address, w->seed, bucket_count);
+  rank_bucket(w, d, buckets, place.first, place.tag, &found);
+  if (place.first != place.second) rank_bucket(w, d, buckets, place.second, place.tag, &found);
+  return found.reason;
+}
+
+/* ---- learning ---- */
+
+enum put_result { PUT_DONE, PUT_NOTHING, PUT_RACED };
+
+/* Extends the live grant of the same name and address, or takes over its expired slot. */
+__noinline int refresh_in(struct nw_workload *w, struct nw_grant_bucket *bucket, struct lesson *l) {
+  if (!w || !bucket || !l) return PUT_NOTHING;
+  for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) {
+    if (READ_ONCE(bucket->tags[i]) != l->tag) continue;
+    struct nw_grant *grant = &bucket->slots[i];
+    __u64 deadline = READ_ONCE(grant->deadline);
+    if (deadline <= NW_DEADLINE_DEAD) continue;
+    if (grant->name_id != l->name_id || !same_address(grant->address, l->address)) continue;
+    if (deadline <= l->now) {
+      if (__sync_val_compare_and_swap(&grant->deadline, deadline, NW_DEADLINE_BUSY) != deadline) return PUT_RACED;
+      grant->ports = l->word;
+      grant->note = l->note;
+      grant->is_private = l->is_private;
+      __sync_lock_test_and_set(&grant->deadline, l->deadline);
+      count(w, NW_COUNTER_LEARNED);
+      return PUT_DONE;
+    }
+    if (l->note) return PUT_DONE; /* a live grant is worth more than a note */
+    if (deadline < l->deadline && __sync_val_compare_and_swap(&grant->deadline, deadline, l->deadline) != deadline)
+      return PUT_RACED;
+    /* Live, so nobody claims it: its words may be written. */
+    if (grant->ports != l->word) grant->ports = l->word;
+    count(w, NW_COUNTER_REFRESHED);
+    return PUT_DONE;
+  }
+  return PUT_NOTHING;
+}
+
+/* How many slots are over; without branches, or the verifier walks all 2^8 outcomes. Times are below 2^63. */
+static __always_inline __u32 free_slots(struct nw_grant_bucket *bucket, __u64 now) {
+  __u32 free = 0;
+  for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) free += (READ_ONCE(bucket->slots[i].deadline) - now - 1) >> 63;
+  return free;
+}
+
+/* Claims the slot that has been over for longest. */
+__noinline int claim_in(struct nw_workload *w, struct nw_grant_bucket *bucket, struct lesson *l) {
+  if (!w || !bucket || !l) return PUT_NOTHING;
+  __u64 oldest = ~0ULL;
+  __u32 chosen = NW_SLOTS_PER_BUCKET;
+  for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) {
+    __u64 deadline = READ_ONCE(bucket->slots[i].deadline);
+    if (deadline > l->now || deadline == NW_DEADLINE_BUSY || deadline >= oldest) continue;
+    oldest = deadline;
+    chosen = i;
+  }
+  if (chosen >= NW_SLOTS_PER_BUCKET) return PUT_NOTHING;
+  struct nw_grant *grant = &bucket->slots[chosen & (NW_SLOTS_PER_BUCKET - 1)];
+  if (__sync_val_compare_and_swap(&grant->deadline, oldest, NW_DEADLINE_BUSY) != oldest) return PUT_RACED;
+  grant->ports = l->word;
+  grant->name_id = l->name_id;
+  __builtin_memcpy(grant->address, l->address, sizeof(grant->address));
+  grant->hits = 0;
+  grant->note = l->note;
+  grant->is_private = l->is_private;
+  bucket->tags[chosen & (NW_SLOTS_PER_BUCKET - 1)] = l->tag;
+  __sync_lock_test_and_set(&grant->deadline, l->deadline);
+  count(w, NW_COUNTER_LEARNED);
+  return PUT_DONE;
+}
+
+struct put_grant {
+  struct nw_workload *w;
+  struct lesson *l;
+  __u32 result;
+};
+
+static long put_grant_try(__u32 i, struct put_grant *put) {
+  struct nw_workload *w = put->w;
+  struct lesson *l = put->l;
+  __u32 slot = w->slot, bucket_count = w->bucket_count;
+  void *buckets = bpf_map_lookup_elem(&grants, &slot);
+  if (!buckets || !bucket_count) return 1;
+  struct nw_place place = nw_place_of(l->address, w->seed, bucket_count);
+  l->tag = place.tag;
+  struct nw_grant_bucket *first = bpf_map_lookup_elem(buckets, &place.first);
+  struct nw_grant_bucket *second = bpf_map_lookup_elem(buckets, &place.second);
+  if (!first || !second) return 1;
+  put->result = refresh_in(w, first, l);
+  if (put->result == PUT_NOTHING) put->result = refresh_in(w, second, l);
+  if (put->result == PUT_NOTHING) {
+    if (free_slots(second, l->now) > free_slots(first, l->now))
+      put->result = claim_in(w, second, l);
+    else
+      put->result = claim_in(w, first, l);
+  }
+  return put->result != PUT_RACED;
+}
+
+/* 1: the grant is in the table until its deadline at least. */
+__noinline int put_grant(struct nw_workload *w, struct lesson *l) {
+  if (!w || !l) return 0;
+  struct put_grant put = {.w = w, .l = l, .result = PUT_NOTHING};
+  bpf_loop(16, put_grant_try, &put, 0);
+  return put.result == PUT_DONE;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* Every map of the backend: key, value, who writes, who reads, bound, and what a miss means. */
+#ifndef NAMEWALL_BPF_MAPS_BPF_H
+#define NAMEWALL_BPF_MAPS_BPF_H
+
+#include "bpf/abi.h"
+#include "bpf/kernel.bpf.h"
+
+/* cgroup id -> the workload's configuration. Written by user space only, as a whole (the kernel swaps the value under
+ * RCU). Read by every program without a lookup. Never missing; zeros deny. */
+struct {
+  __uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
+  __type(key, __u64);
+  __type(value, struct nw_workload);
+} workloads SEC(".maps");
+
+/* {policy id, reversed name} -> masks. Written by user space under a fresh policy id. A miss: no rule names it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __type(key, struct nw_name_key);
+  __type(value, struct nw_name_node);
+  __uint(max_entries, 1 << 20);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} name_rules SEC(".maps");
+
+/* {policy id, index} -> a pattern with inner wildcards. Written by user space. A miss: no match. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __type(key, struct nw_glob_key);
+  __type(value, struct nw_glob);
+  __uint(max_entries, 1 << 16);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} glob_rules SEC(".maps");
+
+/* {policy id, family, address} -> masks. Written by user space. A miss: no rule names it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __type(key, struct nw_address_key);
+  __type(value, struct nw_address_node);
+  __uint(max_entries, 1 << 20);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} address_rules SEC(".maps");
+
+struct grant_buckets {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct nw_grant_bucket));
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_INNER_MAP);
+};
+
+/* slot -> the workload's grants. Written by ingress (learning). Bound: bucket_count * 8 slots; a full pair of buckets
+ * withholds the answer. A miss: nothing is granted. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __type(key, __u32);
+  __uint(max_entries, 1);
+  __array(values, struct grant_buckets);
+} grants SEC(".maps");
+
+struct name_table {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(key_size, sizeof(__u64));
+  __uint(value_size, sizeof(struct nw_name));
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+};
+
+/* slot -> the names that the workload's grants refer to. Written by ingress (learning) and by whoever judges a name
+ * again after a replacement; deleted only by the reaper. A miss: the grant says nothing. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __type(key, __u32);
+  __uint(max_entries, 1);
+  __array(values, struct name_table);
+} names SEC(".maps");
+
+/* slot -> counters and the event rate. Written by every program, read by user space. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __type(key, __u32);
+  __type(value, struct nw_stats);
+  __uint(max_entries, 1);
+} stats SEC(".maps");
+
+/* The host's own addresses. Written by user space. A hit: an answer does not teach the address. */
+struct own_address {
+  __u32 address[4];
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __type(key, struct own_address);
+  __type(value, __u8);
+  __uint(max_entries, 4096);
+} own_addresses SEC(".maps");
+
+/* Events for user space. Full: the event is lost and counted; nothing waits. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+enum question_state {
+  QUESTION_NONE,
+  QUESTION_ASKED,
+  QUESTION_REFUSED, /* one answer without records may pass for it */
+};
+
+struct pending_question {
+  __u64 time; /* 0: free; NW_DEADLINE_BUSY: being written; else when it was asked */
+  __u64 name_id;
+  __u64 ports;         /* mask words, as judged when asked */
+  __u64 private_ports;
+  __u32 address[4];    /* the packet's wire destination */
+  __u16 port;
+  __u16 id;
+  __u16 type;
+  __u16 state;
+};
+
+#define PENDING_QUESTIONS 8
+
+#define SOCKET_DNS (1u << 0)           /* the hooks saw it going to a trusted resolver: its datagrams are questions */
+#define SOCKET_JUDGE_EACH (1u << 1)    /* UDP, connected to an allowed address on another port: judged per packet */
+#define SOCKET_NETNS_TRUSTED (1u << 2) /* its network namespace is one whose DNS is trusted */
+
+/* What is known of one socket. The questions lie here so that no neighbour can evict them. Written by the socket's own
+ * hooks and packets; freed with the socket. */
+struct socket_state {
+  __u32 workload_id; /* loopback own: set when it binds; 0: not marked */
+  __u32 flags;
+  __u32 pid; /* who last sent a question: the packet hooks do not know the task */
+  __u32 uid;
+  __u8 command[16];
+  struct nw_resolver resolver; /* as the program asked for it, before any translation */
+  __u32 reserved;
+  struct pending_question questions[PENDING_QUESTIONS];
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __type(key, int);
+  __type(value, struct socket_state);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} sockets SEC(".maps");
+
+struct udp_peer {
+  __u64 until; /* may be answered before this time */
+  __u32 address[4];
+  __u16 port;
+  __u16 reserved[3];
+};
+
+#define UDP_PEERS 16
+#define UDP_ANSWER_TIME (30ULL * 1000000000ULL)
+
+/* The peers whose datagrams a UDP socket received and may answer. Bound: 16 for each socket, the oldest gives way. */
+struct udp_peers {
+  struct udp_peer peers[UDP_PEERS];
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __type(key, int);
+  __type(value, struct udp_peers);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} answerable SEC(".maps");
+
+#endif

@@ -1,0 +1,176 @@
+/* A DNS question on its way out: read once, from memory that cannot change, judged by name, remembered in its socket. */
+#ifndef NAMEWALL_BPF_QUESTION_BPF_H
+#define NAMEWALL_BPF_QUESTION_BPF_H
+
+#include "bpf/name_walk.bpf.h"
+#include "bpf/socket_trust.bpf.h"
+
+#define MAX_QUESTION 512
+#define MIN_QUESTION 18 /* header, one-letter name, type, class */
+#define MAX_OPTIONS 16
+#define TYPE_OPT 41
+#define CLASS_IN 1
+#define UDP_HEADER 8
+
+/* The headers of a packet. `address` and `port` are the remote end's: where it goes, or where it came from. */
+struct packet {
+  __u32 address[4];
+  __u16 port;
+  __u8 protocol;
+  __u8 icmp_type;
+  __u8 hop_limit;
+  __u8 reserved[3];
+  __u32 transport; /* offset of the transport header */
+};
+
+static long option_step(__u32 i, struct walk *walk) {
+  struct scratch *s = walk->s;
+  if (s->offset == s->length) {
+    s->done = 1;
+    return 1;
+  }
+  if (s->offset + 4 > s->length) return stop_walk(s, WALK_SHORT);
+  s->offset += 4 + packet_u16(s, s->offset + 2);
+  if (s->offset > s->length) return stop_walk(s, WALK_SHORT);
+  return 0;
+}
+
+/* One OPT from `offset` to the end of the message (RFC 6891): root owner, at most MAX_OPTIONS options that fill it. */
+static __always_inline int is_one_opt(struct scratch *s, __u32 offset) {
+  if (offset + 11 > s->length) return 0;
+  if (s->packet[offset & (PACKET_BYTES - 1)] != 0 || packet_u16(s, offset + 1) != TYPE_OPT) return 0;
+  if (offset + 11 + packet_u16(s, offset + 9) != s->length) return 0;
+  begin_walk(s, offset + 11);
+  struct walk walk = {s};
+  bpf_loop(MAX_OPTIONS + 1, option_step, &walk, 0);
+  return s->done;
+}
+
+/* The whole message in `packet` is one well-formed question; its name is in the window, its type in *type. */
+__noinline int read_question(struct scratch *s) {
+  if (!s) return 0;
+  /* QR, opcode and TC are 0; one question; no answers, no authority; at most one additional record. */
+  if ((packet_u16(s, 2) & 0xfa00) || packet_u16(s, 4) != 1 || packet_u16(s, 6) || packet_u16(s, 8)) return 0;
+  __u32 additional = packet_u16(s, 10);
+  if (additional > 1 || !walk_question(s)) return 0;
+  __u32 offset = s->offset;
+  if (offset + 4 > s->length || packet_u16(s, offset + 2) != CLASS_IN) return 0;
+  s->cursor = offset;
+  if (additional == 0) return offset + 4 == s->length;
+  return is_one_opt(s, offset + 4);
+}
+
+/* Remembers the question in its socket; the oldest of eight gives way. */
+static __always_inline int remember_question(struct scratch *s, struct nw_workload *w, struct packet *p,
+                                             struct socket_state *state, __u16 type, __u16 question_state) {
+  __u64 oldest = ~0ULL;
+  __u32 chosen = PENDING_QUESTIONS;
+#pragma unroll
+  for (__u32 i = 0; i < PENDING_QUESTIONS; i++) {
+    __u64 time = READ_ONCE(state->questions[i].time);
+    if (time == NW_DEADLINE_BUSY || time >= oldest) continue;
+    oldest = time;
+    chosen = i;
+  }
+  if (chosen >= PENDING_QUESTIONS) return 0;
+  struct pending_question *q = &state->questions[chosen & (PENDING_QUESTIONS - 1)];
+  if (__sync_val_compare_and_swap(&q->time, oldest, NW_DEADLINE_BUSY) != oldest) return 0;
+  q->name_id = s->name_id;
+  q->ports = MAKE_WORD(w->generation, s->allow);
+  q->private_ports = MAKE_WORD(w->generation, s->allow_private);
+  __builtin_memcpy(q->address, p->address, sizeof(q->address));
+  q->port = p->port;
+  q->id = packet_u16(s, 0);
+  q->type = type;
+  q->state = question_state;
+  __sync_lock_test_and_set(&q->time, s->now);
+  return 1;
+}
+
+static __always_inline void describe_packet(struct refusal *r, struct __sk_buff *skb, struct packet *p,
+                                              struct socket_state *state) {
+  r->netns_cookie = bpf_get_netns_cookie(skb);
+  r->port = p->port;
+  r->ip_protocol = p->protocol;
+  __builtin_memcpy(r->address, p->address, sizeof(r->address));
+  if (!state) return;
+  r->pid = state->pid;
+  r->uid = state->uid;
+  __builtin_memcpy(r->command, state->command, sizeof(r->command));
+}
+
+/* Counts and reports a refused packet. `state`: of its socket, where known. 1: audit lets it pass. */
+__noinline int report_packet(struct __sk_buff *skb, struct nw_workload *w, struct packet *p, struct socket_state *state,
+                             __u32 hook_and_reason) {
+  if (!w || !p) return 0;
+  struct refusal r = {.hook = (__u8)(hook_and_reason >> 8), .reason = (__u8)hook_and_reason};
+  describe_packet(&r, skb, p, state);
+  report_refusal(w, &r);
+  return refused(w);
+}
+
+static __always_inline int refuse_packet(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
+                                         struct socket_state *state, enum nw_hook hook, enum nw_reason reason) {
+  return report_packet(skb, w, p, state, hook << 8 | reason) != 0;
+}
+
+/* Reports a well-formed question that the policy refuses, with its name and the packet, so that the agent can answer. */
+static __always_inline void report_question(struct nw_workload *w, struct __sk_buff *skb, struct packet *p,
+                                            struct socket_state *state, struct scratch *s, __u16 type) {
+  struct refusal r = {.hook = NW_HOOK_QUESTION, .reason = NW_REASON_NAME_NOT_ALLOWED, .question_type = type};
+  describe_packet(&r, skb, p, state);
+  struct nw_event *e = begin_event(w, &r);
+  if (!e) return;
+  copy_window(&e->window, window_of(s));
+  e->name_length = s->name_length;
+  __u32 length = skb->len;
+  if (length > 0 && length <= NW_EVENT_PACKET && bpf_skb_load_bytes(skb, 0, e->packet, length) == 0)
+    e->packet_length = length;
+  bpf_ringbuf_submit(e, 0);
+}
+
+__noinline int judge_question(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
+                              struct socket_state *state) {
+  if (!w || !p || !state) return 0;
+  __u32 length = skb->len, message = p->transport + UDP_HEADER;
+  if (skb->gso_segs > 1 || skb->gso_size) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_SEGMENTED);
+  /* All of it in the linear part: pages could still be written by the sender (MSG_ZEROCOPY, splice). */
+  if ((__u32)((long)skb->data_end - (long)skb->data) != length)
+    return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_NOT_LINEAR);
+  if (length < message + MIN_QUESTION || length > message + MAX_QUESTION)
+    return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_MALFORMED);
+  if (!(state->flags & SOCKET_NETNS_TRUSTED) && !is_listed_netns(w, bpf_get_netns_cookie(skb)))
+    return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_UNTRUSTED_NETNS);
+  struct scratch *s = claim_scratch(SCRATCH_EGRESS);
+  if (!s) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_BUSY);
+  int verdict = 0;
+  length -= message;
+  length &= 1023;
+  if (length < MIN_QUESTION || bpf_skb_load_bytes(skb, message, s->packet, length)) {
+    verdict = refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_MALFORMED);
+    goto out;
+  }
+  s->length = length;
+  s->hash_seed = w->seed;
+  if (!read_question(s)) {
+    verdict = refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_MALFORMED);
+    goto out;
+  }
+  __u16 type = packet_u16(s, s->cursor);
+  int may_ask = decide_name(s, w->policy_id);
+  s->name_id = nw_name_id(window_of(s), w->seed);
+  s->now = bpf_ktime_get_boot_ns();
+  int passes = may_ask || w->mode == NW_MODE_AUDIT;
+  if (!remember_question(s, w, p, state, type, passes ? QUESTION_ASKED : QUESTION_REFUSED)) {
+    verdict = refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
+    goto out;
+  }
+  if (!may_ask) report_question(w, skb, p, state, s, type);
+  else count(w, NW_COUNTER_QUESTIONS);
+  verdict = passes;
+out:
+  release_scratch(s);
+  return verdict;
+}
+
+#endif

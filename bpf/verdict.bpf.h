@@ -1,0 +1,72 @@
+/* The verdict on a destination, in the order of policy/verdict.h: host deny, deny rules, trusted resolver, loopback rule,
+ * address rules, grants, refuse. The parts here need no context; the hooks join them. */
+#ifndef NAMEWALL_BPF_VERDICT_BPF_H
+#define NAMEWALL_BPF_VERDICT_BPF_H
+
+#include "bpf/grants.bpf.h"
+
+#define MAPPED_WORD bpf_htonl(0xffff)
+
+static __always_inline int is_v4(const __u32 *address) {
+  return address[2] == MAPPED_WORD && address[0] == 0 && address[1] == 0;
+}
+
+/* 127.0.0.0/8, ::1, and the unspecified addresses, which the kernel takes for loopback. */
+static __always_inline int is_loopback(const __u32 *address) {
+  if (address[0] || address[1]) return 0;
+  if (address[2] == MAPPED_WORD) return (address[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000) || !address[3];
+  return !address[2] && (address[3] == bpf_htonl(1) || !address[3]);
+}
+
+enum rules_say { RULES_NOTHING, RULES_ALLOW, RULES_OTHER_PORT, RULES_DENY, RULES_HOST_DENY };
+
+/* What the address rules say of the destination. */
+__noinline int judge_by_rules(struct nw_workload *w, struct destination *d) {
+  if (!w || !d) return RULES_HOST_DENY;
+  struct nw_address_key key = {.policy_id = w->policy_id};
+  if (is_v4(d->address)) {
+    if (!(w->flags & NW_FLAG_ADDRESS_RULES_V4)) return RULES_NOTHING;
+    key.family = bpf_htonl(4);
+  } else {
+    if (!(w->flags & NW_FLAG_ADDRESS_RULES_V6)) return RULES_NOTHING;
+    key.family = bpf_htonl(6);
+  }
+  key.prefixlen = 32 + 32 + 128;
+  __builtin_memcpy(key.address, d->address, sizeof(key.address));
+  struct nw_address_node *node = bpf_map_lookup_elem(&address_rules, &key);
+  if (!node) return RULES_NOTHING;
+  if (node->host_deny & d->bit) return RULES_HOST_DENY;
+  if (node->deny & d->bit) return RULES_DENY;
+  if (node->allow & d->bit) return RULES_ALLOW;
+  return node->allow & ~node->deny & ~node->host_deny & NW_PORT_BITS ? RULES_OTHER_PORT : RULES_NOTHING;
+}
+
+static __always_inline int has_address_rules(const struct nw_workload *w) {
+  return w->flags & (NW_FLAG_ADDRESS_RULES_V4 | NW_FLAG_ADDRESS_RULES_V6);
+}
+
+/* The trusted resolver at this address and port; 0: none. `any_port`: a loopback resolver counts at every port (its
+ * packets may have been translated on the way out, as for Docker's 127.0.0.11). */
+static __always_inline int is_resolver(const struct nw_workload *w, const __u32 *address, __u16 port, int any_port) {
+  __u32 resolver_count = w->resolver_count;
+  for (__u32 i = 0; i < NW_MAX_RESOLVERS; i++) {
+    if (i >= resolver_count) return 0;
+    const struct nw_resolver *resolver = &w->resolvers[i];
+    if (resolver->port != port && !(any_port && is_loopback(address))) continue;
+    if (same_address(resolver->address, address)) return 1;
+  }
+  return 0;
+}
+
+/* Rules and grants alone: for packets, whose loopback and resolver cases are decided before. 1: allowed. */
+static __always_inline int is_allowed(struct nw_workload *w, struct destination *d) {
+  d->bit = bit_of(w, d->key);
+  if (has_address_rules(w)) {
+    int rules = judge_by_rules(w, d);
+    if (rules == RULES_ALLOW) return 1;
+    if (rules == RULES_DENY || rules == RULES_HOST_DENY) return 0;
+  }
+  return find_grant(w, d) == GRANT_MATCH;
+}
+
+#endif
