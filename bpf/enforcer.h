@@ -4,6 +4,7 @@
 // that happens to this process changes that. Closing an Enforcer detaches nothing.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -71,8 +72,9 @@ class Enforcer {
 
   Result<std::vector<GrantRecord>> read_grants(const Workload& workload) const;
   Result<Counters> read_counters(const Workload& workload) const;
-  // Removes expired names; returns how many.
-  Result<std::uint32_t> reap(const Workload& workload);
+  // Removes names whose grants have been over for that long; returns how many. Until then they explain refusals, and a
+  // live flow can still be judged by name. A learner whose name table is full removes expired ones itself.
+  Result<std::uint32_t> reap(const Workload& workload, std::chrono::seconds expired_for = std::chrono::hours(1));
 
   // Adds grants from user space, for benchmarks and tests: the same placement as the kernel's.
   Result<std::size_t> add_grants(const Workload& workload, const std::vector<Grant>& grants);
