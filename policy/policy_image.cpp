@@ -11,6 +11,13 @@ namespace {
 
 const Prefix kEveryIpv4(Address::v4({}), 0, true);
 const Prefix kEveryIpv6(Address(), 0, false);
+const std::array kLoopback = {Prefix(Address::v4({127, 0, 0, 0}), 8, true), Prefix(Address::v4({}), 32, true),
+                              Prefix(Address(), 127, false)};  // ::1 and ::
+
+bool is_loopback(const Prefix& prefix) {
+  return std::any_of(kLoopback.begin(), kLoopback.end(),
+                     [&](const Prefix& loopback) { return loopback.contains(prefix); });
+}
 
 Result<void> classify_ports(const Policy& policy, const HostPolicy& host, PolicyImage& image) {
   PortClasses classes;
@@ -106,12 +113,20 @@ void fold_addresses(const Policy& policy, const HostPolicy& host, PolicyImage& i
   add(policy.deny, &AddressNode::deny);
   add(host.deny, &AddressNode::host_deny);
 
+  const bool may_cover_loopback = std::any_of(nodes.begin(), nodes.end(), [](const auto& entry) {
+    return std::any_of(kLoopback.begin(), kLoopback.end(),
+                       [&](const Prefix& loopback) { return entry.first.contains(loopback); });
+  });
+  if (may_cover_loopback) {
+    for (const Prefix& loopback : kLoopback) nodes.try_emplace(loopback);
+  }
+
   for (const auto& [prefix, own] : nodes) {
     AddressNode folded{prefix, own.allow, own.deny, own.host_deny};
     for (unsigned length = 0; length < prefix.length(); ++length) {
       const auto shorter = nodes.find(Prefix(prefix.base(), static_cast<std::uint8_t>(length), prefix.is_v4()));
       if (shorter == nodes.end()) continue;
-      folded.allow |= shorter->second.allow;
+      if (is_loopback(prefix) == is_loopback(shorter->first)) folded.allow |= shorter->second.allow;
       folded.deny |= shorter->second.deny;
       folded.host_deny |= shorter->second.host_deny;
     }
@@ -190,6 +205,8 @@ Result<PolicyImage> compile_policy(const Policy& policy, const HostPolicy& host,
   if (Result<void> done = collect_resolvers(policy, system, image); !done) return tl::unexpected(done.error());
   return image;
 }
+
+bool is_loopback_destination(const Address& address) { return is_loopback(Prefix::of(address)); }
 
 NameDecision decide_name(const PolicyImage& image, const DomainName& name) {
   const NameMatch match = find_longest_match(image, name.text());

@@ -24,7 +24,9 @@
 //   host private_names  allow_private = kAllPorts
 // The any-host rule is the root's below node, and 0.0.0.0/0 and ::/0.
 //
-// Addresses. A node per prefix that a rule names, with what the shorter prefixes of its family say folded in.
+// Addresses. A node per prefix that a rule names, with what the shorter prefixes of its family say folded in. What they
+// allow does not reach into loopback (127.0.0.0/8, 0.0.0.0, ::1, ::): a rule shorter than those does not mean the
+// host's own services. Where such a rule exists, the loopback prefixes are nodes, too.
 #pragma once
 
 #include <array>
@@ -110,6 +112,9 @@ NameDecision decide_name(const PolicyImage& image, const DomainName& name);
 struct AddressDecision {
   PortMask allow = 0, deny = 0, host_deny = 0;
 };
+// 127.0.0.0/8, ::1, and what connect() takes for loopback: 0.0.0.0 and ::.
+bool is_loopback_destination(const Address& address);
+
 AddressDecision decide_address(const PolicyImage& image, const Address& address);
 
 }  // namespace namewall

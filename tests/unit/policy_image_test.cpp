@@ -109,8 +109,20 @@ std::string describe_by_rules(const RandomPolicy& random, const DomainName& name
   return allowed.to_string() + (allowed_private.empty() ? "" : " private " + allowed_private.to_string());
 }
 
+// Rules shorter than a loopback prefix allow nothing in it.
+std::vector<Rule> inside_loopback(const std::vector<Rule>& rules) {
+  std::vector<Rule> kept;
+  std::copy_if(rules.begin(), rules.end(), std::back_inserter(kept), [](const Rule& rule) {
+    const auto* prefix = std::get_if<Prefix>(&rule.endpoint.host);
+    return prefix != nullptr && prefix->is_single();  // as all loopback prefixes of PolicyGenerator are
+  });
+  return kept;
+}
+
 std::string describe_by_rules(const RandomPolicy& random, const Address& address) {
-  return "allow " + ports_for(random.policy.allow, address).to_string() + ", deny " +
+  const std::vector<Rule> allow =
+      is_loopback_destination(address) ? inside_loopback(random.policy.allow) : random.policy.allow;
+  return "allow " + ports_for(allow, address).to_string() + ", deny " +
          ports_for(random.policy.deny, address).to_string() + ", host deny " +
          ports_for(random.host.deny, address).to_string();
 }
@@ -287,6 +299,23 @@ TEST(PolicyImage, TheAnyHostRuleOpensEveryNameAndAddressOnItsPorts) {
   EXPECT_EQ(describe(image, "a.b.example.com"), "udp/123");
   EXPECT_EQ(image.ports_of(decide_address(image, address_of("203.0.113.9")).allow).to_string(), "udp/123");
   EXPECT_EQ(image.ports_of(decide_address(image, address_of("2001:db8::9")).allow).to_string(), "udp/123");
+}
+
+TEST(PolicyImage, BroadRulesDoNotOpenLoopbackButDeniesReachIt) {
+  const PolicyImage image =
+      compile(arrange({"tcp://*:1", "tcp://0.0.0.0/0:2", "tcp://127.0.0.1:3", "tcp://[::1]:4"}, {"tcp://*:3"}));
+  EXPECT_EQ(describe(image, address_of("127.0.0.1")), "allow tcp/3, deny tcp/3, host deny ");
+  for (const char* loopback : {"127.9.9.9", "0.0.0.0", "::"}) {
+    EXPECT_EQ(describe(image, address_of(loopback)), "allow , deny tcp/3, host deny ") << loopback;
+  }
+  EXPECT_EQ(describe(image, address_of("::1")), "allow tcp/4, deny tcp/3, host deny ");
+  EXPECT_EQ(describe(image, address_of("::2")), "allow tcp/1, deny tcp/3, host deny ");
+  EXPECT_EQ(describe(image, address_of("0.0.0.1")), "allow tcp/1-2, deny tcp/3, host deny ");
+}
+
+TEST(PolicyImage, RulesInsideLoopbackReachTheirLongerOnes) {
+  const PolicyImage image = compile(arrange({"tcp://127.0.0.0/8:1", "tcp://127.0.0.1:2"}));
+  EXPECT_EQ(describe(image, address_of("127.0.0.1")), "allow tcp/1-2, deny , host deny ");
 }
 
 TEST(PolicyImage, AddressFamiliesAreApart) {
