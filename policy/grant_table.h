@@ -1,6 +1,9 @@
-// The addresses a workload has learned: the model of the kernel's grants, exact where the kernel is approximate
-// (bounds are counted in addresses here, in bucket slots there: the kernel may refuse earlier, never later than 1.5
-// times the bound).
+// The addresses a workload has learned: the model of the kernel's grants, exact where the kernel is approximate.
+//
+// An entry is one address of one name. The bound counts live entries: an address counts once for each of its names (the
+// kernel counts bucket slots: it may refuse earlier, never later than 1.5 times the bound). Entries that are not live,
+// expired grants and notes, are remembered as long as live and remembered ones together stay within the bound; the one
+// whose deadline lies furthest back gives way first.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +22,11 @@ namespace namewall {
 struct Grant {
   DomainName name;
   Address address;
-  BootTime deadline;            // live while deadline > now
-  PortMask ports = 0;           // of the name's decision, for this kind of address
-  Reason note = NW_REASON_NONE; // why an answer's address was remembered without being granted
+  BootTime deadline;             // live while deadline > now
+  PortMask ports = 0;            // of the name's decision, for this kind of address; never kAskBit
+  Reason note = NW_REASON_NONE;  // why an answer's address was remembered without being granted: never live
+  bool is_live(BootTime now) const { return note == NW_REASON_NONE && deadline > now; }
+  friend bool operator==(const Grant&, const Grant&) = default;
 };
 
 enum class LearnOutcome { kLearned, kTaughtNothing, kGrantsFull };
@@ -30,18 +35,24 @@ class GrantTable {
  public:
   explicit GrantTable(std::uint32_t max_addresses) : max_addresses_(max_addresses) {}
 
-  // All grants of one answer or none. `deadline` per address. Expired grants give way when the table is full.
+  // All grants of one answer, or none of them and kGrantsFull where the live entries would exceed the bound. An address
+  // that its name has already keeps the later deadline and gets the new ports; a note never takes the place of a live
+  // grant. kTaughtNothing: no live grant among them; notes may have been remembered.
   LearnOutcome learn(const std::vector<Grant>& grants, BootTime now);
-  // Every grant of the address, live and expired, the live ones first.
+  // Every entry of the address: the live ones first, each part in the order of names.
   std::vector<Grant> find(const Address& address, BootTime now) const;
-  // After a policy replacement: each grant's ports are decided again by its name.
+  // After a policy replacement: each grant's ports are decided again by its name (0 where it is allowed no more).
+  // Deadlines and notes stay.
   void rejudge(const PolicyImage& image);
   std::size_t live_count(BootTime now) const;
-  std::vector<Grant> all() const;
+  std::vector<Grant> all() const;  // by address, then name
 
  private:
+  using Key = std::pair<Address, DomainName>;
+  void forget_beyond_bound(BootTime now);
+
   std::uint32_t max_addresses_;
-  std::map<std::pair<Address, DomainName>, Grant> grants_;
+  std::map<Key, Grant> grants_;
 };
 
 }  // namespace namewall

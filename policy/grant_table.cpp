@@ -1,0 +1,80 @@
+#include "policy/grant_table.h"
+
+#include <algorithm>
+
+#include "policy/special_use.h"
+
+namespace namewall {
+
+LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now) {
+  std::map<Key, Grant> changed;
+  for (const Grant& grant : grants) {
+    const Key key(grant.address, grant.name);
+    const auto [at, is_first] = changed.try_emplace(key, grant);
+    Grant& entry = at->second;
+    const auto known = is_first ? grants_.find(key) : grants_.end();
+    if (known != grants_.end()) entry = known->second;
+    if (!grant.is_live(now) && entry.is_live(now)) continue;
+    const BootTime later = entry.is_live(now) ? std::max(entry.deadline, grant.deadline) : grant.deadline;
+    entry = grant;
+    entry.deadline = later;
+  }
+
+  std::size_t live = live_count(now);
+  for (const auto& [key, entry] : changed) {
+    if (!entry.is_live(now)) continue;
+    const auto known = grants_.find(key);
+    if (known == grants_.end() || !known->second.is_live(now)) ++live;
+  }
+  if (live > max_addresses_) return LearnOutcome::kGrantsFull;
+
+  for (auto& [key, entry] : changed) grants_.insert_or_assign(key, std::move(entry));
+  forget_beyond_bound(now);
+  const bool teaches =
+      std::any_of(grants.begin(), grants.end(), [now](const Grant& grant) { return grant.is_live(now); });
+  return teaches ? LearnOutcome::kLearned : LearnOutcome::kTaughtNothing;
+}
+
+void GrantTable::forget_beyond_bound(BootTime now) {
+  if (grants_.size() <= max_addresses_) return;
+  std::vector<std::pair<BootTime, Key>> remembered;
+  for (const auto& [key, entry] : grants_) {
+    if (!entry.is_live(now)) remembered.emplace_back(entry.deadline, key);
+  }
+  std::sort(remembered.begin(), remembered.end());
+  const std::size_t surplus = std::min(grants_.size() - max_addresses_, remembered.size());
+  for (std::size_t i = 0; i < surplus; ++i) grants_.erase(remembered[i].second);
+}
+
+std::vector<Grant> GrantTable::find(const Address& address, BootTime now) const {
+  std::vector<Grant> found;
+  const Key first(address, DomainName::from_normal(""));
+  for (auto at = grants_.lower_bound(first); at != grants_.end() && at->first.first == address; ++at) {
+    found.push_back(at->second);
+  }
+  std::stable_partition(found.begin(), found.end(), [now](const Grant& grant) { return grant.is_live(now); });
+  return found;
+}
+
+void GrantTable::rejudge(const PolicyImage& image) {
+  for (auto& [key, entry] : grants_) {
+    if (entry.note != NW_REASON_NONE) continue;
+    const NameDecision decision = decide_name(image, entry.name);
+    // Only an A record's private address was ever granted as such: what AAAA forms carry is kForbidden.
+    const bool is_private = classify_address(entry.address, false) == SpecialUse::kPrivate;
+    entry.ports = (is_private ? decision.allow_private : decision.allow) & kAllPorts;
+  }
+}
+
+std::size_t GrantTable::live_count(BootTime now) const {
+  return static_cast<std::size_t>(
+      std::count_if(grants_.begin(), grants_.end(), [now](const auto& entry) { return entry.second.is_live(now); }));
+}
+
+std::vector<Grant> GrantTable::all() const {
+  std::vector<Grant> grants;
+  for (const auto& [key, entry] : grants_) grants.push_back(entry);
+  return grants;
+}
+
+}  // namespace namewall
