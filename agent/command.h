@@ -2,6 +2,9 @@
 // Exit codes: 0 done, 1 an input has errors, 3 refused (explain), 125 namewall's own failure; `run`: see run_command.cpp.
 #pragma once
 
+#include <string>
+#include <vector>
+
 namespace CLI {
 class App;
 }
@@ -16,7 +19,8 @@ inline constexpr int kExitOwnFailure = 125;
 inline constexpr int kExitCannotExecute = 126;
 inline constexpr int kExitNotFound = 127;
 
-void add_run_command(CLI::App& app, int& exit_code);
+// `command`: what stood behind "--", untouched by the parser, which takes "[a,b]" apart. The parser gets the rest.
+void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> command);
 void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
 void add_doctor_command(CLI::App& app, int& exit_code);
