@@ -1,0 +1,72 @@
+// The command `namewall`. Misuse of the command line is namewall's own failure (125), so that the codes below it are
+// the command's in `run`.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/cgroup_tree.h"
+#include "agent/command.h"
+
+namespace {
+
+// A descriptor that namewall opens must not become 0, 1 or 2 because the caller closed it. Close-on-exec: a command
+// finds it closed, as the caller wanted.
+void fill_closed_standard_descriptors() {
+  for (int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC); fd >= 0; fd = ::open("/dev/null", O_RDWR | O_CLOEXEC)) {
+    if (fd <= STDERR_FILENO) continue;
+    ::close(fd);
+    return;
+  }
+}
+
+// What a killed run left, whichever command comes next. Without root or cgroup2 there is nothing to remove.
+void remove_what_killed_runs_left() {
+  if (::geteuid() != 0) return;
+  if (const auto own = namewall::agent::find_own_cgroup_directory()) (void)namewall::agent::remove_leftovers(*own);
+}
+
+struct Split {
+  std::vector<char*> before;
+  std::vector<std::string> command;
+};
+
+// `namewall run OPTIONS -- CMD`; other subcommands have no command.
+Split split_at_dashes(int argc, char** argv) {
+  char** const end = argv + argc;
+  const bool is_run = argc > 1 && std::string_view(argv[1]) == "run";
+  char** const dashes = is_run ? std::find(argv, end, std::string_view("--")) : end;
+  Split split{{argv, dashes}, {}};
+  if (dashes != end) split.command.assign(dashes + 1, end);
+  return split;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  fill_closed_standard_descriptors();
+  remove_what_killed_runs_left();
+  int exit_code = namewall::agent::kExitOk;
+  const auto [before, command] = split_at_dashes(argc, argv);
+  CLI::App app{"Keeps programs to the network names that their policy lists", "namewall"};
+  app.set_version_flag("--version", "namewall " NAMEWALL_VERSION);
+  app.require_subcommand(1);
+  namewall::agent::add_run_command(app, exit_code, command);
+  namewall::agent::add_check_command(app, exit_code);
+  namewall::agent::add_explain_command(app, exit_code);
+  namewall::agent::add_doctor_command(app, exit_code);
+  try {
+    app.parse(static_cast<int>(before.size()), before.data());
+  } catch (const CLI::Success& wanted) {  // --help, --version
+    return app.exit(wanted);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "namewall: %s (see namewall --help)\n", error.what());
+    return namewall::agent::kExitOwnFailure;
+  }
+  return exit_code;
+}

@@ -1,0 +1,275 @@
+#include "agent/run_session.h"
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include "agent/cgroup_tree.h"
+#include "agent/command.h"
+#include "agent/launch.h"
+#include "agent/own_addresses.h"
+#include "agent/refusal_answer.h"
+#include "agent/signal_relay.h"
+#include "bpf/enforcer.h"
+
+namespace namewall::agent {
+namespace {
+
+constexpr std::string_view kCgroupOwnerPrefix = "namewall-";  // a run is told of as "run-4121"
+constexpr std::size_t kEventsPerTurn = 512;                   // a flood of events does not keep signals waiting
+
+int own_failure(const std::string& sentence) {
+  std::fprintf(stderr, "namewall: %s\n", sentence.c_str());
+  return kExitOwnFailure;
+}
+
+BootTime now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return BootTime{std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec)};
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> environment;
+  for (char** variable = ::environ; *variable != nullptr; ++variable) environment.emplace_back(*variable);
+  return environment;
+}
+
+// The variable that sends the command's traffic through a proxy; nullptr without one.
+const char* find_proxy_variable() {
+  for (const char* name : {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"}) {
+    const char* value = ::getenv(name);
+    if (value != nullptr && *value != '\0') return name;
+  }
+  return nullptr;
+}
+
+// The run's cgroup, removed with this object if it is empty. What has processes stays: they are confined as before.
+class CgroupOwner {
+ public:
+  explicit CgroupOwner(RunCgroup cgroup) : cgroup_(std::move(cgroup)) {}
+  CgroupOwner& operator=(const CgroupOwner&) = delete;
+  ~CgroupOwner() { (void)remove(); }
+
+  const RunCgroup& get() const { return cgroup_; }
+  // Processes that just ended may count as members for another moment.
+  bool remove() {
+    constexpr int kTries = 20;
+    for (int attempt = 0; attempt < kTries && !removed_; ++attempt) {
+      if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      removed_ = cgroup_.remove().has_value();
+    }
+    return removed_;
+  }
+
+ private:
+  RunCgroup cgroup_;
+  bool removed_ = false;
+};
+
+struct Session {
+  const RunOptions& options;
+  const RunPolicy& policy;
+  bpf::Enforcer enforcer;
+  bpf::Workload workload;
+  CgroupOwner& cgroup;
+  OwnAddresses addresses;
+  RefusalAnswerer answerer;
+  Report report;
+  SignalRelay& signals;
+  bool stopped_on_refusal = false;
+  bool told_of_failure = false;
+
+  // Of what a run can go on without: the first one is told.
+  void tell(const Error& error) {
+    if (!told_of_failure) report.note(error.message());
+    told_of_failure = true;
+  }
+
+  std::size_t serve_events() {
+    const auto count = enforcer.consume_events(kEventsPerTurn, [&](const Event& event) {
+      report.add(event);
+      // An error here says that nobody waits for the answer, or that it would go elsewhere (refusal_answer.h).
+      if (event.hook == Hook::kQuestion && event.reason == NW_REASON_NAME_NOT_ALLOWED && !event.audit &&
+          !event.packet.empty()) {
+        (void)answerer.answer(event, policy.policy.dns.refuse_with, now());
+      }
+    });
+    if (!count) tell(count.error());
+    if (options.stop_on_refusal && !stopped_on_refusal && report.has_refusals()) {
+      stopped_on_refusal = true;
+      if (auto killed = cgroup.get().kill_all(); !killed) tell(killed.error());
+    }
+    return count ? *count : 0;
+  }
+
+  Result<void> refresh_addresses() {
+    const Result<std::vector<Address>> current = addresses.read();
+    if (!current) return tl::unexpected(current.error());
+    return enforcer.set_own_addresses(*current);
+  }
+
+  void keep_house() {
+    if (const auto reaped = enforcer.reap(workload); !reaped) tell(reaped.error());
+    if (report.lines_wait()) report.flush_lines();
+  }
+
+  Result<CommandEnd> serve_until_end(const LaunchedCommand& command);
+  int finish(const CommandEnd& end);
+};
+
+Result<CommandEnd> Session::serve_until_end(const LaunchedCommand& command) {
+  const UniqueFd poller(::epoll_create1(EPOLL_CLOEXEC));
+  const UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  const itimerspec every_second{{1, 0}, {1, 0}};
+  if (!poller || !timer || ::timerfd_settime(timer.get(), 0, &every_second, nullptr) != 0) {
+    return fail_errno(errno, "cannot make the event loop");
+  }
+  for (const int fd : {signals.fd(), enforcer.event_fd(), addresses.fd(), timer.get()}) {
+    epoll_event interest{};
+    interest.events = EPOLLIN;
+    interest.data.fd = fd;
+    if (::epoll_ctl(poller.get(), EPOLL_CTL_ADD, fd, &interest) != 0) {
+      return fail_errno(errno, "cannot watch a descriptor in the event loop");
+    }
+  }
+  for (;;) {
+    std::array<epoll_event, 4> ready{};
+    const int count = ::epoll_wait(poller.get(), ready.data(), static_cast<int>(ready.size()), -1);
+    if (count < 0 && errno != EINTR) return fail_errno(errno, "cannot wait in the event loop");
+    for (int i = 0; i < count; ++i) {
+      const int fd = ready[static_cast<std::size_t>(i)].data.fd;
+      if (fd == enforcer.event_fd()) {
+        serve_events();
+      } else if (fd == addresses.fd()) {
+        if (!addresses.consume_changes()) continue;
+        if (auto done = refresh_addresses(); !done) tell(done.error());
+      } else if (fd == timer.get()) {
+        std::uint64_t expirations = 0;
+        if (::read(timer.get(), &expirations, sizeof expirations) > 0) keep_house();
+      } else {
+        const Result<std::optional<CommandEnd>> end = signals.handle(command.pidfd.get());
+        if (!end) return tl::unexpected(end.error());
+        if (*end) return **end;
+      }
+    }
+  }
+}
+
+int Session::finish(const CommandEnd& end) {
+  constexpr int kMaxTurns = 64;  // background processes may go on making events for ever
+  for (int turn = 0; turn < kMaxTurns && serve_events() == kEventsPerTurn; ++turn) {
+  }
+  const auto grants = enforcer.read_grants(workload);
+  if (!grants) tell(grants.error());
+  const auto counters = enforcer.read_counters(workload);
+  if (!counters) tell(counters.error());
+  if (!cgroup.remove()) {
+    report.note("processes of the command still run in " + cgroup.get().name() +
+                ", confined as before; the first namewall command after their end removes the cgroup");
+  }
+  const int exit_code = stopped_on_refusal ? kExitStopOnRefusal : end.by_signal ? 128 + end.code : end.code;
+  report.finish(exit_code, grants ? *grants : std::vector<bpf::GrantRecord>{}, counters ? *counters : bpf::Counters{});
+  if (!stopped_on_refusal && end.by_signal) end_like(end);
+  return exit_code;
+}
+
+void tell_start(Session& session, const Credentials& credentials, const LaunchedCommand& command) {
+  if (credentials.is_root()) {
+    session.report.note(
+        "the command runs as root, and root in there is a way out: it owns the host's files; --user U avoids it");
+  }
+  if (const char* variable = find_proxy_variable()) {
+    session.report.note(std::string(variable) + " is set: names that the command reaches through a proxy are not seen");
+  }
+  if (!command.closed_descriptors.empty()) {
+    session.report.note(std::to_string(command.closed_descriptors.size()) +
+                        " inherited sockets, directories or kernel objects were not passed on; --keep fds passes them");
+  }
+}
+
+}  // namespace
+
+int run_session(const RunOptions& options) {
+  if (::geteuid() != 0) return own_failure("run needs root, to make and arm a cgroup; start it with sudo");
+  const LoadedRunPolicy sources = load_run_policy(options.policy);
+  for (const std::string& message : sources.messages) std::fprintf(stderr, "namewall: %s\n", message.c_str());
+  if (!sources.loaded) return kExitOwnFailure;
+  const RunPolicy& policy = *sources.loaded;
+  const Result<Credentials> credentials =
+      options.user.empty()
+          ? find_invoking_credentials(::getenv("SUDO_UID"), ::getenv("SUDO_GID"), ::getuid(), ::getgid())
+          : find_credentials(options.user);
+  if (!credentials) return own_failure(credentials.error().message());
+  const Result<std::string> own_cgroup = find_own_cgroup_directory();
+  if (!own_cgroup) return own_failure(own_cgroup.error().message());
+
+  Result<Report> report = Report::open(options.report);
+  if (!report) return own_failure(report.error().message());
+  Result<SignalRelay> signals = SignalRelay::open();
+  if (!signals) return own_failure(signals.error().message());
+  Result<RefusalAnswerer> answerer = RefusalAnswerer::open();
+  if (!answerer) return own_failure(answerer.error().message());
+  Result<OwnAddresses> addresses = OwnAddresses::open();
+  if (!addresses) return own_failure(addresses.error().message());
+  const Result<std::uint64_t> netns = bpf::netns_cookie();
+  if (!netns) return own_failure(netns.error().message());
+  Result<bpf::Enforcer> enforcer = bpf::Enforcer::load({});
+  if (!enforcer) return own_failure(enforcer.error().message());
+
+  Result<RunCgroup> made = RunCgroup::create(*own_cgroup);
+  if (!made) return own_failure(made.error().message());
+  CgroupOwner cgroup(std::move(*made));
+  bpf::ArmOptions arm_options;
+  arm_options.trusted_netns = {*netns};
+  const Result<bpf::Workload> workload = enforcer->arm(cgroup.get().fd(), policy.image, arm_options);
+  if (!workload) return own_failure(workload.error().message());
+
+  Session session{options,
+                  policy,
+                  std::move(*enforcer),
+                  *workload,
+                  cgroup,
+                  std::move(*addresses),
+                  std::move(*answerer),
+                  std::move(*report),
+                  *signals};
+  if (auto done = session.refresh_addresses(); !done) return own_failure(done.error().message());
+  if (const std::optional<int> early = signals->take_early_end()) {
+    (void)cgroup.remove();
+    end_like({true, *early});
+  }
+
+  LaunchPlan plan;
+  plan.cgroup_fd = cgroup.get().fd();
+  plan.arguments = options.command;
+  plan.environment = build_environment(own_environment(), *credentials);
+  plan.credentials = *credentials;
+  plan.keep = options.keep;
+  session.report.start(
+      {cgroup.get().name().substr(kCgroupOwnerPrefix.size()), credentials->uid, policy.policy, policy.image});
+  const auto command = launch(plan, *signals);
+  if (!command) {
+    own_failure(command.error().message);
+    return command.error().exit_code;
+  }
+  tell_start(session, *credentials, *command);
+  const Result<CommandEnd> end = session.serve_until_end(*command);
+  if (!end) {
+    // The command goes on, confined; nobody waits for it any more.
+    return own_failure(end.error().message() + "; the command goes on in " + cgroup.get().name());
+  }
+  return session.finish(*end);
+}
+
+}  // namespace namewall::agent
