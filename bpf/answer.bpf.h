@@ -125,6 +125,25 @@ static long last_deadline_step(__u32 i, struct teach *teach) {
   return 0;
 }
 
+static __always_inline int carries_own(struct scratch *s, __u32 v4_in_host_order) {
+  s->own.address[0] = 0;
+  s->own.address[1] = 0;
+  s->own.address[2] = MAPPED_WORD;
+  s->own.address[3] = bpf_htonl(v4_in_host_order);
+  return bpf_map_lookup_elem(&own_addresses, &s->own) != 0;
+}
+
+/* Whether `own` is one of the host's addresses, or a NAT64, Teredo or 6to4 form of one. */
+__noinline int is_own_address(struct scratch *s) {
+  if (!s || bpf_map_lookup_elem(&own_addresses, &s->own)) return 1;
+  __u32 w0 = bpf_ntohl(s->own.address[0]), w1 = bpf_ntohl(s->own.address[1]);
+  __u32 w2 = bpf_ntohl(s->own.address[2]), w3 = bpf_ntohl(s->own.address[3]);
+  if (w0 == 0x0064ff9b && w1 == 0 && w2 == 0) return carries_own(s, w3);
+  if (w0 == 0x20010000) return carries_own(s, w1) || carries_own(s, ~w3);
+  if ((w0 & 0xffff0000) == 0x20020000) return carries_own(s, (w0 << 16) | (w1 >> 16));
+  return 0;
+}
+
 /* Turns one reached address record into a grant, or into a note of why it is none. */
 static long teach_step(__u32 i, struct teach *teach) {
   struct scratch *s = teach->s;
@@ -152,12 +171,12 @@ static long teach_step(__u32 i, struct teach *teach) {
   }
   __builtin_memcpy(s->own.address, l->address, sizeof(s->own.address));
   int use = classify_address(&s->own, from_aaaa);
-  if (use == USE_NEVER || bpf_map_lookup_elem(&own_addresses, &s->own)) {
+  if (use == USE_NEVER || is_own_address(s)) {
     l->note = NW_REASON_SPECIAL_ANSWER;
   } else if (use == USE_PRIVATE) {
     l->is_private = 1;
     l->word = s->name.private_ports;
-    if (!(l->word & NW_PORT_BITS) && w->mode == NW_MODE_ENFORCE) l->note = NW_REASON_PRIVATE_ANSWER;
+    if (!(l->word & NW_PORT_BITS)) l->note = NW_REASON_PRIVATE_ANSWER;
   } else {
     l->word = s->name.ports;
   }
@@ -258,7 +277,6 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
     reason = s->failure;
     goto out;
   }
-  if (!s->has_addresses) goto out;
   if (WORD_GENERATION(ports) != w->generation) {
     if (!decide_name(s, w->policy_id) && w->mode == NW_MODE_ENFORCE) {
       reason = NW_REASON_ANSWER_WITHDRAWN;
@@ -267,7 +285,8 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
     ports = MAKE_WORD(w->generation, s->allow);
     private_ports = MAKE_WORD(w->generation, s->allow_private);
   }
-  if (!((ports | private_ports) & NW_PORT_BITS) && w->mode == NW_MODE_ENFORCE) goto out; /* may only be asked */
+  if (!s->has_addresses) goto out;
+  if (!(ports & NW_PORT_BITS) && w->mode == NW_MODE_ENFORCE) goto out; /* may only be asked */
   s->name.ports = ports;
   s->name.private_ports = private_ports;
   reason = teach_records(s, w);

@@ -127,6 +127,10 @@ static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct d
 
   d->now = bpf_ktime_get_boot_ns();
   d->since = d->now;
+  if (is_loopback(d->address)) { /* names never open it */
+    if (d->ip_protocol == IPPROTO_UDP && may_answer(sk, d)) return 1;
+    return refuse_destination(w, ctx, d, hook, NW_REASON_LOOPBACK);
+  }
   enum grant_match match = find_grant(w, d);
   if (match == GRANT_MATCH) return 1;
   if (hook == NW_HOOK_CONNECT && d->ip_protocol == IPPROTO_UDP &&
@@ -140,10 +144,7 @@ static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct d
   }
   if (d->ip_protocol == IPPROTO_UDP && may_answer(sk, d)) return 1;
   enum nw_reason reason = why_not_granted(w, d);
-  if (reason == NW_REASON_NOT_LOOKED_UP) {
-    if (is_loopback(d->address)) reason = NW_REASON_LOOPBACK;
-    else if (rules == RULES_OTHER_PORT) reason = NW_REASON_PORT;
-  }
+  if (reason == NW_REASON_NOT_LOOKED_UP && rules == RULES_OTHER_PORT) reason = NW_REASON_PORT;
   return refuse_destination(w, ctx, d, hook, reason);
 }
 

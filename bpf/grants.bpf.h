@@ -92,7 +92,16 @@ __noinline int find_grant(struct nw_workload *w, struct destination *d) {
 }
 
 /* Why no grant covers the destination: the reasons of policy/verdict.h in their order. Only a refusal pays for this. */
-enum refusal_rank { RANK_NONE, RANK_EXPIRED_OTHER_PORT, RANK_NOT_ALLOWED_NOW, RANK_NOTE, RANK_EXPIRED, RANK_PORT };
+enum refusal_rank {
+  RANK_NONE,
+  RANK_EXPIRED_NO_PORT,
+  RANK_EXPIRED_OTHER_PORT,
+  RANK_SPECIAL_NOTE,
+  RANK_PRIVATE_NOTE,
+  RANK_NO_PORT,
+  RANK_EXPIRED,
+  RANK_PORT,
+};
 
 struct refusal_search {
   __u32 rank;
@@ -106,17 +115,18 @@ static __always_inline void rank_slot(struct nw_workload *w, struct destination 
   __u64 name_id = READ_ONCE(grant->name_id), word = READ_ONCE(grant->ports);
   __u32 note = READ_ONCE(grant->note), rank, reason;
   if (note) {
-    rank = RANK_NOTE;
+    rank = note == NW_REASON_PRIVATE_ANSWER ? RANK_PRIVATE_NOTE : RANK_SPECIAL_NOTE;
     reason = note;
   } else {
     __u64 mask = word & NW_MASK;
     if (WORD_GENERATION(word) != w->generation) mask = current_mask(w, name_id, READ_ONCE(grant->is_private));
+    __u32 has_ports = (mask & NW_PORT_BITS) != 0;
     if (deadline > d->now) {
-      rank = mask & NW_PORT_BITS ? RANK_PORT : RANK_NOT_ALLOWED_NOW;
-      reason = mask & NW_PORT_BITS ? NW_REASON_PORT : NW_REASON_NOT_ALLOWED_NOW;
+      rank = has_ports ? RANK_PORT : RANK_NO_PORT;
+      reason = has_ports ? NW_REASON_PORT : NW_REASON_NOT_ALLOWED_NOW;
     } else {
-      rank = mask & d->bit ? RANK_EXPIRED : RANK_EXPIRED_OTHER_PORT;
-      reason = NW_REASON_EXPIRED;
+      rank = mask & d->bit ? RANK_EXPIRED : has_ports ? RANK_EXPIRED_OTHER_PORT : RANK_EXPIRED_NO_PORT;
+      reason = has_ports ? NW_REASON_EXPIRED : NW_REASON_NOT_ALLOWED_NOW;
     }
   }
   if (rank <= found->rank) return;

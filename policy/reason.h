@@ -13,7 +13,7 @@
   X(LOOPBACK, "loopback", "no socket of this workload listens there")                                           \
   X(NOT_LOOKED_UP, "not_looked_up", "no rule names this address and no lookup gave it")                         \
   X(EXPIRED, "expired", "the lookup that gave this address is too old")                                         \
-  X(PORT, "port", "the rule of this name does not have this port")                                              \
+  X(PORT, "port", "a rule names it with other ports only")                                              \
   X(PRIVATE_ANSWER, "private_answer", "the lookup gave a private address, which teaches nothing")               \
   X(SPECIAL_ANSWER, "special_answer", "the lookup gave a special-use address, which teaches nothing")           \
   X(NOT_ALLOWED_NOW, "not_allowed_now", "the policy no longer allows the name of this address")                 \

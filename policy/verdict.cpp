@@ -148,7 +148,10 @@ Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destinat
   const bool is_granted = std::any_of(
       found.begin(), found.end(), [&](const Grant& grant) { return grant.is_live(now) && (grant.ports & port) != 0; });
   if (is_granted) return walk.allow("grants", known);
-  return walk.refuse("grants", known, why_not_granted(found, port, now));
+  const Reason reason = why_not_granted(found, port, now);
+  const PortMask open_ports = rules.allow & ~rules.deny & ~rules.host_deny;
+  const bool has_other_ports = reason == NW_REASON_NOT_LOOKED_UP && open_ports != 0;
+  return walk.refuse("grants", known, has_other_ports ? NW_REASON_PORT : reason);
 }
 
 }  // namespace namewall

@@ -22,7 +22,7 @@
 //                    5. SPECIAL_ANSWER   a note
 //                    6. EXPIRED          expired, with other ports
 //                    7. NOT_ALLOWED_NOW  expired, without any port
-//                  and NOT_LOOKED_UP where it has none.
+//                  and where it has none, PORT for an address that rules allow on other ports, else NOT_LOOKED_UP.
 // Audit mode changes none of this, but a refusal is then allowed and keeps its reason.
 #pragma once
 
