@@ -21,7 +21,8 @@ struct AnswerShape {
   std::uint32_t ttl = 300;
 };
 
-// The answer to `question`, which came from build_question. Addresses: granted_address(first), +1, ...
+// The answer to `question`, which came from build_question. Addresses: granted_address(first), +1, ... wrapping at the
+// end of the network
 std::vector<std::uint8_t> build_answer(std::span<const std::uint8_t> question, const AnswerShape& shape,
                                        std::uint32_t first);
 

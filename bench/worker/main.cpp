@@ -31,6 +31,7 @@ constexpr std::uint16_t kDnsPort = 53;
 constexpr std::uint32_t kWarmUpShare = 8;      // a slice is preceded by an eighth of its operations, not timed
 constexpr std::uint32_t kLargestBatch = 4096;  // connections that wait in the backlog between two drains
 constexpr std::uint32_t kFreshTtl = 1;
+constexpr std::uint32_t kFreshPerProcess = 104'729;  // apart, but not by a power of two: addresses wrap at 2^24
 
 struct Arguments {
   int cpu = 0;
@@ -115,7 +116,8 @@ class Worker {
     shape.ttl = kFreshTtl;
     return Call([this, shape](std::uint32_t) {
       const std::uint32_t number = ++fresh_;
-      return lookups_->ask_crafted("f" + std::to_string(number) + ".bench.example", shape, number * shape.addresses);
+      return lookups_->ask_crafted("f" + std::to_string(process_) + "-" + std::to_string(number) + ".bench.example",
+                                   shape, (process_ * kFreshPerProcess + number) * shape.addresses);
     });
   }
 
@@ -153,6 +155,7 @@ class Worker {
   Descriptor listener_, sink_, responder_;
   std::unique_ptr<SocketCalls> sockets_;
   std::unique_ptr<Lookups> lookups_;
+  std::uint32_t process_ = static_cast<std::uint32_t>(getpid());  // tells its fresh names from an earlier worker's
   std::uint32_t fresh_ = 0;
 };
 

@@ -1,0 +1,28 @@
+"""The ratios that CI holds namewall to: what is promised on a quiet machine, and something for noise."""
+
+from collections.abc import Iterable
+
+NOISE = 0.03
+GATES = {
+    "udp_connect/ours_100/hot": 1.16 + NOISE,
+    "udp_connect/ours_1m/hot": 1.16 + NOISE,
+    "tcp_connect_close/ours_100/hot": 1.05 + NOISE,
+    "tcp_connect_close/ours_1m/hot": 1.05 + NOISE,
+    "udp_send/ours_100/hot": 1.06 + NOISE,
+    "udp_sendto/ours_100/hot": 1.12 + NOISE,
+    "dns_1a/ours": 1.05 + NOISE,
+    "neighbour_connect/beside_hostile": 1.5,
+    "neighbour_lookup/beside_hostile": 1.5,
+}
+
+
+def missed_gates(entries: list[dict], cases: Iterable[str]) -> list[str]:
+    """One line for each of the gated `cases` that is above its limit, or has no entry."""
+    ratios = {entry["case"]: entry["ratio"] for entry in entries}
+    missed = []
+    for case in cases:
+        if case not in ratios:
+            missed.append(f"{case}: not measured")
+        elif ratios[case] > GATES[case]:
+            missed.append(f"{case}: {ratios[case]:.3f}, at most {GATES[case]:.2f}")
+    return missed
