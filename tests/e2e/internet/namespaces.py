@@ -41,6 +41,9 @@ class Namespace:
     def ip(self, *arguments):
         run("ip", "-n", self.name, *arguments)
 
+    def sysctl(self, key, value):
+        run(*self.command(["sh", "-c", 'echo "$1" >"/proc/sys/$0"', key.replace(".", "/"), value]))
+
     def command(self, argv):
         """argv as run inside this namespace; exec'd all the way, so the pid stays that of the caller's child."""
         return ["nsenter", f"--net={self.path}", *argv]

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 
-ECHO_PORTS = (22, 7000, 7001)
+ECHO_PORTS = (7000, 7001)
 
 
 class _FileHandler(http.server.SimpleHTTPRequestHandler):
