@@ -93,7 +93,7 @@ class Scene(Internet):
         super()._build()
         # Copies that every user can execute, wherever the source tree is.
         tools = self.path("clients", make=True)
-        for name in ("client_glibc", "client_musl", "client_cares"):
+        for name in ("client_glibc", "client_musl", "client_cares", "fresh_client"):
             shutil.copy(os.path.join(os.environ["NAMEWALL_E2E_CLIENTS"], name), tools)
         shutil.copy(os.path.join(os.path.dirname(__file__), "clients", "probe.py"), tools)
         self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.directory, "LANG": "C.UTF-8",

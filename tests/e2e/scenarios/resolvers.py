@@ -1,5 +1,6 @@
 """Where the resolver may be: loopback, another host, IPv6, behind Docker's translation; and search lists."""
 
+import os
 import re
 
 from internet.name_servers import Dnsmasq
@@ -116,6 +117,48 @@ def scenario_suffixed_form_of_an_allowed_name_teaches_nothing():
         expect(run.steps[0]["addresses"] == ["203.0.113.66"], "the suffixed form should have answered", run)
         expect_step(run, 1, ok=False, error="ECONNREFUSED")
         expect(not scene.origins.reached(), "the address of a suffixed form was reached", run)
+
+
+class _SocketLoadBalancer:
+    """service_rewrite.bpf.c on the cgroup that all of the scene's commands are below."""
+
+    def __init__(self, scene):
+        self._pins = scene.path("bpf", make=True)
+        run_command("mount", "-t", "bpf", "bpf", self._pins)
+        try:
+            program = os.path.join(os.environ["NAMEWALL_E2E_CLIENTS"], "service_rewrite.bpf.o")
+            run_command("bpftool", "prog", "loadall", program, os.path.join(self._pins, "programs"))
+            for hook in ("connect4", "sendmsg4", "recvmsg4"):
+                pin = os.path.join(self._pins, "programs", f"service_{hook}")
+                run_command("bpftool", "cgroup", "attach", scene.cgroup.path, hook, "pinned", pin, "multi")
+        finally:
+            run_command("umount", self._pins)  # the cgroup keeps them, and ends them
+
+
+def scenario_ancestor_that_rewrites_destinations():
+    """The policy's names are the service's; what the load balancer makes of them is not looked at."""
+    records = [*RECORDS, Record("service.example", "A", "203.0.113.200")]
+    with Scene(records) as scene:
+        _SocketLoadBalancer(scene)
+        scene.write_etc("nameserver 203.0.113.253\n", "etc-service")
+        for client in CLIENTS:
+            before = len(scene.origins.reached())
+            run = scene.allowing([f"service.example:{PORT}"], client,
+                                 f"reach service.example {PORT} connect 203.0.113.210 {PORT} lookup tracker.example",
+                                 etc="etc-service")
+            expect_step(run, 0, ok=True)
+            expect_step(run, 1, ok=False, error="ECONNREFUSED")
+            expect_step(run, 2, ok=False)
+            expect(scene.origins.reached()[before:] == [("tcp", "203.0.113.210", PORT)],
+                   f"the backend was not reached once: {scene.origins.reached()[before:]}", run)
+        for how in ("connected", "sendto"):
+            run = scene.allowing([f"service.example:{PORT}"], "python",
+                                 f"ask 203.0.113.253 53 service.example A {how} connect 203.0.113.200 {PORT} "
+                                 f"ask 203.0.113.253 53 tracker.example A {how}", etc="etc-service")
+            expect_step(run, 0, ok=True)
+            expect_step(run, 1, ok=True)
+            expect_step(run, 2, ok=False)
+        expect(not scene.asked("tracker.example"), "a refused question arrived")
 
 
 def scenario_resolver_named_in_the_policy():
