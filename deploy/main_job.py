@@ -1,5 +1,5 @@
-"""main_job.py NAMEWALL: shows namewall's main job on an internet of its own (tests/e2e/internet), and checks every line of
-what it shows. Exit code 0 only if all of it is so."""
+"""main_job.py NAMEWALL: shows namewall's main job on an internet of its own (tests/e2e/internet), and checks every
+line of what it shows. Exit code 0 only if all of it is so."""
 
 import json
 import os
@@ -10,7 +10,8 @@ from internet import Internet  # noqa: E402
 from internet.records import Record  # noqa: E402
 
 RECORDS = [
-    Record("shop.example", "A", "203.0.113.10"), Record("shop.example", "AAAA", "2001:db8:203::10"),
+    Record("shop.example", "A", "203.0.113.10"),
+    Record("shop.example", "AAAA", "2001:db8:203::10"),
     Record("short.example", "A", "203.0.113.30", ttl=1),
     Record("tracker.example", "A", "203.0.113.40"),
 ]
@@ -23,7 +24,7 @@ min_ttl = "1s"      # short enough to watch an address expire; the default is 5s
 grace   = "0s"      # and 90s of grace after it
 """
 
-# What the sandboxed command does: curl, seven times. (title, curl's arguments, its exit code when namewall does its job)
+# What the sandboxed command does, curl by curl: title, arguments, the exit code when namewall does its job.
 CURL_OK, CURL_NO_NAME, CURL_NO_CONNECTION = 0, 6, 7
 STEPS = [
     ("an allowed name, IPv4", "-4 https://shop.example/", CURL_OK),
@@ -43,7 +44,9 @@ def job_script():
     for number, (_, arguments, _) in enumerate(STEPS):
         if number == LATER:
             lines.append("sleep 3")
-        lines.append(f"curl -gsS -m 10 -o /dev/null -w 'STEP {number} %{{exitcode}} %{{time_total}}\\n' {arguments} 2>/dev/null")
+        lines.append(
+            f"curl -gsS -m 10 -o /dev/null -w 'STEP {number} %{{exitcode}} %{{time_total}}\\n' {arguments} 2>/dev/null"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -62,7 +65,7 @@ def read_summary(stderr):
     lines = stderr.splitlines()
     for index in reversed(range(len(lines))):
         if lines[index].startswith("{"):
-            return json.loads(lines[index]), lines[:index] + lines[index + 1:]
+            return json.loads(lines[index]), lines[:index] + lines[index + 1 :]
     return {}, lines
 
 
@@ -79,27 +82,45 @@ def show_steps(checks, out):
 
 
 def show_refusals(checks, summary, resolver, origins):
-    refused = {(item["hook"], item["reason"], item["name"] or item["address"]): item for item in summary.get("refused", [])}
-    wanted = [("lookup", "name_not_allowed", "tracker.example"), ("connect", "not_looked_up", "203.0.113.66"),
-              ("connect", "not_looked_up", "2001:db8:203::66"), ("connect", "expired", "short.example")]
+    refused = {
+        (item["hook"], item["reason"], item["name"] or item["address"]): item for item in summary.get("refused", [])
+    }
+    wanted = [
+        ("lookup", "name_not_allowed", "tracker.example"),
+        ("connect", "not_looked_up", "203.0.113.66"),
+        ("connect", "not_looked_up", "2001:db8:203::66"),
+        ("connect", "expired", "short.example"),
+    ]
     for key in wanted:
         item = refused.pop(key, None)
         permit = f"   permit: {item['permit']}" if item and item["permit"] else ""
         checks.show(item is not None, f"{key[0]:8} {key[2]:18} {key[1]}{permit}")
     checks.show(not refused, "nothing else was refused" + (f": {sorted(refused)}" if refused else ""))
-    checks.show("tracker.example" not in resolver.questions(), "the resolver never saw the question for tracker.example")
+    checks.show(
+        "tracker.example" not in resolver.questions(), "the resolver never saw the question for tracker.example"
+    )
     reached = {address for _, address, _ in origins.reached()}
-    checks.show(not reached & {"203.0.113.40", "203.0.113.66", "2001:db8:203::66"}, "no packet reached a refused address")
+    checks.show(
+        not reached & {"203.0.113.40", "203.0.113.66", "2001:db8:203::66"}, "no packet reached a refused address"
+    )
 
 
 def show_grants(checks, summary):
     grants = {grant["address"]: grant for grant in summary.get("grants", [])}
     print(f"          {'NAME':15} {'ADDRESS':18} {'PORTS':9} TIME LEFT")
-    for address, name, is_live in (("203.0.113.10", "shop.example", True), ("2001:db8:203::10", "shop.example", True),
-                                   ("203.0.113.30", "short.example", False)):
+    for address, name, is_live in (
+        ("203.0.113.10", "shop.example", True),
+        ("2001:db8:203::10", "shop.example", True),
+        ("203.0.113.30", "short.example", False),
+    ):
         grant = grants.get(address, {})
         left = grant.get("time_left_ms")
-        is_so = grant.get("name") == name and grant.get("ports") == "tcp:443" and left is not None and (left > 0) == is_live
+        is_so = (
+            grant.get("name") == name
+            and grant.get("ports") == "tcp:443"
+            and left is not None
+            and (left > 0) == is_live
+        )
         shown = "unknown" if left is None else f"{left / 1000:.0f} s" if left > 0 else "expired"
         checks.show(is_so, f"{grant.get('name', 'no grant'):15} {address:18} {grant.get('ports', ''):9} {shown}")
 
@@ -111,8 +132,17 @@ def main(namewall):
             with open(internet.path(name), "w") as out:
                 out.write(text)
         user = [] if os.environ.get("SUDO_UID") else ["--user", "nobody"]
-        argv = [os.path.abspath(namewall), "run", "--policy", internet.path("quickstart.toml"), *user, "--json", "--",
-                "sh", internet.path("job.sh")]
+        argv = [
+            os.path.abspath(namewall),
+            "run",
+            "--policy",
+            internet.path("quickstart.toml"),
+            *user,
+            "--json",
+            "--",
+            "sh",
+            internet.path("job.sh"),
+        ]
         print("the policy:\n" + "".join(f"    {line}\n" for line in POLICY.splitlines()))
         print("a job of seven curls under it, on an internet of two network namespaces:")
         done = internet.run(argv, env={**os.environ, "CURL_CA_BUNDLE": internet.authority})
@@ -126,8 +156,10 @@ def main(namewall):
     if checks.failed:
         print(f"\n{checks.failed} of the lines above are not as they should be", file=sys.stderr)
         return 1
-    print("\nAll of it is so. Now with a command of your own:\n"
-          f"    sudo {namewall} run --allow registry.npmjs.org -- npm view left-pad")
+    print(
+        "\nAll of it is so. Now with a command of your own:\n"
+        f"    sudo {namewall} run --allow registry.npmjs.org -- npm view left-pad"
+    )
     return 0
 
 

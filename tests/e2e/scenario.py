@@ -1,5 +1,5 @@
-"""What scenarios are written with: an internet, `namewall run` in it with a client as the command, and expectations whose
-failure shows the whole transcript."""
+"""What scenarios are written with: an internet, `namewall run` in it with a client as the command, and expectations
+whose failure shows the whole transcript."""
 
 import dataclasses
 import json
@@ -53,8 +53,10 @@ class Run:
         return [event for event in self.events if "reason" in event]
 
     def transcript(self):
-        return (f"$ {' '.join(self.argv)}\nexit code {self.exit_code}\n--- stdout\n{self.out}--- stderr\n{self.err}"
-                f"--- events\n" + "\n".join(json.dumps(event) for event in self.events))
+        return (
+            f"$ {' '.join(self.argv)}\nexit code {self.exit_code}\n--- stdout\n{self.out}--- stderr\n{self.err}"
+            f"--- events\n" + "\n".join(json.dumps(event) for event in self.events)
+        )
 
 
 def expect(condition, what, run=None):
@@ -66,17 +68,28 @@ def expect_step(run, index, ok, error=None, quicker_ms=None):
     """The outcome of one step; error: what the client must have got; quicker_ms: within that time."""
     expect(len(run.steps) > index, f"step {index} was never done", run)
     step = run.steps[index]
-    expect(step["ok"] == ok, f"step {index} ({step['step']} {step['target']}) should {'work' if ok else 'be refused'}", run)
+    expect(
+        step["ok"] == ok,
+        f"step {index} ({step['step']} {step['target']}) should {'work' if ok else 'be refused'}",
+        run,
+    )
     if error is not None:
         expect(step["error"] == error, f"step {index} ({step['target']}): {step['error']} instead of {error}", run)
     if quicker_ms is not None:
-        expect(step["ms"] < quicker_ms, f"step {index} ({step['target']}): {step['ms']:.1f} ms, not under {quicker_ms}", run)
+        expect(
+            step["ms"] < quicker_ms,
+            f"step {index} ({step['target']}): {step['ms']:.1f} ms, not under {quicker_ms}",
+            run,
+        )
 
 
 def expect_refusal(run, reason, **fields):
     """An event with this reason whose fields are these."""
-    found = [event for event in run.refusals() if event["reason"] == reason
-             and all(event.get(key) == value for key, value in fields.items())]
+    found = [
+        event
+        for event in run.refusals()
+        if event["reason"] == reason and all(event.get(key) == value for key, value in fields.items())
+    ]
     expect(found, f"no event says {reason} {fields}", run)
     return found[0]
 
@@ -96,9 +109,15 @@ class Scene(Internet):
         for name in ("client_glibc", "client_musl", "client_cares", "fresh_client"):
             shutil.copy(os.path.join(os.environ["NAMEWALL_E2E_CLIENTS"], name), tools)
         shutil.copy(os.path.join(os.path.dirname(__file__), "clients", "probe.py"), tools)
-        self.environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": self.directory, "LANG": "C.UTF-8",
-                            "SSL_CERT_FILE": self.authority, "CURL_CA_BUNDLE": self.authority,
-                            "GIT_SSL_CAINFO": self.authority, "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": self.directory,
+            "LANG": "C.UTF-8",
+            "SSL_CERT_FILE": self.authority,
+            "CURL_CA_BUNDLE": self.authority,
+            "GIT_SSL_CAINFO": self.authority,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
 
     def client_program(self, client):
         if client == "python":

@@ -23,14 +23,22 @@ static double now_ms(void) {
 static const char* name_of_errno(int error) {
   static char number[16];
   switch (error) {
-    case 0: return "";
-    case ECONNREFUSED: return "ECONNREFUSED";
-    case EPERM: return "EPERM";
-    case EACCES: return "EACCES";
-    case ETIMEDOUT: return "ETIMEDOUT";
-    case ENETUNREACH: return "ENETUNREACH";
-    case EHOSTUNREACH: return "EHOSTUNREACH";
-    case EINVAL: return "EINVAL";
+    case 0:
+      return "";
+    case ECONNREFUSED:
+      return "ECONNREFUSED";
+    case EPERM:
+      return "EPERM";
+    case EACCES:
+      return "EACCES";
+    case ETIMEDOUT:
+      return "ETIMEDOUT";
+    case ENETUNREACH:
+      return "ENETUNREACH";
+    case EHOSTUNREACH:
+      return "EHOSTUNREACH";
+    case EINVAL:
+      return "EINVAL";
   }
   snprintf(number, sizeof number, "%d", error);
   return number;
@@ -41,7 +49,8 @@ static int connect_within(const char* address, int port, int milliseconds) {
   struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
   struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
   int is_v6 = strchr(address, ':') != NULL;
-  if (inet_pton(is_v6 ? AF_INET6 : AF_INET, address, is_v6 ? (void*)&v6.sin6_addr : (void*)&v4.sin_addr) != 1) return EINVAL;
+  if (inet_pton(is_v6 ? AF_INET6 : AF_INET, address, is_v6 ? (void*)&v6.sin6_addr : (void*)&v4.sin_addr) != 1)
+    return EINVAL;
   int opened = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (opened < 0) return errno;
   int error = 0;
@@ -77,8 +86,9 @@ static void do_lookup(const char* name, int port) {
   int failed = 0;
   for (int i = 0; port && i < result.count && !failed; i++) failed = connect_within(result.addresses[i], port, 3000);
   int ok = result.count > 0 && !failed;
-  printf("{\"step\":\"%s\",\"target\":\"%s\",\"ok\":%s,\"error\":\"%s\",\"ms\":%.3f,\"addresses\":[", port ? "reach" : "lookup",
-         name, ok ? "true" : "false", failed ? name_of_errno(failed) : result.error, lookup_ms);
+  printf("{\"step\":\"%s\",\"target\":\"%s\",\"ok\":%s,\"error\":\"%s\",\"ms\":%.3f,\"addresses\":[",
+         port ? "reach" : "lookup", name, ok ? "true" : "false", failed ? name_of_errno(failed) : result.error,
+         lookup_ms);
   for (int i = 0; i < result.count; i++) printf("%s\"%s\"", i ? "," : "", result.addresses[i]);
   printf("]}\n");
 }

@@ -1,5 +1,6 @@
-/* fresh_client N COUNT PER_SECOND: looks up N-0.fresh.example, N-1..., each followed at once by a connect to the address that
- * the lookup gave; PER_SECOND 0: as fast as it can. Prints one JSON line with how many of either failed. */
+/* fresh_client N COUNT PER_SECOND: looks up N-0.fresh.example, N-1..., each followed at once by a connect to the
+ * address that the lookup gave; PER_SECOND 0: as fast as it can. Prints one JSON line with how many of either failed.
+ */
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -39,9 +40,10 @@ int main(int argc, char** argv) {
     double early = per_second > 0 ? start + (i + 1) / per_second - now() : 0;
     if (early > 0) usleep(early * 1e6);
   }
-  printf("{\"step\":\"fresh\",\"target\":\"%s\",\"ok\":%s,\"error\":\"lookup %d, connect %d\",\"ms\":%.0f,\"count\":%d,"
-         "\"lookups_failed\":%d,\"connects_failed\":%d}\n",
-         argv[1], lookups_failed + connects_failed ? "false" : "true", first_lookup_error, first_error,
-         (now() - start) * 1000, count, lookups_failed, connects_failed);
+  printf(
+      "{\"step\":\"fresh\",\"target\":\"%s\",\"ok\":%s,\"error\":\"lookup %d, connect %d\",\"ms\":%.0f,\"count\":%d,"
+      "\"lookups_failed\":%d,\"connects_failed\":%d}\n",
+      argv[1], lookups_failed + connects_failed ? "false" : "true", first_lookup_error, first_error,
+      (now() - start) * 1000, count, lookups_failed, connects_failed);
   return 0;
 }

@@ -1,5 +1,6 @@
-/* fresh_server ADDRESS TTL: DNS on ADDRESS:53 where N-M.anything is 45.N.(M / 256).(M % 256), and a TCP listener on port 7002
- * of every address that accepts and closes. Answers as fast as a question can be read: what waits must be the client. */
+/* fresh_server ADDRESS TTL: DNS on ADDRESS:53 where N-M.anything is 45.N.(M / 256).(M % 256), and a TCP listener on
+ * port 7002 of every address that accepts and closes. Answers as fast as a question can be read: what waits must be the
+ * client. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -49,7 +50,8 @@ static int bound(const char* address, int port, int kind) {
 
 int main(int argc, char** argv) {
   if (argc != 3) return 64;
-  struct pollfd wait[2] = {{bound(argv[1], 53, SOCK_DGRAM), POLLIN, 0}, {bound("0.0.0.0", PORT, SOCK_STREAM), POLLIN, 0}};
+  struct pollfd wait[2] = {{bound(argv[1], 53, SOCK_DGRAM), POLLIN, 0},
+                           {bound("0.0.0.0", PORT, SOCK_STREAM), POLLIN, 0}};
   for (;;) {
     poll(wait, 2, -1);
     if (wait[0].revents & POLLIN) {

@@ -70,7 +70,9 @@ def read_addresses(message):
         kind, _, _, length = struct.unpack_from("!2HIH", message, at)
         at += 10
         if kind in (1, 28):
-            addresses.append(socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, message[at:at + length]))
+            addresses.append(
+                socket.inet_ntop(socket.AF_INET if kind == 1 else socket.AF_INET6, message[at : at + length])
+            )
         at += length
     return addresses
 
@@ -100,9 +102,16 @@ def step_sleep(milliseconds):
     time.sleep(int(milliseconds) / 1000)
 
 
-STEPS = {"lookup": (step_lookup, 1), "reach": (step_reach, 2), "connect": (step_connect, 2), "fetch": (step_fetch, 1),
-         "send": (step_send, 2), "ask": (step_ask, 5), "sleep": (step_sleep, 1),
-         "listen_and_connect": (step_listen_and_connect, 0)}
+STEPS = {
+    "lookup": (step_lookup, 1),
+    "reach": (step_reach, 2),
+    "connect": (step_connect, 2),
+    "fetch": (step_fetch, 1),
+    "send": (step_send, 2),
+    "ask": (step_ask, 5),
+    "sleep": (step_sleep, 1),
+    "listen_and_connect": (step_listen_and_connect, 0),
+}
 
 
 def reason_of(error):
@@ -117,8 +126,8 @@ def reason_of(error):
 def main(words):
     while words:
         function, count = STEPS[words[0]]
-        arguments, step = words[1:1 + count], words[0]
-        words = words[1 + count:]
+        arguments, step = words[1 : 1 + count], words[0]
+        words = words[1 + count :]
         start = time.monotonic()
         line = {"step": step, "target": arguments[0] if arguments else "", "ok": True, "error": "", "addresses": []}
         try:

@@ -1,5 +1,6 @@
-/* What a socket load balancer (Cilium's, for one) does on an ancestor cgroup: a service's address becomes a backend's at
- * connect and sendmsg, and back at recvmsg. 203.0.113.200 -> 203.0.113.210, and 203.0.113.253:53 -> 198.51.100.53:53. */
+/* What a socket load balancer (Cilium's, for one) does on an ancestor cgroup: a service's address becomes a backend's
+ * at connect and sendmsg, and back at recvmsg. 203.0.113.200 -> 203.0.113.210, and 203.0.113.253:53 ->
+ * 198.51.100.53:53. */
 #include <linux/bpf.h>
 
 #include <bpf/bpf_endian.h>

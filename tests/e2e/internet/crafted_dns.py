@@ -44,10 +44,10 @@ def parse_question(message):
     number, _, _, _, _, _ = struct.unpack_from("!6H", message)
     at, labels = 12, []
     while message[at]:
-        labels.append(message[at + 1:at + 1 + message[at]].decode("latin-1"))
+        labels.append(message[at + 1 : at + 1 + message[at]].decode("latin-1"))
         at += 1 + message[at]
     kind, _ = struct.unpack_from("!2H", message, at + 1)
-    return Question(number, ".".join(labels), kind, message[12:at + 5])
+    return Question(number, ".".join(labels), kind, message[12 : at + 5])
 
 
 class CraftedDns:

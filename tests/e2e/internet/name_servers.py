@@ -28,9 +28,23 @@ class Dnsmasq:
 
     def __init__(self, namespace, addresses, directory, records=(), upstream=None, port=53, options=()):
         self.question_log = os.path.join(directory, f"dnsmasq-{namespace.name}-{addresses[0]}.log")
-        argv = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root",
-                "--pid-file=", "--bind-interfaces", "--except-interface=lo", f"--port={port}", "--log-queries",
-                "--log-facility=-", "--edns-packet-max=4096", "--cache-size=0", *options]
+        argv = [
+            "dnsmasq",
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--no-resolv",
+            "--no-hosts",
+            "--user=root",
+            "--pid-file=",
+            "--bind-interfaces",
+            "--except-interface=lo",
+            f"--port={port}",
+            "--log-queries",
+            "--log-facility=-",
+            "--edns-packet-max=4096",
+            "--cache-size=0",
+            *options,
+        ]
         if any(address.startswith("127.") for address in addresses):
             argv.remove("--except-interface=lo")
         argv += [f"--listen-address={address}" for address in addresses]
@@ -58,7 +72,8 @@ class RecursiveResolver:
         with open(os.path.join(directory, "root.zone"), "w") as zone:
             zone.write(zone_text(records))
         with open(authority_config, "w") as config:
-            config.write(f"""
+            config.write(
+                f"""
 server:
   ip-address: 127.0.0.1@{self.AUTHORITY_PORT}
   username: ""
@@ -75,11 +90,13 @@ remote-control:
 zone:
   name: "."
   zonefile: "root.zone"
-""")
+"""
+            )
         resolver_config = os.path.join(directory, "unbound.conf")
         interfaces = "\n".join(f"  interface: {address}" for address in addresses)
         with open(resolver_config, "w") as config:
-            config.write(f"""
+            config.write(
+                f"""
 server:
 {interfaces}
   access-control: 0.0.0.0/0 allow
@@ -102,14 +119,17 @@ remote-control:
 stub-zone:
   name: "."
   stub-addr: 127.0.0.1@{self.AUTHORITY_PORT}
-""")
-        self._authority = Server(namespace.command(["nsd", "-d", "-c", authority_config]),
-                                 os.path.join(directory, "nsd.log"))
+"""
+            )
+        self._authority = Server(
+            namespace.command(["nsd", "-d", "-c", authority_config]), os.path.join(directory, "nsd.log")
+        )
         self._resolver = None
         try:
             self._authority.wait_until(lambda: _answers(namespace, "127.0.0.1", self.AUTHORITY_PORT))
-            self._resolver = Server(namespace.command(["unbound", "-d", "-c", resolver_config]),
-                                    os.path.join(directory, "unbound.log"))
+            self._resolver = Server(
+                namespace.command(["unbound", "-d", "-c", resolver_config]), os.path.join(directory, "unbound.log")
+            )
             self._resolver.wait_until(lambda: _answers(namespace, addresses[0], 53))
         except BaseException:
             self.close()

@@ -74,6 +74,21 @@ class Namespace:
 
 def join(left, right):
     """A veth pair: each end, named LINK, in one namespace."""
-    run("ip", "link", "add", "name", LINK, "netns", left.name, "type", "veth", "peer", "name", LINK, "netns", right.name)
+    run(
+        "ip",
+        "link",
+        "add",
+        "name",
+        LINK,
+        "netns",
+        left.name,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        LINK,
+        "netns",
+        right.name,
+    )
     for namespace in (left, right):
         namespace.ip("link", "set", LINK, "up")

@@ -72,6 +72,7 @@ class OriginServers:
     def _serve(self, handler, connection):
         with contextlib.suppress(OSError, ssl.SSLError, ValueError):
             connection.settimeout(20)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with connection:
                 handler(connection)
 

@@ -13,8 +13,12 @@ class Record:
 
 def zone_text(records):
     """One zone for the root: everything that is not listed does not exist."""
-    lines = ["$ORIGIN .", ". 60 IN SOA ns.internet.example. root.internet.example. 1 3600 600 86400 5",
-             ". 60 IN NS ns.internet.example.", "ns.internet.example. 60 IN A 127.0.0.1"]
+    lines = [
+        "$ORIGIN .",
+        ". 60 IN SOA ns.internet.example. root.internet.example. 1 3600 600 86400 5",
+        ". 60 IN NS ns.internet.example.",
+        "ns.internet.example. 60 IN A 127.0.0.1",
+    ]
     for record in records:
         value = record.value + "." if record.kind == "CNAME" else record.value
         lines.append(f"{record.name}. {record.ttl} IN {record.kind} {value}")

@@ -35,7 +35,7 @@ exec "$@"
 
 
 class Internet:
-    """Use it in a `with`. SIGINT, SIGTERM and SIGHUP become SystemExit while it lives, so that it is always taken down."""
+    """Use it in a `with`. While it lives SIGINT, SIGTERM and SIGHUP become SystemExit: it is always taken down."""
 
     def __init__(self, records, recursive=False):
         """recursive: unbound in front of nsd; otherwise one dnsmasq answers from the records."""
@@ -121,8 +121,11 @@ class Internet:
     def write_etc(self, resolv_conf=f"nameserver {RESOLVER[0]}\n", name="etc"):
         """What the client sees as /etc/resolv.conf; its nsswitch.conf and hosts are plain."""
         directory = self.path(name, make=True)
-        contents = {"resolv.conf": resolv_conf, "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-                    "hosts": "127.0.0.1 localhost\n::1 localhost\n"}
+        contents = {
+            "resolv.conf": resolv_conf,
+            "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+            "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+        }
         for file, text in contents.items():
             with open(os.path.join(directory, file), "w") as out:
                 out.write(text)
@@ -135,8 +138,14 @@ class Internet:
 
     def start(self, argv, etc="etc", **options):
         """A process in the client's namespace, with pipes for its output; close() ends it."""
-        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True,
-                   "cwd": self.directory, **options}
+        options = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "cwd": self.directory,
+            **options,
+        }
         process = subprocess.Popen(self.client_command(argv, etc), preexec_fn=die_with_parent, **options)
         self._started.append(process)
         return process

@@ -35,19 +35,28 @@ def scenario_ten_mistakes_are_ten_errors_with_positions():
         run = scene.namewall(["--policy", policy], ["touch", marker])
         expect(run.exit_code == 125, "run must end with 125", run)
         positions = [int(line) for line in re.findall(r"ten\.toml:(\d+):\d+: error", run.err)]
-        expect(positions == LINES_WITH_MISTAKES, f"errors in lines {positions}, mistakes in {LINES_WITH_MISTAKES}", run)
+        expect(
+            positions == LINES_WITH_MISTAKES, f"errors in lines {positions}, mistakes in {LINES_WITH_MISTAKES}", run
+        )
         expect(not scene.cgroup.children(), "a cgroup was made", run)
         checked = subprocess.run([scene.binary, "check", policy], capture_output=True, text=True)
         expect(checked.returncode == 1, f"check must end with 1, not {checked.returncode}: {checked.stderr}")
         positions = [int(line) for line in re.findall(r"ten\.toml:(\d+):\d+: error", checked.stdout + checked.stderr)]
-        expect(positions == LINES_WITH_MISTAKES, f"check: errors in lines {positions}, mistakes in {LINES_WITH_MISTAKES}")
+        expect(
+            positions == LINES_WITH_MISTAKES, f"check: errors in lines {positions}, mistakes in {LINES_WITH_MISTAKES}"
+        )
 
 
 def scenario_wrong_arguments_end_with_125():
     with Scene(RECORDS, recursive=False) as scene:
-        for options in (["--allow", "https://shop.example/path"], ["--allow"], ["--no-such-option", *ALLOW],
-                        ["--policy", "/no/such/file", *ALLOW], ["--user", "no-such-user", *ALLOW],
-                        ["--events", "/no/such/directory/file", *ALLOW]):
+        for options in (
+            ["--allow", "https://shop.example/path"],
+            ["--allow"],
+            ["--no-such-option", *ALLOW],
+            ["--policy", "/no/such/file", *ALLOW],
+            ["--user", "no-such-user", *ALLOW],
+            ["--events", "/no/such/directory/file", *ALLOW],
+        ):
             run = scene.namewall(options, ["touch", scene.path("started")])
             expect(run.exit_code == 125 and run.err.strip(), f"{options} must end with 125 and a sentence", run)
             expect(not scene.cgroup.children(), "a cgroup was made", run)
@@ -73,12 +82,17 @@ def scenario_without_a_capability():
     require_program("setpriv")
     with Scene(RECORDS, recursive=False) as scene:
         for capability in ("bpf,-sys_admin", "net_admin", "perfmon,-sys_admin"):
-            said = one_sentence(scene, ["setpriv", "--bounding-set", f"-{capability}", "--inh-caps", f"-{capability}"])
+            said = one_sentence(
+                scene, ["setpriv", "--bounding-set", f"-{capability}", "--inh-caps", f"-{capability}"]
+            )
             expect(re.search("CAP_|capabilit|permi", said, re.IGNORECASE), f"it does not say what is missing: {said}")
 
 
 def scenario_without_cgroup2():
     with Scene(RECORDS, recursive=False) as scene:
-        hide = 'while read -r _ at kind _; do [ "$kind" != cgroup2 ] || umount -l "$at"; done </proc/self/mounts; exec "$@"'
+        hide = (
+            'while read -r _ at kind _; do [ "$kind" != cgroup2 ] || umount -l "$at"; done </proc/self/mounts; '
+            'exec "$@"'
+        )
         said = one_sentence(scene, ["unshare", "--mount", "--propagation", "private", "sh", "-c", hide, "sh"])
         expect("cgroup" in said, f"it does not say that cgroup2 is missing: {said}")

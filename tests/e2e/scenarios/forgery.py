@@ -12,8 +12,18 @@ LIAR = "203.0.113.53"  # the trusted resolver of these scenarios
 GOOD, EVIL = "203.0.113.10", "203.0.113.66"
 ASK = f"ask {LIAR} 53 shop.example A"
 NEVER = ["127.0.0.1", "127.8.8.8", "0.0.0.0", "169.254.169.254", "198.51.100.2", "224.0.0.1", "255.255.255.255"]
-NEVER_V6 = ["::1", "::", "fe80::1", "2001:db8:100::2", "ff02::1", "::ffff:127.0.0.1", "::ffff:203.0.113.66", "64:ff9b::7f00:1",
-            "2002:7f00:1::1", "2001:0:7f00:1::"]
+NEVER_V6 = [
+    "::1",
+    "::",
+    "fe80::1",
+    "2001:db8:100::2",
+    "ff02::1",
+    "::ffff:127.0.0.1",
+    "::ffff:203.0.113.66",
+    "64:ff9b::7f00:1",
+    "2002:7f00:1::1",
+    "2001:0:7f00:1::",
+]
 PRIVATE = ["10.77.0.5", "172.16.9.9", "192.168.77.7", "100.64.7.7"]
 
 
@@ -79,6 +89,7 @@ def scenario_wrong_source():
 
 def scenario_unsolicited_and_repeated():
     """A second answer to a question that has been answered, and one to nothing."""
+
     def respond(question, send):
         send(question.answer([("shop.example", "A", GOOD)]))
         send(question.answer([("shop.example", "A", EVIL)]))
@@ -94,8 +105,10 @@ time.sleep(0.2)
 probe.main("connect {GOOD} {PORT} connect {EVIL} {PORT}".split())
 """
     with LiarScene(respond) as scene:
-        run = scene.namewall(["--allow", f"shop.example:{PORT}"],
-                             ["/usr/bin/python3", "-c", script.format(clients=scene.path("clients"))])
+        run = scene.namewall(
+            ["--allow", f"shop.example:{PORT}"],
+            ["/usr/bin/python3", "-c", script.format(clients=scene.path("clients"))],
+        )
         expect_step(run, 0, ok=True)
         expect_step(run, 1, ok=True)
         expect_step(run, 2, ok=False, error="ECONNREFUSED")
@@ -104,6 +117,7 @@ probe.main("connect {GOOD} {PORT} connect {EVIL} {PORT}".split())
 
 def scenario_from_another_local_process():
     """A neighbour on the same host that sees the question sends the answer first."""
+
     def respond(question, send):
         send(question.answer([("shop.example", "A", EVIL)]), through=scene.neighbour)
         send(question.answer([("shop.example", "A", GOOD)]))
@@ -116,6 +130,7 @@ def scenario_from_another_local_process():
 
 def scenario_from_a_resolver_that_the_workload_chose():
     """Port 53 elsewhere is closed; where an address rule opens it, its answers teach nothing."""
+
     def respond(question, send):
         send(question.answer([("shop.example", "A", EVIL)]))
 
@@ -125,9 +140,15 @@ def scenario_from_a_resolver_that_the_workload_chose():
         for how in ("sendto", "connected"):
             run = scene.ask_then_connect(how, [EVIL], ask=ask)
             expect_step(run, 0, ok=False, error="ECONNREFUSED")
-            run = scene.namewall(["--allow", f"shop.example:{PORT}", "--allow", "udp://203.0.113.99:53"],
-                                 scene.client_argv("python", f"{ask} {how} connect {EVIL} {PORT}"))
-            expect(run.steps[0]["ok"] and run.steps[0]["addresses"] == [EVIL], "an ordinary endpoint on port 53 works", run)
+            run = scene.namewall(
+                ["--allow", f"shop.example:{PORT}", "--allow", "udp://203.0.113.99:53"],
+                scene.client_argv("python", f"{ask} {how} connect {EVIL} {PORT}"),
+            )
+            expect(
+                run.steps[0]["ok"] and run.steps[0]["addresses"] == [EVIL],
+                "an ordinary endpoint on port 53 works",
+                run,
+            )
             expect_step(run, 1, ok=False, error="ECONNREFUSED")
 
 
@@ -146,8 +167,10 @@ threading.Thread(target=serve, daemon=True).start()
 probe.main("ask 127.0.0.1 5353 shop.example A sendto connect {EVIL} {PORT}".split())
 """
     with LiarScene(lambda question, send: None) as scene:
-        run = scene.namewall(["--allow", f"shop.example:{PORT}"],
-                             ["/usr/bin/python3", "-c", script.format(clients=scene.path("clients"))])
+        run = scene.namewall(
+            ["--allow", f"shop.example:{PORT}"],
+            ["/usr/bin/python3", "-c", script.format(clients=scene.path("clients"))],
+        )
         expect(run.steps and run.steps[0]["addresses"] == [EVIL], "loopback between own sockets works", run)
         expect_step(run, 1, ok=False, error="ECONNREFUSED")
 
@@ -157,7 +180,10 @@ def scenario_workload_may_not_bind_a_trusted_resolvers_address():
         scene.write_etc("nameserver 127.0.0.53\n")
         scene.client.sysctl("net.ipv4.ip_unprivileged_port_start", "0")
         for address in ("127.0.0.53", "0.0.0.0"):
-            script = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(('{address}', 53)); print('bound')"
+            script = (
+                "import socket; opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+                f"opened.bind(('{address}', 53)); print('bound')"
+            )
             run = scene.namewall(["--allow", "shop.example"], ["/usr/bin/python3", "-c", script])
             expect(run.exit_code != 0 and "bound" not in run.out, f"bound {address}:53", run)
             expect_refusal(run, "bind_resolver")
@@ -165,8 +191,17 @@ def scenario_workload_may_not_bind_a_trusted_resolvers_address():
 
 def scenario_addresses_of_names_off_the_chain():
     def respond(question, send):
-        send(question.answer([("other.example", "A", EVIL), ("shop.example", "CNAME", "pop.example"),
-                              ("shop.example.pop.example", "A", EVIL), ("pop.example", "A", GOOD), ("example", "A", EVIL)]))
+        send(
+            question.answer(
+                [
+                    ("other.example", "A", EVIL),
+                    ("shop.example", "CNAME", "pop.example"),
+                    ("shop.example.pop.example", "A", EVIL),
+                    ("pop.example", "A", GOOD),
+                    ("example", "A", EVIL),
+                ]
+            )
+        )
 
     with LiarScene(respond) as scene:
         only_good(scene)
@@ -174,8 +209,16 @@ def scenario_addresses_of_names_off_the_chain():
 
 def scenario_chain_that_goes_in_circles_ends():
     def respond(question, send):
-        send(question.answer([("shop.example", "CNAME", "a.example"), ("a.example", "CNAME", "b.example"),
-                              ("b.example", "CNAME", "a.example"), ("c.example", "A", EVIL)]))
+        send(
+            question.answer(
+                [
+                    ("shop.example", "CNAME", "a.example"),
+                    ("a.example", "CNAME", "b.example"),
+                    ("b.example", "CNAME", "a.example"),
+                    ("c.example", "A", EVIL),
+                ]
+            )
+        )
 
     with LiarScene(respond) as scene:
         run = scene.ask_then_connect("sendto", [EVIL])
@@ -195,8 +238,9 @@ def _make_reachable(scene):
     """Something answers at the special addresses, so that a hole would be seen."""
     for prefix in ("169.254.169.254/32", "10.77.0.0/24", "172.16.9.0/24", "192.168.77.0/24", "100.64.7.0/24"):
         scene.route_to_servers(prefix)
-    scene.local_origins = scene.own(OriginServers(scene.client, scene.files, scene.path("tls/server.pem"),
-                                                  scene.path("tls/server.key")))
+    scene.local_origins = scene.own(
+        OriginServers(scene.client, scene.files, scene.path("tls/server.pem"), scene.path("tls/server.key"))
+    )
 
 
 def scenario_special_use_addresses():

@@ -21,8 +21,14 @@ def _wait(what, is_so, seconds=10):
 
 def scenario_exit_codes_are_those_of_env():
     with Scene(RECORDS, recursive=False) as scene:
-        for command, code in ((["true"], 0), (["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -TERM $$"], 128 + signal.SIGTERM),
-                              (["no-such-command"], 127), (["/etc/passwd"], 126), ([scene.directory], 126)):
+        for command, code in (
+            (["true"], 0),
+            (["sh", "-c", "exit 7"], 7),
+            (["sh", "-c", "kill -TERM $$"], -signal.SIGTERM),
+            (["no-such-command"], 127),
+            (["/etc/passwd"], 126),
+            ([scene.directory], 126),
+        ):
             run = scene.namewall(ALLOW, command)
             expect(run.exit_code == code, f"{command} must end with {code}", run)
 
@@ -76,9 +82,11 @@ def scenario_killed_namewall_leaves_the_command_confined():
     with Scene(RECORDS) as scene:
         out, go = scene.write("out", ""), scene.path("go")
         os.chmod(out, 0o666)
-        steps = (f"reach shop.example {PORT} lookup tracker.example connect 203.0.113.40 {PORT}")
-        script = (f"exec >{out}; echo started; while [ ! -e {go} ]; do sleep 0.05; done; "
-                  f"{' '.join(scene.client_argv('glibc', steps))}; echo finished")
+        steps = f"reach shop.example {PORT} lookup tracker.example connect 203.0.113.40 {PORT}"
+        script = (
+            f"exec >{out}; echo started; while [ ! -e {go} ]; do sleep 0.05; done; "
+            f"{' '.join(scene.client_argv('glibc', steps))}; echo finished"
+        )
         started = scene.start_namewall(ALLOW, ["sh", "-c", script])
         _wait("CMD has started", lambda: "started" in open(out).read())
         os.kill(started.process.pid, signal.SIGKILL)
@@ -103,7 +111,9 @@ def scenario_command_runs_as_the_user_and_without_capabilities():
         run = scene.namewall(["--user", "nobody", *ALLOW], ["sh", "-c", script])
         lines = run.out.split("\n")
         expect(lines[0] == "65534", "not the user that was asked for", run)
-        expect("CapEff:\t0000000000000000" in lines and "CapAmb:\t0000000000000000" in lines, "capabilities stay", run)
+        expect(
+            "CapEff:\t0000000000000000" in lines and "CapAmb:\t0000000000000000" in lines, "capabilities stay", run
+        )
         expect("NoNewPrivs:\t1" in lines, "no_new_privs is not set", run)
 
 

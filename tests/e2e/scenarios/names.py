@@ -8,17 +8,24 @@ from scenario import CLIENTS, Scene, expect, expect_refusal, expect_step
 
 PORT = 7001
 RECORDS = [
-    Record("shop.example", "A", "203.0.113.10"), Record("shop.example", "AAAA", "2001:db8:203::10"),
-    Record("api.shop.example", "A", "203.0.113.11"), Record("api.shop.example", "AAAA", "2001:db8:203::11"),
-    Record("a.b.shop.example", "A", "203.0.113.12"), Record("a.b.shop.example", "AAAA", "2001:db8:203::12"),
-    Record("img.s3.eu.cloud.example", "A", "203.0.113.13"), Record("img.s3.eu.cloud.example", "AAAA", "2001:db8:203::13"),
+    Record("shop.example", "A", "203.0.113.10"),
+    Record("shop.example", "AAAA", "2001:db8:203::10"),
+    Record("api.shop.example", "A", "203.0.113.11"),
+    Record("api.shop.example", "AAAA", "2001:db8:203::11"),
+    Record("a.b.shop.example", "A", "203.0.113.12"),
+    Record("a.b.shop.example", "AAAA", "2001:db8:203::12"),
+    Record("img.s3.eu.cloud.example", "A", "203.0.113.13"),
+    Record("img.s3.eu.cloud.example", "AAAA", "2001:db8:203::13"),
     Record("img.s4.eu.cloud.example", "A", "203.0.113.14"),
     Record("xn--bcher-kva.example", "A", "203.0.113.15"),
     Record("old.example", "A", "203.0.113.16"),
     Record("new.example", "AAAA", "2001:db8:203::17"),
-    Record("www.chain.example", "CNAME", "edge.cdn.example"), Record("edge.cdn.example", "CNAME", "pop.cdn.example"),
-    Record("pop.cdn.example", "A", "203.0.113.18"), Record("pop.cdn.example", "AAAA", "2001:db8:203::18"),
-    Record("other.example", "A", "203.0.113.20"), Record("other.example", "AAAA", "2001:db8:203::20"),
+    Record("www.chain.example", "CNAME", "edge.cdn.example"),
+    Record("edge.cdn.example", "CNAME", "pop.cdn.example"),
+    Record("pop.cdn.example", "A", "203.0.113.18"),
+    Record("pop.cdn.example", "AAAA", "2001:db8:203::18"),
+    Record("other.example", "A", "203.0.113.20"),
+    Record("other.example", "AAAA", "2001:db8:203::20"),
     *(Record("many.example", "A", f"203.0.113.{100 + i}") for i in range(32)),
 ]
 
@@ -48,7 +55,9 @@ def scenario_star_opens_one_label():
 
 
 def scenario_double_star_opens_every_depth():
-    each_client([f"**.shop.example:{PORT}"], ["api.shop.example", "a.b.shop.example"], ["shop.example", "other.example"])
+    each_client(
+        [f"**.shop.example:{PORT}"], ["api.shop.example", "a.b.shop.example"], ["shop.example", "other.example"]
+    )
 
 
 def scenario_inner_star_opens_one_label_in_the_middle():
@@ -58,7 +67,9 @@ def scenario_inner_star_opens_one_label_in_the_middle():
 def scenario_spelling_does_not_matter():
     with Scene(RECORDS) as scene:
         for client in CLIENTS:
-            run = scene.allowing([f"SHOP.Example.:{PORT}"], client, f"reach shop.EXAMPLE {PORT} reach ShOp.example. {PORT}")
+            run = scene.allowing(
+                [f"SHOP.Example.:{PORT}"], client, f"reach shop.EXAMPLE {PORT} reach ShOp.example. {PORT}"
+            )
             expect_step(run, 0, ok=True)
             expect_step(run, 1, ok=True)
 
@@ -83,14 +94,19 @@ def scenario_cname_chain_counts_for_the_name_that_was_asked():
 def scenario_cname_chain_in_any_order():
     def respond(question, send):
         number = int(question.name[1])
-        chain = [(question.name, "CNAME", "edge.cdn.example"), ("edge.cdn.example", "CNAME", "pop.cdn.example"),
-                 ("pop.cdn.example", "A", f"203.0.113.{50 + number}")]
+        chain = [
+            (question.name, "CNAME", "edge.cdn.example"),
+            ("edge.cdn.example", "CNAME", "pop.cdn.example"),
+            ("pop.cdn.example", "A", f"203.0.113.{50 + number}"),
+        ]
         send(question.answer(list(itertools.permutations(chain))[number]))
 
     with Scene(RECORDS) as scene:
         scene.own(CraftedDns(scene.world, "203.0.113.53", respond))
         etc = scene.write_etc("nameserver 203.0.113.53\n", "etc-crafted")
-        steps = [f"ask 203.0.113.53 53 p{i}.perm.example A connected connect 203.0.113.{50 + i} {PORT}" for i in range(6)]
+        steps = [
+            f"ask 203.0.113.53 53 p{i}.perm.example A connected connect 203.0.113.{50 + i} {PORT}" for i in range(6)
+        ]
         run = scene.allowing([f"*.perm.example:{PORT}"], "python", " ".join(steps), etc=etc)
         for index in range(12):
             expect_step(run, index, ok=True)
@@ -103,7 +119,9 @@ def scenario_thirty_two_addresses_with_edns():
             run = scene.allowing([f"many.example:{PORT}"], client, f"reach many.example {PORT}", etc=etc)
             expect_step(run, 0, ok=True)
             expect(len(run.steps[0]["addresses"]) == 32, f"{client} got {len(run.steps[0]['addresses'])} of 32", run)
-        script = f"for a in $(dig +short many.example); do {scene.path('clients/client_glibc')} connect $a {PORT}; done"
+        script = (
+            f"for a in $(dig +short many.example); do {scene.path('clients/client_glibc')} connect $a {PORT}; done"
+        )
         run = scene.namewall(["--allow", f"many.example:{PORT}"], ["sh", "-c", script])
         expect(len(run.steps) == 32 and all(step["ok"] for step in run.steps), "dig's addresses are open", run)
 
@@ -112,15 +130,22 @@ def scenario_truncated_answer_teaches_nothing_and_says_so():
     with Scene(RECORDS) as scene:  # musl 1.2.3 asks without EDNS and takes what a truncated answer holds
         run = scene.allowing([f"many.example:{PORT}"], "musl", f"lookup many.example connect 203.0.113.100 {PORT}")
         expect_step(run, 1, ok=False, error="ECONNREFUSED")
-        expect(any(event["reason"] in ("answer_truncated", "dns_over_tcp") for event in run.refusals()),
-               "no event says that the answer was truncated", run)
+        expect(
+            any(event["reason"] in ("answer_truncated", "dns_over_tcp") for event in run.refusals()),
+            "no event says that the answer was truncated",
+            run,
+        )
 
 
 def scenario_deny_subtracts_from_a_pattern():
     with Scene(RECORDS) as scene:
         for client in CLIENTS:
-            run = scene.allowing([f"**.shop.example:{PORT}"], client, f"reach a.b.shop.example {PORT} lookup api.shop.example",
-                                 deny=["api.shop.example"])
+            run = scene.allowing(
+                [f"**.shop.example:{PORT}"],
+                client,
+                f"reach a.b.shop.example {PORT} lookup api.shop.example",
+                deny=["api.shop.example"],
+            )
             expect_step(run, 0, ok=True)
             expect_step(run, 1, ok=False)
         expect(not scene.asked("api.shop.example"), "a denied name was asked upstream")

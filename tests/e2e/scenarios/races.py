@@ -27,7 +27,9 @@ class FreshScene(Scene):
         server = os.path.join(os.environ["NAMEWALL_E2E_CLIENTS"], "fresh_server")
         self.own(Server(self.world.command([server, RESOLVER, str(self._ttl)]), self.path("fresh.log")))
         self.write_etc(f"nameserver {RESOLVER}\n")
-        self.policy = self.write("fresh.toml", f'name = "fresh"\nallow = ["*.fresh.example:7002"]\n[dns]\n{self._policy}\n')
+        self.policy = self.write(
+            "fresh.toml", f'name = "fresh"\nallow = ["*.fresh.example:7002"]\n[dns]\n{self._policy}\n'
+        )
 
     def start_clients(self, count, per_second=0):
         client = self.path("clients/fresh_client")
@@ -38,9 +40,15 @@ class FreshScene(Scene):
 def _expect_no_failure(run, count):
     expect(len(run.steps) == PROCESSES, "not every client ended", run)
     for step in run.steps:
-        expect(step["ok"] and step["count"] == count, f"{step['lookups_failed']} lookups and {step['connects_failed']} "
-               f"connects of {step['count']} failed ({step['error']})", run)
-    print(f"{count * PROCESSES} lookups and connects in {max(step['ms'] for step in run.steps) / 1000:.1f} s, 0 failed")
+        expect(
+            step["ok"] and step["count"] == count,
+            f"{step['lookups_failed']} lookups and {step['connects_failed']} "
+            f"connects of {step['count']} failed ({step['error']})",
+            run,
+        )
+    print(
+        f"{count * PROCESSES} lookups and connects in {max(step['ms'] for step in run.steps) / 1000:.1f} s, 0 failed"
+    )
 
 
 SHORT_LIVES = 'min_ttl = "1s"\ngrace = "0s"\nmax_addresses = 65536'
@@ -57,11 +65,14 @@ def scenario_hundred_thousand_with_namewall_killed_halfway():
         out = scene.write("out", "")
         os.chmod(out, 0o666)
         client, count = scene.path("clients/fresh_client"), LOOKUPS // PROCESSES // 2
-        halves = [f"({client} {n} {count} 0; touch {scene.path('half')}/{n}; {client} {n + PROCESSES} {count} 0)"
-                  for n in range(PROCESSES)]
+        halves = [
+            f"({client} {n} {count} 0; touch {scene.path('half')}/{n}; {client} {n + PROCESSES} {count} 0)"
+            for n in range(PROCESSES)
+        ]
         os.chmod(scene.path("half", make=True), 0o777)
-        started = scene.start_namewall(["--policy", scene.policy],
-                                       ["sh", "-c", f"exec >{out}; {' & '.join(halves)} & wait; echo finished"])
+        started = scene.start_namewall(
+            ["--policy", scene.policy], ["sh", "-c", f"exec >{out}; {' & '.join(halves)} & wait; echo finished"]
+        )
         while not os.listdir(scene.path("half")):
             expect(started.process.poll() is None, "namewall ended early")
             time.sleep(0.01)

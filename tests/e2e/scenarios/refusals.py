@@ -7,7 +7,8 @@ from scenario import CLIENTS, Scene, expect, expect_refusal, expect_step, requir
 
 PORT = 7001
 RECORDS = [
-    Record("shop.example", "A", "203.0.113.10"), Record("shop.example", "AAAA", "2001:db8:203::10"),
+    Record("shop.example", "A", "203.0.113.10"),
+    Record("shop.example", "AAAA", "2001:db8:203::10"),
     Record("short.example", "A", "203.0.113.30", ttl=1),
     Record("tracker.example", "A", "203.0.113.40"),
 ]
@@ -43,8 +44,10 @@ def scenario_unlisted_name_is_refused_at_once_by_every_client():
             expect_step(run, 1, ok=False, quicker_ms=AT_ONCE_MS)
             event = expect_refusal(run, "name_not_allowed", hook="lookup", name="tracker.example")
             expect(event["permit"] == "https://tracker.example", f"the permit is {event['permit']}", run)
-        expect(not scene.asked("tracker.example") and not scene.asked("does-not-exist.example"),
-               f"a refused question arrived: {scene.resolver.questions()}")
+        expect(
+            not scene.asked("tracker.example") and not scene.asked("does-not-exist.example"),
+            f"a refused question arrived: {scene.resolver.questions()}",
+        )
 
 
 def scenario_dig_is_told_at_once():
@@ -53,7 +56,11 @@ def scenario_dig_is_told_at_once():
         run = scene.namewall(["--allow", SHOP[0]], ["dig", "+tries=1", "+time=5", "tracker.example"])
         expect(run.exit_code == 0 and "NXDOMAIN" in run.out, "dig got no NXDOMAIN", run)
         expect("EDE: 15" in run.out, "dig shows no Extended DNS Error", run)
-        expect("Query time" in run.out and int(run.out.split("Query time: ")[1].split()[0]) < AT_ONCE_MS, "not at once", run)
+        expect(
+            "Query time" in run.out and int(run.out.split("Query time: ")[1].split()[0]) < AT_ONCE_MS,
+            "not at once",
+            run,
+        )
         expect(not scene.asked("tracker.example"), f"a refused question arrived: {scene.resolver.questions()}")
 
 
@@ -65,8 +72,10 @@ def scenario_curl_works_and_is_refused():
             expect(run.exit_code == 0 and run.out == "it works\n", f"curl {family} https://shop.example", run)
         run = scene.namewall(allow, ["curl", "-sS", "-m", "10", "https://tracker.example/"])
         expect(run.exit_code == 6, "curl must say: could not resolve host", run)
-        run = scene.namewall(allow, ["curl", "-sS", "-m", "10", "--resolve", "tracker.example:443:203.0.113.40",
-                                     "https://tracker.example/"])
+        run = scene.namewall(
+            allow,
+            ["curl", "-sS", "-m", "10", "--resolve", "tracker.example:443:203.0.113.40", "https://tracker.example/"],
+        )
         expect(run.exit_code == 7, "curl must say: could not connect", run)
         run = scene.namewall(allow, ["curl", "-sS", "-m", "10", "http://shop.example/"])
         expect(run.exit_code == 7, "port 80 is not in the rule", run)
@@ -82,13 +91,16 @@ def scenario_python_fetches():
 
 def scenario_address_is_refused_again_after_its_time():
     with Scene(RECORDS) as scene:
-        policy = scene.write("short.toml", f"""
+        policy = scene.write(
+            "short.toml",
+            f"""
 name = "short"
 allow = ["short.example:{PORT}"]
 [dns]
 min_ttl = "1s"
 grace = "0s"
-""")
+""",
+        )
         steps = f"reach short.example {PORT} sleep 2200 connect 203.0.113.30 {PORT} reach short.example {PORT}"
         run = scene.namewall(["--policy", policy], scene.client_argv("glibc", steps))
         expect_step(run, 0, ok=True)
@@ -100,18 +112,23 @@ grace = "0s"
 
 def scenario_established_connection_outlives_its_grant():
     with Scene(RECORDS) as scene:
-        policy = scene.write("short.toml",
-                             f'name = "short"\nallow = ["short.example:{PORT}"]\n[dns]\nmin_ttl = "1s"\ngrace = "0s"\n')
-        script = ("import socket,time; s=socket.create_connection(('short.example',7001)); time.sleep(2.2); "
-                  "s.sendall(b'still'); print(s.recv(9).decode())")
+        policy = scene.write(
+            "short.toml", f'name = "short"\nallow = ["short.example:{PORT}"]\n[dns]\nmin_ttl = "1s"\ngrace = "0s"\n'
+        )
+        script = (
+            "import socket,time; s=socket.create_connection(('short.example',7001)); time.sleep(2.2); "
+            "s.sendall(b'still'); print(s.recv(9).decode())"
+        )
         run = scene.namewall(["--policy", policy], ["/usr/bin/python3", "-c", script])
         expect(run.exit_code == 0 and run.out.strip() == "still", "the connection was cut", run)
 
 
 def scenario_audit_passes_everything_and_reports():
     with Scene(RECORDS) as scene:
-        run = scene.namewall(["--audit", "--allow", SHOP[0]],
-                             scene.client_argv("glibc", f"reach tracker.example {PORT} connect 203.0.113.99 {PORT}"))
+        run = scene.namewall(
+            ["--audit", "--allow", SHOP[0]],
+            scene.client_argv("glibc", f"reach tracker.example {PORT} connect 203.0.113.99 {PORT}"),
+        )
         expect_step(run, 0, ok=True)
         expect_step(run, 1, ok=True)
         event = expect_refusal(run, "name_not_allowed", name="tracker.example")

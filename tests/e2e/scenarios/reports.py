@@ -9,8 +9,10 @@ from scenario import CLIENTS, Scene, expect, expect_refusal, expect_step
 
 PORT = 7001
 RECORDS = [
-    Record("shop.example", "A", "203.0.113.10"), Record("shop.example", "AAAA", "2001:db8:203::10"),
-    Record("tracker.example", "A", "203.0.113.40"), Record("tracker.example", "AAAA", "2001:db8:203::40"),
+    Record("shop.example", "A", "203.0.113.10"),
+    Record("shop.example", "AAAA", "2001:db8:203::10"),
+    Record("tracker.example", "A", "203.0.113.40"),
+    Record("tracker.example", "AAAA", "2001:db8:203::40"),
 ]
 ALLOW = ["--allow", f"shop.example:{PORT}"]
 
@@ -49,8 +51,14 @@ def scenario_summary_tells_what_was_reached_refused_and_granted():
         run = scene.namewall([*ALLOW, "--json"], scene.client_argv("glibc", steps))
         summary = summary_of(run)
         expect(summary["exit_code"] == 0 and summary["mode"] == "enforce", f"{summary}", run)
-        expect([item["name"] for item in summary["reached"]] == ["shop.example"], f"reached: {summary['reached']}", run)
-        expect([item["name"] for item in summary["refused"]] == ["tracker.example"], f"refused: {summary['refused']}", run)
+        expect(
+            [item["name"] for item in summary["reached"]] == ["shop.example"], f"reached: {summary['reached']}", run
+        )
+        expect(
+            [item["name"] for item in summary["refused"]] == ["tracker.example"],
+            f"refused: {summary['refused']}",
+            run,
+        )
         grants = {grant["address"]: grant for grant in summary["grants"]}
         expect(set(grants) == {"203.0.113.10", "2001:db8:203::10"}, f"grants: {grants}", run)
         for grant in grants.values():
@@ -92,7 +100,9 @@ def scenario_saved_policy_is_the_policy_in_force_and_loads():
         expect("# " in policy and "https://tracker.example" in policy, f"the refusal is not in it: {policy}")
         checked = subprocess.run([scene.binary, "check", saved], capture_output=True, text=True)
         expect(checked.returncode == 0, f"check says: {checked.stdout}{checked.stderr}\n{policy}")
-        run = scene.namewall(["--policy", saved], scene.client_argv("glibc", f"reach shop.example {PORT} lookup tracker.example"))
+        run = scene.namewall(
+            ["--policy", saved], scene.client_argv("glibc", f"reach shop.example {PORT} lookup tracker.example")
+        )
         expect_step(run, 0, ok=True)
         expect_step(run, 1, ok=False)
 
@@ -106,9 +116,12 @@ def scenario_proxy_in_the_environment_is_one_warning():
 
 def scenario_names_chosen_by_an_attacker_cannot_reach_the_terminal():
     with Scene(RECORDS) as scene:
-        script = ("import socket\nquestion = b'\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\x08\\x1b[31mred\\x07example\\0\\0\\1\\0\\1'\n"
-                  "try: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(question, ('198.51.100.53', 53))\n"
-                  "except OSError as error: print(error)\n")
+        script = (
+            "import socket\n"
+            "question = b'\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\x08\\x1b[31mred\\x07example\\0\\0\\1\\0\\1'\n"
+            "try: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(question, ('198.51.100.53', 53))\n"
+            "except OSError as error: print(error)\n"
+        )
         run = scene.namewall(ALLOW, ["/usr/bin/python3", "-c", script])
         with open(run.argv[run.argv.index("--events") + 1], "rb") as raw:
             events = raw.read()
@@ -120,7 +133,11 @@ def scenario_explain_walks_to_the_verdict():
     with Scene(RECORDS) as scene:
         policy = scene.write("shop.toml", f'name = "shop"\nallow = ["shop.example:{PORT}"]\n')
         for target, code in ((f"shop.example:{PORT}", 0), ("tracker.example", 3), ("203.0.113.9:443", 3)):
-            done = subprocess.run([scene.binary, "explain", "--policy", policy, target], capture_output=True, text=True)
+            done = subprocess.run(
+                [scene.binary, "explain", "--policy", policy, target], capture_output=True, text=True
+            )
             expect(done.returncode == code, f"explain {target}: {done.returncode} {done.stdout}{done.stderr}")
-            done = subprocess.run([scene.binary, "explain", "--json", "--policy", policy, target], capture_output=True, text=True)
+            done = subprocess.run(
+                [scene.binary, "explain", "--json", "--policy", policy, target], capture_output=True, text=True
+            )
             expect(isinstance(json.loads(done.stdout), dict), f"explain --json {target}: {done.stdout}{done.stderr}")

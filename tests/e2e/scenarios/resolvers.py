@@ -10,7 +10,8 @@ from scenario import CLIENTS, LIBC_CLIENTS, Scene, expect, expect_refusal, expec
 
 PORT = 7001
 RECORDS = [
-    Record("shop.example", "A", "203.0.113.10"), Record("shop.example", "AAAA", "2001:db8:203::10"),
+    Record("shop.example", "A", "203.0.113.10"),
+    Record("shop.example", "AAAA", "2001:db8:203::10"),
     Record("tracker.example", "A", "203.0.113.40"),
 ]
 SHOP = [f"shop.example:{PORT}"]
@@ -50,8 +51,13 @@ def _translate_like_docker(scene):
     """127.0.0.11:53 becomes 127.0.0.11:40053 on the way out and back, in the client's namespace."""
     require_program("iptables")
     for chain, match, target in (
-            ("OUTPUT", ["-d", "127.0.0.11", "-p", "udp", "--dport", "53"], ["DNAT", "--to-destination", "127.0.0.11:40053"]),
-            ("POSTROUTING", ["-s", "127.0.0.11", "-p", "udp", "--sport", "40053"], ["SNAT", "--to-source", ":53"])):
+        (
+            "OUTPUT",
+            ["-d", "127.0.0.11", "-p", "udp", "--dport", "53"],
+            ["DNAT", "--to-destination", "127.0.0.11:40053"],
+        ),
+        ("POSTROUTING", ["-s", "127.0.0.11", "-p", "udp", "--sport", "40053"], ["SNAT", "--to-source", ":53"]),
+    ):
         run_command(*scene.client.command(["iptables", "-t", "nat", "-A", chain, *match, "-j", *target]))
     stub = scene.own(Dnsmasq(scene.client, ["127.0.0.11"], scene.path("dns"), upstream="198.51.100.53", port=40053))
     scene.write_etc("nameserver 127.0.0.11\n", "etc-docker")
@@ -69,8 +75,13 @@ def scenario_behind_dockers_translation_connected_and_sendto():
     with Scene(RECORDS) as scene:
         _translate_like_docker(scene)
         for how in ("connected", "sendto"):
-            run = scene.allowing(SHOP, "python", f"ask 127.0.0.11 53 shop.example A {how} connect 203.0.113.10 {PORT} "
-                                                 f"ask 127.0.0.11 53 tracker.example A {how}", etc="etc-docker")
+            run = scene.allowing(
+                SHOP,
+                "python",
+                f"ask 127.0.0.11 53 shop.example A {how} connect 203.0.113.10 {PORT} "
+                f"ask 127.0.0.11 53 tracker.example A {how}",
+                etc="etc-docker",
+            )
             expect_step(run, 0, ok=True)
             expect_step(run, 1, ok=True)
             expect_step(run, 2, ok=False)
@@ -83,8 +94,13 @@ def scenario_connected_and_sendto():
         for resolver in ("198.51.100.53", "2001:db8:100::53"):
             scene.write_etc(f"nameserver {resolver}\n", "etc-one")
             for how in ("connected", "sendto"):
-                run = scene.allowing(SHOP, "python", f"ask {resolver} 53 shop.example A {how} connect 203.0.113.10 {PORT} "
-                                                     f"ask {resolver} 53 tracker.example TXT {how}", etc="etc-one")
+                run = scene.allowing(
+                    SHOP,
+                    "python",
+                    f"ask {resolver} 53 shop.example A {how} connect 203.0.113.10 {PORT} "
+                    f"ask {resolver} 53 tracker.example TXT {how}",
+                    etc="etc-one",
+                )
                 expect_step(run, 0, ok=True)
                 expect_step(run, 1, ok=True)
                 expect_step(run, 2, ok=False)
@@ -100,12 +116,16 @@ def scenario_search_list_with_ndots_five():
         run = scene.allowing(SHOP, "cares", f"reach shop.example {PORT}", etc="etc-search")
         expect_step(run, 0, ok=True)
         asked = scene.resolver.questions()
-        expect(any(re.fullmatch(r"shop\.example\.ns\.svc\.cluster\.example", name) for name in asked),
-               f"the search list was not walked: {asked}")
+        expect(
+            any(re.fullmatch(r"shop\.example\.ns\.svc\.cluster\.example", name) for name in asked),
+            f"the search list was not walked: {asked}",
+        )
         run = scene.allowing(SHOP, "glibc", "lookup tracker.example", etc="etc-search")
         expect_step(run, 0, ok=False, quicker_ms=500)
-        expect(not any(name.startswith("tracker.") for name in scene.resolver.questions()),
-               f"a suffixed form of a refused name was asked: {scene.resolver.questions()}")
+        expect(
+            not any(name.startswith("tracker.") for name in scene.resolver.questions()),
+            f"a suffixed form of a refused name was asked: {scene.resolver.questions()}",
+        )
 
 
 def scenario_suffixed_form_of_an_allowed_name_teaches_nothing():
@@ -143,18 +163,28 @@ def scenario_ancestor_that_rewrites_destinations():
         scene.write_etc("nameserver 203.0.113.253\n", "etc-service")
         for client in CLIENTS:
             before = len(scene.origins.reached())
-            run = scene.allowing([f"service.example:{PORT}"], client,
-                                 f"reach service.example {PORT} connect 203.0.113.210 {PORT} lookup tracker.example",
-                                 etc="etc-service")
+            run = scene.allowing(
+                [f"service.example:{PORT}"],
+                client,
+                f"reach service.example {PORT} connect 203.0.113.210 {PORT} lookup tracker.example",
+                etc="etc-service",
+            )
             expect_step(run, 0, ok=True)
             expect_step(run, 1, ok=False, error="ECONNREFUSED")
             expect_step(run, 2, ok=False)
-            expect(scene.origins.reached()[before:] == [("tcp", "203.0.113.210", PORT)],
-                   f"the backend was not reached once: {scene.origins.reached()[before:]}", run)
+            expect(
+                scene.origins.reached()[before:] == [("tcp", "203.0.113.210", PORT)],
+                f"the backend was not reached once: {scene.origins.reached()[before:]}",
+                run,
+            )
         for how in ("connected", "sendto"):
-            run = scene.allowing([f"service.example:{PORT}"], "python",
-                                 f"ask 203.0.113.253 53 service.example A {how} connect 203.0.113.200 {PORT} "
-                                 f"ask 203.0.113.253 53 tracker.example A {how}", etc="etc-service")
+            run = scene.allowing(
+                [f"service.example:{PORT}"],
+                "python",
+                f"ask 203.0.113.253 53 service.example A {how} connect 203.0.113.200 {PORT} "
+                f"ask 203.0.113.253 53 tracker.example A {how}",
+                etc="etc-service",
+            )
             expect_step(run, 0, ok=True)
             expect_step(run, 1, ok=True)
             expect_step(run, 2, ok=False)
@@ -165,9 +195,13 @@ def scenario_resolver_named_in_the_policy():
     """The policy trusts another resolver than resolv.conf's."""
     with Scene(RECORDS) as scene:
         scene.write_etc("nameserver 203.0.113.250\n", "etc-other")
-        policy = scene.write("named.toml",
-                             f'name = "named"\nallow = ["shop.example:{PORT}"]\n[dns]\nresolvers = ["198.51.100.53"]\n')
-        steps = f"ask 198.51.100.53 53 shop.example A sendto connect 203.0.113.10 {PORT} ask 203.0.113.250 53 shop.example A sendto"
+        policy = scene.write(
+            "named.toml", f'name = "named"\nallow = ["shop.example:{PORT}"]\n[dns]\nresolvers = ["198.51.100.53"]\n'
+        )
+        steps = (
+            f"ask 198.51.100.53 53 shop.example A sendto connect 203.0.113.10 {PORT} "
+            "ask 203.0.113.250 53 shop.example A sendto"
+        )
         run = scene.namewall(["--policy", policy], scene.client_argv("python", steps), etc="etc-other")
         expect_step(run, 0, ok=True)
         expect_step(run, 1, ok=True)
