@@ -1,5 +1,6 @@
 """run_scenario.py GROUP SCENARIO --namewall PATH --clients DIRECTORY: runs scenarios/GROUP.py's scenario_SCENARIO.
-Exit code 0: as it should be; 1: not so, with transcripts; 77: skipped, with the reason (where NAMEWALL_REQUIRE_KERNEL=1, 1)."""
+Exit code 0: as it should be; 1: not so, with transcripts; 77: skipped, with the reason. NAMEWALL_REQUIRE_KERNEL=1 turns
+what this kernel cannot show into 1."""
 
 import argparse
 import importlib
