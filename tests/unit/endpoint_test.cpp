@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
+#include <random>
+
 namespace namewall {
 namespace {
 
@@ -222,6 +226,36 @@ TEST(Endpoint, CanonicalFormReadsBackAsTheSame) {
     EXPECT_EQ(once.ports, twice.ports) << text;
     EXPECT_EQ(once.permits_private, twice.permits_private) << text;
   }
+}
+
+// Pieces of endpoints in any order: most are refused, none may be read as something that reads back differently.
+TEST(Endpoint, RandomTextIsRefusedOrReadsBackAsTheSame) {
+  constexpr const char* kPieces[] = {
+      "a",    "example.com", "*",   "**.",      "*.",    ".",    "://",      "https",     "tcp",
+      "icmp", ":",           "443", "0",        "-",     ",",    "/",        "8",         "[",
+      "]",    "2001:db8::",  "::1", "10.0.0.0", "127.1", "0x7f", "?private", "?",         "@",
+      "#",    "%41",         "\\",  "ü",        "／",    "。",   "\x1b",     "localhost", "::ffff:"};
+  std::mt19937 random(1);  // the same texts in every run
+  std::size_t accepted = 0;
+  for (int round = 0; round < 50000; ++round) {
+    std::string text;
+    for (auto pieces = 1 + random() % 6; pieces > 0; --pieces) text += kPieces[random() % std::size(kPieces)];
+    for (const EndpointUse use : {kAllow, kDeny}) {
+      const auto once = parse_endpoint(text, use);
+      if (!once) {
+        const std::string& what = once.error().what;
+        EXPECT_TRUE(std::all_of(what.begin(), what.end(), [](char c) { return c >= 0x20 && c < 0x7f; })) << what;
+        continue;
+      }
+      ++accepted;
+      const auto twice = parse_endpoint(to_canonical_string(*once), use);
+      ASSERT_TRUE(twice) << text << ": " << twice.error().what;
+      EXPECT_EQ(once->host, twice->host) << text;
+      EXPECT_EQ(once->ports, twice->ports) << text;
+      EXPECT_EQ(once->permits_private, twice->permits_private) << text;
+    }
+  }
+  EXPECT_GT(accepted, 1000U);
 }
 
 }  // namespace
