@@ -75,15 +75,19 @@ static __always_inline int is_own_listener(const struct nw_workload *w, struct b
   return own;
 }
 
-/* A datagram that the socket received from this peer may be answered for a while. */
-static __always_inline int may_answer(struct bpf_sock *sk, struct destination *d) {
-  struct udp_peers *known = bpf_sk_storage_get(&answerable, sk, 0, 0);
-  if (!known) return 0;
+__noinline int is_known_peer(struct udp_peers *known, struct destination *d) {
+  if (!known || !d) return 0;
   for (__u32 i = 0; i < UDP_PEERS; i++) {
     struct udp_peer *peer = &known->peers[i];
     if (peer->until > d->now && peer->port == (__u16)d->key && same_address(peer->address, d->address)) return 1;
   }
   return 0;
+}
+
+/* A datagram that the socket received from this peer may be answered for a while. */
+static __always_inline int may_answer(struct bpf_sock *sk, struct destination *d) {
+  struct udp_peers *known = bpf_sk_storage_get(&answerable, sk, 0, 0);
+  return known && is_known_peer(known, d);
 }
 
 static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct destination *d, enum nw_hook hook) {
@@ -108,7 +112,7 @@ static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct d
   if (rules == RULES_HOST_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_HOST_DENY);
   if (rules == RULES_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_DENY_RULE);
 
-  if (is_resolver(w, d->address, port, 0) && d->ip_protocol != IPPROTO_ICMP && d->ip_protocol != IPPROTO_ICMPV6) {
+  if (is_resolver(w, (struct ip_address *)d->address, port, 0) && d->ip_protocol != IPPROTO_ICMP && d->ip_protocol != IPPROTO_ICMPV6) {
     if (d->ip_protocol == IPPROTO_TCP) return refuse_destination(w, ctx, d, hook, NW_REASON_DNS_OVER_TCP);
     enum nw_reason reason = mark_dns(w, ctx, sk, d);
     return reason ? refuse_destination(w, ctx, d, hook, reason) : 1;

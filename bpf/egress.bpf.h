@@ -113,7 +113,7 @@ static __always_inline int judge_udp_out(struct nw_workload *w, struct __sk_buff
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_NO_SOCKET);
   struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, p->address, p->port, 1)) {
+  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, (struct ip_address *)p->address, p->port, 1)) {
     if (!state) state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
     return judge_question(skb, w, p, state) != 0;

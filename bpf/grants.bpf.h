@@ -43,7 +43,8 @@ static __always_inline __u64 bit_of(struct nw_workload *w, __u32 key) {
 
 enum grant_match { GRANT_NONE, GRANT_OTHER_PORT, GRANT_MATCH };
 
-static __always_inline enum grant_match match_slot(struct nw_workload *w, struct destination *d, struct nw_grant *grant) {
+__noinline int match_slot(struct nw_workload *w, struct destination *d, struct nw_grant *grant) {
+  if (!w || !d || !grant) return GRANT_NONE;
   /* The deadline moves when the grant is refreshed meanwhile: look again, a bounded number of times. */
   for (int i = 0; i < 4; i++) {
     __u64 deadline = READ_ONCE(grant->deadline);
@@ -71,9 +72,9 @@ static __always_inline enum grant_match match_bucket(struct nw_workload *w, stru
   enum grant_match best = GRANT_NONE;
   for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) {
     if (READ_ONCE(bucket->tags[i]) != tag) continue;
-    enum grant_match match = match_slot(w, d, &bucket->slots[i]);
-    if (match == GRANT_MATCH) return match;
-    if (match > best) best = match;
+    int match = match_slot(w, d, &bucket->slots[i]);
+    if (match == GRANT_MATCH) return GRANT_MATCH;
+    if (match == GRANT_OTHER_PORT) best = GRANT_OTHER_PORT;
   }
   return best;
 }
@@ -104,14 +105,23 @@ enum refusal_rank {
 };
 
 struct refusal_search {
+  struct nw_workload *w;
+  struct destination *d;
+  struct nw_place place;
   __u32 rank;
   __u32 reason;
 };
 
-static __always_inline void rank_slot(struct nw_workload *w, struct destination *d, struct nw_grant *grant,
-                                      struct refusal_search *found) {
+static long rank_slot(__u32 i, struct refusal_search *found) {
+  struct nw_workload *w = found->w;
+  struct destination *d = found->d;
+  __u32 slot = w->slot, index = i < NW_SLOTS_PER_BUCKET ? found->place.first : found->place.second;
+  void *buckets = bpf_map_lookup_elem(&grants, &slot);
+  struct nw_grant_bucket *bucket = buckets ? bpf_map_lookup_elem(buckets, &index) : 0;
+  if (!bucket) return 1;
+  struct nw_grant *grant = &bucket->slots[i & (NW_SLOTS_PER_BUCKET - 1)];
   __u64 deadline = READ_ONCE(grant->deadline);
-  if (deadline <= NW_DEADLINE_DEAD || !same_address(grant->address, d->address)) return;
+  if (deadline <= NW_DEADLINE_DEAD || !same_address(grant->address, d->address)) return 0;
   __u64 name_id = READ_ONCE(grant->name_id), word = READ_ONCE(grant->ports);
   __u32 note = READ_ONCE(grant->note), rank, reason;
   if (note) {
@@ -129,31 +139,20 @@ static __always_inline void rank_slot(struct nw_workload *w, struct destination 
       reason = has_ports ? NW_REASON_EXPIRED : NW_REASON_NOT_ALLOWED_NOW;
     }
   }
-  if (rank <= found->rank) return;
+  if (rank <= found->rank) return 0;
   found->rank = rank;
   found->reason = reason;
   d->name_id = name_id;
   d->expired_for = deadline <= d->now ? (__s64)(d->now - deadline) : 0;
-}
-
-static __always_inline void rank_bucket(struct nw_workload *w, struct destination *d, void *buckets, __u32 index,
-                                        __u32 tag, struct refusal_search *found) {
-  struct nw_grant_bucket *bucket = bpf_map_lookup_elem(buckets, &index);
-  if (!bucket) return;
-  for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++)
-    if (READ_ONCE(bucket->tags[i]) == tag) rank_slot(w, d, &bucket->slots[i], found);
+  return 0;
 }
 
 /* The reason of a refusal by grants; sets d->name_id and d->expired_for. */
 __noinline int why_not_granted(struct nw_workload *w, struct destination *d) {
-  struct refusal_search found = {.rank = RANK_NONE, .reason = NW_REASON_NOT_LOOKED_UP};
-  if (!w || !d) return found.reason;
-  __u32 slot = w->slot, bucket_count = w->bucket_count;
-  void *buckets = bpf_map_lookup_elem(&grants, &slot);
-  if (!buckets || !bucket_count) return found.reason;
-  struct nw_place place = nw_place_of(d->address, w->seed, bucket_count);
-  rank_bucket(w, d, buckets, place.first, place.tag, &found);
-  if (place.first != place.second) rank_bucket(w, d, buckets, place.second, place.tag, &found);
+  if (!w || !d || !w->bucket_count) return NW_REASON_NOT_LOOKED_UP;
+  struct refusal_search found = {.w = w, .d = d, .rank = RANK_NONE, .reason = NW_REASON_NOT_LOOKED_UP};
+  found.place = nw_place_of(d->address, w->seed, w->bucket_count);
+  bpf_loop(2 * NW_SLOTS_PER_BUCKET, rank_slot, &found, 0);
   return found.reason;
 }
 

@@ -51,19 +51,15 @@ static __always_inline int judge_tcp_in(struct nw_workload *w, struct __sk_buff 
 }
 
 /* The peer of a datagram that passed may be answered for a while; the oldest of the socket's peers gives way. */
-static __always_inline void remember_peer(struct nw_workload *w, struct bpf_sock *sk, struct packet *p, __u64 now) {
-  struct udp_peers *known = bpf_sk_storage_get(&answerable, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-  if (!known) {
-    count(w, NW_COUNTER_HELPER_FAILURES);
-    return;
-  }
+__noinline int remember_peer(struct udp_peers *known, struct packet *p, __u64 now) {
+  if (!known || !p) return 0;
   __u64 oldest = ~0ULL;
   __u32 chosen = 0;
   for (__u32 i = 0; i < UDP_PEERS; i++) {
     struct udp_peer *peer = &known->peers[i];
     if (peer->port == p->port && same_address(peer->address, p->address)) {
       peer->until = now + UDP_ANSWER_TIME;
-      return;
+      return 0;
     }
     if (peer->until < oldest) {
       oldest = peer->until;
@@ -75,6 +71,7 @@ static __always_inline void remember_peer(struct nw_workload *w, struct bpf_sock
   __builtin_memcpy(peer->address, p->address, sizeof(peer->address));
   peer->port = p->port;
   peer->until = now + UDP_ANSWER_TIME;
+  return 0;
 }
 
 static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
@@ -82,7 +79,7 @@ static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff 
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_PACKET_NO_SOCKET);
   struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, p->address, p->port, 0)) {
+  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, (struct ip_address *)p->address, p->port, 0)) {
     if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_ANSWER, NW_REASON_ANSWER_UNSOLICITED);
     return judge_answer(skb, w, p, state) != 0;
   }
@@ -98,7 +95,11 @@ static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff 
   if (!listens && is_allowed(w, &d)) return 1;
   if (!listens && !is_from_own(w, skb, p, local, port))
     return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_INBOUND_UDP);
-  remember_peer(w, sk, p, d.now);
+  struct udp_peers *known = bpf_sk_storage_get(&answerable, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  if (known)
+    remember_peer(known, p, d.now);
+  else
+    count(w, NW_COUNTER_HELPER_FAILURES);
   return 1;
 }
 

@@ -82,13 +82,14 @@ struct {
   __uint(max_entries, 1);
 } stats SEC(".maps");
 
-/* The host's own addresses. Written by user space. A hit: an answer does not teach the address. */
-struct own_address {
+struct ip_address {
   __u32 address[4];
 };
+
+/* The host's own addresses. Written by user space. A hit: an answer does not teach the address. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
-  __type(key, struct own_address);
+  __type(key, struct ip_address);
   __type(value, __u8);
   __uint(max_entries, 4096);
 } own_addresses SEC(".maps");

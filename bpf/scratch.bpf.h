@@ -76,7 +76,7 @@ struct scratch {
   __u32 has_addresses;
   struct nw_name name; /* a new entry of the name table */
   struct lesson lesson;
-  struct own_address own;
+  struct ip_address own;
   /* 8 bytes for the head of a trie key, the window, its end byte, and room so that a whole key can be read from any
    * start */
   __u8 reversed[8 + WINDOW_BYTES + 8 + 248];

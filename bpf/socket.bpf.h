@@ -30,7 +30,9 @@ static __always_inline int is_unspecified(const __u32 *address) {
 }
 
 /* Whether a socket bound there could answer in the place of a trusted resolver. */
-static __always_inline int is_resolver_place(const struct nw_workload *w, const __u32 *address, __u16 port) {
+__noinline int is_resolver_place(struct nw_workload *w, struct ip_address *at, __u32 port) {
+  if (!w || !at) return 1;
+  const __u32 *address = at->address;
   __u32 resolver_count = w->resolver_count;
   for (__u32 i = 0; i < NW_MAX_RESOLVERS; i++) {
     if (i >= resolver_count) return 0;
@@ -39,7 +41,7 @@ static __always_inline int is_resolver_place(const struct nw_workload *w, const 
     if (same_address(resolver->address, address)) return 1;
     if (!is_unspecified(address)) continue;
     if (is_loopback(resolver->address)) return 1;
-    struct own_address own;
+    struct ip_address own;
     __builtin_memcpy(own.address, resolver->address, sizeof(own.address));
     if (bpf_map_lookup_elem(&own_addresses, &own)) return 1;
   }
@@ -54,7 +56,7 @@ static __always_inline int judge_bind(struct bpf_sock_addr *ctx, struct destinat
   d->ip_protocol = ctx->protocol == IPPROTO_MPTCP_NUMBER ? IPPROTO_TCP : ctx->protocol;
   if (w->mode == NW_MODE_DENY) {
     reason = NW_REASON_NOT_ARMED;
-  } else if (port && is_resolver_place(w, d->address, port)) {
+  } else if (port && is_resolver_place(w, (struct ip_address *)d->address, port)) {
     reason = NW_REASON_BIND_RESOLVER;
   } else if (port && d->ip_protocol == IPPROTO_TCP) {
     /* Ingress keeps the outside away from what is bound for the workload's own use. */
