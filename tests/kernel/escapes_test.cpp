@@ -153,14 +153,12 @@ LookupOutcome ask_own_resolver_in_own_netns(bool with_user_namespace) {
 }
 
 TEST_F(Escapes, OwnNetworkNamespaceCannotPlayTheTrustedResolver) {
-  for (const bool with_user_namespace : {true, false}) {
-    const auto outcome = in_cgroup(cgroup_, [&] { return ask_own_resolver_in_own_netns(with_user_namespace); });
-    ASSERT_GE(outcome.send_error, 0) << "the attack itself did not run";
-    EXPECT_FALSE(outcome.delivered());
-    EXPECT_THAT(granted_addresses(), IsEmpty());
-    EXPECT_EQ(tcp_inside(ip(kEvil4)), ECONNREFUSED);
-  }
-  EXPECT_GE(count_of(NW_REASON_UNTRUSTED_NETNS), 2u);
+  const auto outcome = in_cgroup(cgroup_, [] { return ask_own_resolver_in_own_netns(true); });
+  ASSERT_GE(outcome.send_error, 0) << "the attack itself did not run";
+  EXPECT_FALSE(outcome.delivered());
+  EXPECT_THAT(granted_addresses(), IsEmpty());
+  EXPECT_EQ(tcp_inside(ip(kEvil4)), ECONNREFUSED);
+  EXPECT_GE(count_of(NW_REASON_UNTRUSTED_NETNS), 1u);
 }
 
 TEST_F(Escapes, OwnNetworkNamespaceWouldTeachIfItWereTrusted) {
@@ -267,6 +265,9 @@ TEST_F(Escapes, ListOfWhatStaysOpenIsTheTruth) {
       })) {
     open.insert("net-admin-translation");
   }
+  // A network namespace that the host's own user namespace owns is trusted: making one needs CAP_SYS_ADMIN of the host.
+  in_cgroup(cgroup_, [] { ask_own_resolver_in_own_netns(false); });
+  if (tcp_inside(ip(kEvil4)) == 0) open.insert("sys-admin-own-resolver");
   // Families that are not IP have no hooks.
   auto listed = listed_ways();
   const auto has_vsock = [] { return make_socket(40 /* AF_VSOCK */, SOCK_STREAM).get() >= 0; };

@@ -301,6 +301,73 @@ TEST_F(ForgedAnswers, WorkloadCannotBeItsOwnResolver) {
   EXPECT_EQ(tcp_inside(ip(kEvil)), ECONNREFUSED);
 }
 
+// A socket that once went to the trusted resolver goes to a server of the workload's own, which answers as it likes.
+// `reconnect`: by connect, else by sendto.
+void ask_own_server(const SocketAddress& own_server, bool reconnect) {
+  const auto server = make_socket(AF_INET, SOCK_DGRAM), client = make_socket(AF_INET, SOCK_DGRAM);
+  if (bind(server.get(), own_server.get(), own_server.length) != 0) return;
+  const auto trusted = resolver();
+  const auto question = make_question(77, "example.com", 1);
+  if (reconnect) {
+    connect(client.get(), trusted.get(), trusted.length);
+    connect(client.get(), own_server.get(), own_server.length);
+    send(client.get(), question.data(), question.size(), 0);
+  } else {
+    const auto other = make_question(78, "example.com", 1);
+    sendto(client.get(), other.data(), other.size(), 0, trusted.get(), trusted.length);
+    sendto(client.get(), question.data(), question.size(), 0, own_server.get(), own_server.length);
+  }
+  SocketAddress peer;
+  peer.length = sizeof(peer.storage);
+  char buffer[512];
+  if (recvfrom(server.get(), buffer, sizeof(buffer), MSG_DONTWAIT, peer.get(), &peer.length) < 0) return;
+  const auto answer = make_answer(question, {{"example.com", 600, "", ip(kEvil)}});
+  sendto(server.get(), answer.data(), answer.size(), 0, peer.get(), peer.length);
+  receive(client.get(), milliseconds(50));
+}
+
+TEST_F(ForgedAnswers, SocketThatKnowsTheResolverLearnsNothingFromTheWorkloadsOwnServer) {
+  dns_->answer_with([](const ReceivedQuestion&) { return std::vector<Reply>{}; });
+  // Any loopback address, and the trusted resolver's own at another port.
+  for (const char* address : {"127.0.0.1", "127.0.0.53"}) {
+    for (const bool reconnect : {true, false}) {
+      in_cgroup(cgroup_, [&] { ask_own_server(SocketAddress(ip(address), 40053), reconnect); });
+      EXPECT_THAT(granted_addresses(), IsEmpty()) << address << (reconnect ? " connected" : " sendto");
+      EXPECT_EQ(tcp_inside(ip(kEvil)), ECONNREFUSED);
+    }
+  }
+}
+
+TEST_F(ForgedAnswers, SocketThatKnowsTheResolverLearnsNothingFromAnotherAllowedServer) {
+  // The policy allows a UDP server that is not a resolver; it is in league with the workload.
+  std::unique_ptr<DnsServer> accomplice;
+  network_.in_far([&] {
+    accomplice = std::make_unique<DnsServer>(std::vector{SocketAddress(ip("192.0.2.1"), 5300)}, [](const ReceivedQuestion& q) {
+      return std::vector<Reply>{{evil_answer(q)}};
+    });
+  });
+  replace(make_policy({"example.com", "udp://192.0.2.1:5300"}));
+  for (const bool reconnect : {true, false}) {
+    in_cgroup(cgroup_, [&] {
+      const SocketAddress other(ip("192.0.2.1"), 5300);
+      const auto trusted = resolver();
+      const auto client = make_socket(AF_INET, SOCK_DGRAM);
+      const auto question = make_question(77, "example.com", 1), first = make_question(78, "example.com", 1);
+      if (reconnect) {
+        connect(client.get(), trusted.get(), trusted.length);
+        connect(client.get(), other.get(), other.length);
+        send(client.get(), question.data(), question.size(), 0);
+      } else {
+        sendto(client.get(), first.data(), first.size(), 0, trusted.get(), trusted.length);
+        sendto(client.get(), question.data(), question.size(), 0, other.get(), other.length);
+      }
+      receive(client.get(), milliseconds(100));
+      receive(client.get(), milliseconds(50));
+    });
+    EXPECT_EQ(tcp_inside(ip(kEvil)), ECONNREFUSED) << (reconnect ? "connected" : "sendto");
+  }
+}
+
 TEST_F(ForgedAnswers, TrustedResolversAddressCannotBeBound) {
   dns_.reset();  // its place is free
   const auto errors = in_cgroup(cgroup_, [] {
