@@ -112,7 +112,7 @@ static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct d
   if (rules == RULES_HOST_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_HOST_DENY);
   if (rules == RULES_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_DENY_RULE);
 
-  if (is_resolver(w, (struct ip_address *)d->address, port, 0) && d->ip_protocol != IPPROTO_ICMP && d->ip_protocol != IPPROTO_ICMPV6) {
+  if (is_resolver(w, (struct ip_address *)d->address, port) && d->ip_protocol != IPPROTO_ICMP && d->ip_protocol != IPPROTO_ICMPV6) {
     if (d->ip_protocol == IPPROTO_TCP) return refuse_destination(w, ctx, d, hook, NW_REASON_DNS_OVER_TCP);
     enum nw_reason reason = mark_dns(w, ctx, sk, d);
     return reason ? refuse_destination(w, ctx, d, hook, reason) : 1;

@@ -108,12 +108,19 @@ static __always_inline int judge_old_socket(struct nw_workload *w, struct __sk_b
   return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OLD_SOCKET);
 }
 
+/* An older socket: no hook marked it, and translation may hide the resolver in its packets (Docker's 127.0.0.11). */
+static __always_inline int is_connected_to_resolver(struct nw_workload *w, struct bpf_sock *sk) {
+  struct destination d = {};
+  return socket_destination(sk, &d) && is_resolver(w, (struct ip_address *)d.address, (__u16)d.key);
+}
+
 static __always_inline int judge_udp_out(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
   struct bpf_sock *sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_NO_SOCKET);
   struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, (struct ip_address *)p->address, p->port, 1)) {
+  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, (struct ip_address *)p->address, p->port) ||
+      ((w->flags & NW_FLAG_STRICT) && is_connected_to_resolver(w, sk))) {
     if (!state) state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
     return judge_question(skb, w, p, state) != 0;

@@ -50,23 +50,16 @@ static __always_inline int judge_tcp_in(struct nw_workload *w, struct __sk_buff 
   return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_INBOUND_TCP);
 }
 
-/* The peer of a datagram that passed may be answered for a while; the oldest of the socket's peers gives way. */
+/* The peer of a datagram that passed may be answered for a while; the first of the socket's peers gives way. */
 __noinline int remember_peer(struct udp_peers *known, struct packet *p, __u64 now) {
   if (!known || !p) return 0;
-  __u64 oldest = ~0ULL;
-  __u32 chosen = 0;
   for (__u32 i = 0; i < UDP_PEERS; i++) {
     struct udp_peer *peer = &known->peers[i];
-    if (peer->port == p->port && same_address(peer->address, p->address)) {
-      peer->until = now + UDP_ANSWER_TIME;
-      return 0;
-    }
-    if (peer->until < oldest) {
-      oldest = peer->until;
-      chosen = i;
-    }
+    if (peer->port != p->port || !same_address(peer->address, p->address)) continue;
+    peer->until = now + UDP_ANSWER_TIME;
+    return 0;
   }
-  struct udp_peer *peer = &known->peers[chosen & (UDP_PEERS - 1)];
+  struct udp_peer *peer = &known->peers[known->next++ & (UDP_PEERS - 1)];
   peer->until = 0;
   __builtin_memcpy(peer->address, p->address, sizeof(peer->address));
   peer->port = p->port;
@@ -79,7 +72,7 @@ static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff 
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_PACKET_NO_SOCKET);
   struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, (struct ip_address *)p->address, p->port, 0)) {
+  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, (struct ip_address *)p->address, p->port)) {
     if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_ANSWER, NW_REASON_ANSWER_UNSOLICITED);
     return judge_answer(skb, w, p, state) != 0;
   }

@@ -153,8 +153,10 @@ struct udp_peer {
 #define UDP_PEERS 16
 #define UDP_ANSWER_TIME (30ULL * 1000000000ULL)
 
-/* The peers whose datagrams a UDP socket received and may answer. Bound: 16 for each socket, the oldest gives way. */
+/* The peers whose datagrams a UDP socket received and may answer. Bound: 16 for each socket, the first gives way. */
 struct udp_peers {
+  __u32 next;
+  __u32 reserved;
   struct udp_peer peers[UDP_PEERS];
 };
 struct {

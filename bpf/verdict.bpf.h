@@ -45,17 +45,15 @@ static __always_inline int has_address_rules(const struct nw_workload *w) {
   return w->flags & (NW_FLAG_ADDRESS_RULES_V4 | NW_FLAG_ADDRESS_RULES_V6);
 }
 
-/* Whether a trusted resolver is at this address and port. `any_port`: a loopback resolver counts at every port (its
- * packets may have been translated on the way out, as for Docker's 127.0.0.11). */
-__noinline int is_resolver(struct nw_workload *w, struct ip_address *at, __u32 port, __u32 any_port) {
+/* Whether a trusted resolver is at this address and port. */
+__noinline int is_resolver(struct nw_workload *w, struct ip_address *at, __u32 port) {
   if (!w || !at) return 0;
   const __u32 *address = at->address;
   __u32 resolver_count = w->resolver_count;
   for (__u32 i = 0; i < NW_MAX_RESOLVERS; i++) {
     if (i >= resolver_count) return 0;
     const struct nw_resolver *resolver = &w->resolvers[i];
-    if (resolver->port != port && !(any_port && is_loopback(address))) continue;
-    if (same_address(resolver->address, address)) return 1;
+    if (resolver->port == port && same_address(resolver->address, address)) return 1;
   }
   return 0;
 }
