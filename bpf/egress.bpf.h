@@ -6,39 +6,6 @@
 
 #include "bpf/question.bpf.h"
 
-/* Reads the fixed headers. 1: a packet that can be judged; `port` and `icmp_type` are of its transport header. */
-static __always_inline int read_headers(struct __sk_buff *skb, struct packet *p, int outwards) {
-  __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-  __u32 port_at = outwards ? 2 : 0;
-  if (skb->protocol == bpf_htons(ETH_P_IP)) {
-    if (data + 20 + 8 > end) return 0;
-    /* No options; no fragment (a packet is fragmented behind these hooks, and reassembled before them). */
-    if (data[0] != 0x45 || (*(__be16 *)(data + 6) & bpf_htons(0x3fff))) return 0;
-    p->protocol = data[9];
-    p->transport = 20;
-    p->address[0] = 0;
-    p->address[1] = 0;
-    p->address[2] = MAPPED_WORD;
-    p->address[3] = *(__u32 *)(data + (outwards ? 16 : 12));
-    p->port = bpf_ntohs(*(__be16 *)(data + 20 + port_at));
-    p->icmp_type = data[20];
-    p->hop_limit = data[8];
-    return 1;
-  }
-  if (data + 40 + 8 > end) return 0;
-  p->protocol = data[6];
-  p->transport = 40;
-  __u32 *address = (__u32 *)(data + (outwards ? 24 : 8));
-  p->address[0] = address[0];
-  p->address[1] = address[1];
-  p->address[2] = address[2];
-  p->address[3] = address[3];
-  p->port = bpf_ntohs(*(__be16 *)(data + 40 + port_at));
-  p->icmp_type = data[40];
-  p->hop_limit = data[7];
-  return 1;
-}
-
 /* The peer of a connected socket, as the program asked for it: before any translation. 0: not connected. */
 static __always_inline int socket_destination(struct bpf_sock *sk, struct destination *d) {
   if (!sk->dst_port) return 0;
@@ -170,6 +137,7 @@ SEC("cgroup_skb/egress")
 int namewall_egress(struct __sk_buff *skb) {
   struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
   if (w->mode == NW_MODE_DENY) return 0;
+  if (!(w->flags & NW_FLAG_STRICT) && is_plain_tcp(skb, 0, 1)) return 1;
   struct packet p = {};
   if (!read_headers(skb, &p, 1)) return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OPTIONS);
   switch (p.protocol) {

@@ -4,16 +4,13 @@
 
 #include "bpf/answer.bpf.h"
 
-#define TCP_FLAGS 13 /* byte of the TCP header */
-#define TCP_SYN 0x02
-#define TCP_ACK 0x10
 #define RECENTLY (60 * SECOND) /* a datagram may come from an address that was allowed so long ago */
 
 /* The packet's own end: address and port. */
 static __always_inline void read_local(struct __sk_buff *skb, struct packet *p, __u32 *local, __u16 *port) {
   __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
   *port = 0;
-  if (p->transport == 20) {
+  if (p->transport == IPV4_HEADER) {
     if (data + 28 > end) return;
     local[0] = 0;
     local[1] = 0;
@@ -100,6 +97,7 @@ SEC("cgroup_skb/ingress")
 int namewall_ingress(struct __sk_buff *skb) {
   struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
   if (w->mode == NW_MODE_DENY) return 0;
+  if (is_plain_tcp(skb, TCP_SYN | TCP_ACK, TCP_SYN)) return 1;
   struct packet p = {};
   if (!read_headers(skb, &p, 0)) return refuse_packet(skb, w, &p, 0, NW_HOOK_INBOUND, NW_REASON_PACKET_OPTIONS);
   switch (p.protocol) {

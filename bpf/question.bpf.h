@@ -3,6 +3,7 @@
 #define NAMEWALL_BPF_QUESTION_BPF_H
 
 #include "bpf/name_walk.bpf.h"
+#include "bpf/packet.bpf.h"
 #include "bpf/socket_trust.bpf.h"
 
 #define MAX_QUESTION 512
@@ -11,17 +12,6 @@
 #define TYPE_OPT 41
 #define CLASS_IN 1
 #define UDP_HEADER 8
-
-/* The headers of a packet. `address` and `port` are the remote end's: where it goes, or where it came from. */
-struct packet {
-  __u32 address[4];
-  __u16 port;
-  __u8 protocol;
-  __u8 icmp_type;
-  __u8 hop_limit;
-  __u8 reserved[3];
-  __u32 transport; /* offset of the transport header */
-};
 
 static long option_step(__u32 i, struct walk *walk) {
   struct scratch *s = walk->s;
