@@ -6,6 +6,7 @@
 #include "policy/escape.h"
 
 // Its own copy of the parser: the one in Debian's library throws.
+#undef TOML_HEADER_ONLY
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
