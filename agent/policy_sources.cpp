@@ -1,0 +1,31 @@
+#include "agent/policy_sources.h"
+
+#include "agent/text_file.h"
+
+namespace namewall::agent {
+
+std::string display_name(const std::string& path) { return path == "-" ? "standard input" : path; }
+
+Result<std::string> read_input(const std::string& path) { return read_text_file(path == "-" ? "/dev/stdin" : path); }
+
+Result<Loaded<Policy>> load_policy_file(const std::string& path) {
+  const Result<std::string> text = read_input(path);
+  if (!text) return tl::unexpected(text.error());
+  return load_policy(*text, format_of(path, *text), display_name(path));
+}
+
+Result<Loaded<HostPolicy>> load_host_policy_file(const std::string& path) {
+  const std::string file = path.empty() ? kHostPolicyPath : path;
+  const Result<std::string> text = read_input(file);
+  if (!text && path.empty() && text.error().kind == ErrorKind::kNotFound) return Loaded<HostPolicy>();
+  if (!text) return tl::unexpected(text.error());
+  return load_host_policy(*text, format_of(file, *text), display_name(file));
+}
+
+Result<ResolvConf> read_system_resolv_conf() {
+  const Result<std::string> text = read_text_file(kResolvConfPath);
+  if (!text && text.error().kind != ErrorKind::kNotFound) return tl::unexpected(text.error());
+  return parse_resolv_conf(text ? *text : std::string());
+}
+
+}  // namespace namewall::agent
