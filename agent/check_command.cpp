@@ -1,0 +1,68 @@
+// `namewall check [FILE...] [--host FILE] [--json]`: exit 0, 1 where a file has errors, 125 where one cannot be read.
+// Diagnostics go to standard error, canonical forms to standard output.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "agent/command.h"
+#include "agent/policy_check.h"
+#include "agent/policy_sources.h"
+
+namespace namewall::agent {
+namespace {
+
+struct Options {
+  std::vector<std::string> files;
+  std::string host;
+  bool json = false;
+};
+
+int fail_with(const Error& error) {
+  std::cerr << "namewall: " << error.message() << "\n";
+  return kExitOwnFailure;
+}
+
+void print(const std::vector<Diagnostic>& diagnostics) {
+  for (const Diagnostic& diagnostic : diagnostics) std::cerr << diagnostic.to_string() << "\n";
+}
+
+int run_check(const Options& options) {
+  if (options.files.empty() && options.host.empty()) {
+    return fail_with({ErrorKind::kInvalid, 0, "check what? name policy files, or --host FILE"});
+  }
+  const auto host = load_host_policy_file(options.host);
+  if (!host) return fail_with(host.error());
+  const Result<ResolvConf> system = read_system_resolv_conf();
+  if (!system) return fail_with(system.error());
+  std::vector<PolicyCheck> checks;
+  std::map<std::string, Origin> origins_of_names;
+  for (const std::string& file : options.files) {
+    auto loaded = load_policy_file(file);
+    if (!loaded) return fail_with(loaded.error());
+    checks.push_back(check_policy(display_name(file), *std::move(loaded), host->value, *system, origins_of_names));
+  }
+
+  bool ok = host->ok();
+  for (const PolicyCheck& check : checks) ok = ok && check.ok();
+  if (options.json) {
+    std::cout << to_json(checks, host->diagnostics);
+  } else {
+    print(host->diagnostics);
+    for (const PolicyCheck& check : checks) print(check.diagnostics);
+    for (std::size_t i = 0; i < checks.size(); ++i) std::cout << (i == 0 ? "" : "\n") << to_text(checks[i]);
+  }
+  return ok ? kExitOk : kExitInputErrors;
+}
+
+}  // namespace
+
+void add_check_command(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("check", "Check policy files and print their canonical form");
+  command->add_option("files", options->files, "Policy files (TOML or JSON), `-` for standard input");
+  command->add_option("--host", options->host, "The host policy, instead of " + std::string(kHostPolicyPath));
+  command->add_flag("--json", options->json, "Print JSON");
+  command->callback([options, &exit_code] { exit_code = run_check(*options); });
+}
+
+}  // namespace namewall::agent

@@ -1,0 +1,100 @@
+#include "agent/policy_check.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace namewall::agent {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string count_of(std::size_t count, const char* noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+bool names_names(const Policy& policy) {
+  return std::any_of(policy.allow.begin(), policy.allow.end(),
+                     [](const Rule& rule) { return !std::holds_alternative<Prefix>(rule.endpoint.host); });
+}
+
+std::string text_of(const ResolverAddress& resolver) {
+  const std::string address = resolver.address.to_string();
+  const std::string host = resolver.address.is_v4() ? address : "[" + address + "]";
+  return host + ":" + std::to_string(resolver.port.number);
+}
+
+Json json_of(const std::vector<Diagnostic>& diagnostics) {
+  Json list = Json::array();
+  for (const Diagnostic& diagnostic : diagnostics) {
+    Json item;
+    item["severity"] = diagnostic.severity == Diagnostic::Severity::kError ? "error" : "warning";
+    item["file"] = diagnostic.origin.file;
+    item["line"] = diagnostic.origin.line;
+    item["column"] = diagnostic.origin.column;
+    item["message"] = diagnostic.message;
+    list.push_back(item);
+  }
+  return list;
+}
+
+Json json_of(const PolicyCheck& check) {
+  Json out;
+  out["file"] = check.file;
+  out["ok"] = check.ok();
+  out["diagnostics"] = json_of(check.diagnostics);
+  if (!check.ok()) return out;
+  Json resolvers = Json::array();
+  for (const ResolverAddress& resolver : check.resolvers) resolvers.push_back(text_of(resolver));
+  out["dns"] = {{"path", check.dns_path}, {"why", check.dns_reason}, {"resolvers", resolvers}};
+  out["policy"] = Json::parse(to_canonical_json(*check.policy), nullptr, false);
+  return out;
+}
+
+}  // namespace
+
+PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const HostPolicy& host,
+                         const ResolvConf& system, std::map<std::string, Origin>& origins_of_names) {
+  PolicyCheck check;
+  check.file = file;
+  check.diagnostics = std::move(loaded.diagnostics);
+  if (has_error(check.diagnostics)) return check;
+  const Policy& policy = loaded.value;
+  const auto [first, is_new] = origins_of_names.try_emplace(policy.name, policy.origin);
+  const auto refuse = [&](std::string message) {
+    check.diagnostics.push_back({Diagnostic::Severity::kError, policy.origin, std::move(message)});
+  };
+  if (!is_new) refuse("`name` is \"" + policy.name + "\", as in " + first->second.file);
+  const Result<PolicyImage> image = compile_policy(policy, host, system);
+  if (!image) refuse(image.error().message());
+  if (has_error(check.diagnostics)) return check;
+  check.dns_path = "kernel";
+  check.dns_reason = names_names(policy)
+                         ? "the only path of this version; DNS over TCP and truncated answers teach nothing"
+                         : "no rule of `allow` has a name: every question is refused";
+  check.resolvers = image->resolvers;
+  check.policy = std::move(loaded.value);
+  return check;
+}
+
+std::string to_text(const PolicyCheck& check) {
+  if (!check.ok()) return "";
+  std::string resolvers;
+  for (const ResolverAddress& resolver : check.resolvers)
+    resolvers += (resolvers.empty() ? "" : ", ") + text_of(resolver);
+  const Policy& policy = *check.policy;
+  return "# " + check.file + ": ok, allow " + count_of(policy.allow.size(), "rule") + ", deny " +
+         count_of(policy.deny.size(), "rule") + "\n# dns: " + check.dns_path + " (" + check.dns_reason +
+         ")\n# resolvers: " + (resolvers.empty() ? "none" : resolvers) + "\n" + to_canonical_toml(policy);
+}
+
+std::string to_json(const std::vector<PolicyCheck>& checks, const std::vector<Diagnostic>& host_diagnostics) {
+  Json out;
+  out["ok"] = !has_error(host_diagnostics) &&
+              std::all_of(checks.begin(), checks.end(), [](const PolicyCheck& check) { return check.ok(); });
+  out["host_diagnostics"] = json_of(host_diagnostics);
+  out["files"] = Json::array();
+  for (const PolicyCheck& check : checks) out["files"].push_back(json_of(check));
+  return out.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace namewall::agent

@@ -1,0 +1,35 @@
+// What `namewall check` says of one policy file. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/policy_image.h"
+#include "policy/policy_loader.h"
+#include "policy/resolv_conf.h"
+
+namespace namewall::agent {
+
+struct PolicyCheck {
+  std::string file;
+  std::vector<Diagnostic> diagnostics;
+  std::optional<Policy> policy;  // without errors
+  std::string dns_path;          // "kernel"; "" with errors
+  std::string dns_reason;        // why that one
+  std::vector<ResolverAddress> resolvers;
+  bool ok() const { return policy.has_value(); }
+};
+
+// Beside what the loader finds: bounds that only the compiled policy shows, and names that an earlier file has
+// (`origins_of_names` grows).
+PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const HostPolicy& host,
+                         const ResolvConf& system, std::map<std::string, Origin>& origins_of_names);
+
+// The canonical policy under comments with the rest; "" with errors.
+std::string to_text(const PolicyCheck& check);
+// {"ok": ..., "files": [...]}; `host_diagnostics` are those of host.toml.
+std::string to_json(const std::vector<PolicyCheck>& checks, const std::vector<Diagnostic>& host_diagnostics);
+
+}  // namespace namewall::agent

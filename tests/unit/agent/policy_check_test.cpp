@@ -1,0 +1,79 @@
+#include "agent/policy_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace namewall::agent {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class Checker {
+ public:
+  PolicyCheck check(const std::string& file, const std::string& toml) {
+    return check_policy(file, load_policy(toml, Format::kToml, file), {}, parse_resolv_conf("nameserver 192.0.2.53"),
+                        names_);
+  }
+
+ private:
+  std::map<std::string, Origin> names_;
+};
+
+TEST(PolicyCheck, PrintsTheCanonicalFormUnderTheDnsPath) {
+  const PolicyCheck check = Checker().check("a.toml", "name = \"a\"\nallow = [ \"a.example\" ]");
+  ASSERT_TRUE(check.ok());
+  EXPECT_THAT(to_text(check),
+              StartsWith("# a.toml: ok, allow 1 rule, deny 0 rules\n"
+                         "# dns: kernel (the only path of this version; DNS over TCP and truncated answers "
+                         "teach nothing)\n"
+                         "# resolvers: 192.0.2.53:53\n"
+                         "name = \"a\"\n"));
+  EXPECT_TRUE(load_policy(to_text(check), Format::kToml, "again").ok());
+}
+
+TEST(PolicyCheck, SaysWhenAPolicyNeedsNoDns) {
+  EXPECT_THAT(to_text(Checker().check("a.toml", "name = \"a\"\nallow = [ \"192.0.2.1\" ]")),
+              HasSubstr("# dns: kernel (no rule of `allow` has a name: every question is refused)\n"));
+}
+
+TEST(PolicyCheck, PrintsNothingOfAPolicyWithErrors) {
+  const PolicyCheck check = Checker().check("a.toml", "nmae = \"a\"");
+  EXPECT_FALSE(check.ok());
+  EXPECT_EQ(to_text(check), "");
+}
+
+TEST(PolicyCheck, RefusesANameThatAnEarlierFileHas) {
+  Checker checker;
+  EXPECT_TRUE(checker.check("a.toml", "name = \"x\"").ok());
+  const PolicyCheck second = checker.check("b.toml", "name = \"x\"");
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.diagnostics.back().to_string(), "b.toml:1:1: error: `name` is \"x\", as in a.toml");
+}
+
+TEST(PolicyCheck, RefusesWhatCannotBeCompiled) {
+  std::string allow;
+  for (int i = 0; i < 50; ++i) allow += "\"a" + std::to_string(i) + ".example:" + std::to_string(1000 + 2 * i) + "\",";
+  const PolicyCheck check = Checker().check("a.toml", "name = \"a\"\nallow = [" + allow + "]");
+  ASSERT_FALSE(check.ok());
+  EXPECT_TRUE(has_error(check.diagnostics));
+}
+
+TEST(PolicyCheck, IsTheSameAsJson) {
+  Checker checker;
+  const auto json = nlohmann::json::parse(
+      to_json({checker.check("a.toml", "name = \"a\""), checker.check("b.toml", "name = 1")}, {}));
+  EXPECT_EQ(json["ok"], false);
+  EXPECT_EQ(json["files"][0]["ok"], true);
+  EXPECT_EQ(json["files"][0]["policy"]["name"], "a");
+  EXPECT_EQ(json["files"][0]["dns"]["path"], "kernel");
+  EXPECT_EQ(json["files"][0]["dns"]["resolvers"][0], "192.0.2.53:53");
+  EXPECT_EQ(json["files"][1]["ok"], false);
+  EXPECT_EQ(json["files"][1]["diagnostics"][0]["line"], 1);
+  EXPECT_EQ(json["files"][1]["diagnostics"][0]["column"], 8);
+}
+
+}  // namespace
+}  // namespace namewall::agent
