@@ -53,10 +53,9 @@ TEST(ReportText, RefusedAddressNamesThePort) {
 }
 
 TEST(ReportText, RefusedAddressWithAKnownNameShowsBoth) {
-  EXPECT_THAT(
-      refusal_line(refused_connect(kExample4, 22, "github.com"), {}),
-      HasSubstr("refused  github.com:22/tcp (192.0.2.7)  connect  curl(12)  the rule of this name does not have "
-                "this port  --allow tcp://github.com:22"));
+  EXPECT_EQ(refusal_line(refused_connect(kExample4, 22, "github.com"), {}),
+            "namewall: refused  github.com:22/tcp (192.0.2.7)  connect  curl(12)  " +
+                std::string(sentence_of(NW_REASON_PORT)) + "  --allow tcp://github.com:22");
 }
 
 TEST(ReportText, Ipv6AddressesStandInBrackets) {
