@@ -176,7 +176,7 @@ zone:
   zonefile: {zone}
 """)
         with open(self.files / "nsd.log", "w", encoding="utf-8") as log:
-            self.start(self.inside(self.server, "taskset", "-c", "0", "nsd", "-d", "-c", str(config)),
+            self.start(self.inside(self.server, "taskset", "-c", "0", "chrt", "-f", "1", "nsd", "-d", "-c", str(config)),
                        stdout=log, stderr=log)
         deadline = time.monotonic() + 10
         while SERVER_ADDRESS not in run(*self.inside(self.server, "ss", "-lun")):

@@ -59,8 +59,7 @@ class Bench:
         self.arena = arena
         self.plan = plan
         self.crafted: dict[Path, str] = {}  # the crafted DNS server of each cgroup's workers
-        host = [str(plan.binaries / "bench" / "bench_host")]
-        self.host = Peer(arena, arena.inside(arena.client, *host))
+        self.host = self._start_host()
 
     def all(self) -> Iterator[dict]:
         yield from self.socket_calls()
@@ -101,10 +100,13 @@ class Bench:
         cgroups["ours"] = self._armed_cgroup("dns-ours", MAX_FRESH_ADDRESSES, 0)
         comparisons: dict[tuple[str, str, str], Comparison] = {}
         for _ in range(self.plan.runs):
-            workers = {variant: self._worker(cgroup, MILLION) for variant, cgroup in cgroups.items()}
-            for name in wanted:
-                self._compare(comparisons, (name, ""), workers, DNS_OPERATIONS[name])
-            close_all(workers)
+            for waits in (True, False):
+                workers = {variant: self._worker(cgroup, MILLION, real_time=waits)
+                           for variant, cgroup in cgroups.items()}
+                for name in wanted:
+                    if DNS_OPERATIONS[name].waits == waits:
+                        self._compare(comparisons, (name, ""), workers, DNS_OPERATIONS[name])
+                close_all(workers)
         for (name, _, variant), comparison in comparisons.items():
             if self.plan.wants(case := f"{name}/{variant}"):
                 yield comparison.entry(case, "none", "ns/transaction")
@@ -120,21 +122,24 @@ class Bench:
     # -- what an operator does --
 
     def arming(self) -> Iterator[dict]:
+        host = self._start_host("chrt", "-f", "1")  # what it does sleeps, so wall time counts
         if self.plan.wants("arm/ours"):
-            self.host.ask("enforcer arming 1")
+            host.ask("enforcer arming 1")
             cgroup = self.arena.new_cgroup("arming")
             yield self._alternate("arm/ours", "attach the empty programs",
-                                  lambda: int(self.host.ask(f"arm-again arming {cgroup}")),
-                                  lambda: int(self.host.ask(f"empty-again {cgroup}")), times=40)
+                                  lambda: int(host.ask(f"arm-again arming {cgroup}")),
+                                  lambda: int(host.ask(f"empty-again {cgroup}")), times=20)
         if self.plan.wants("load/ours"):
             yield self._alternate("load/ours", "load the empty programs",
-                                  lambda: int(self.host.ask("load")),
-                                  lambda: int(self.host.ask("load-empty")), times=5)
+                                  lambda: int(host.ask("load")), lambda: int(host.ask("load-empty")), times=3)
         if self.plan.wants("replace_10k_rules/ours"):
-            cgroup = self._armed_cgroup("replaced", 1024, 0)
+            replaced = self.arena.new_cgroup("replaced")
+            host.ask("enforcer replaced 1")
+            host.ask(f"arm replaced {replaced} 1024 0 {SERVER_ADDRESS}")
             yield self._alternate("replace_10k_rules/ours", "replace by 10 rules",
-                                  lambda: int(self.host.ask(f"replace {cgroup} 10000")),
-                                  lambda: int(self.host.ask(f"replace {cgroup} 10")), times=5)
+                                  lambda: int(host.ask(f"replace {replaced} 10000")),
+                                  lambda: int(host.ask(f"replace {replaced} 10")), times=5)
+        host.close()
         if self.plan.wants("run_true/ours"):
             namewall = str(self.plan.binaries / "agent" / "namewall")
             confined = [namewall, "run", "--quiet", "--allow", "bench.example", "--", "/bin/true"]
@@ -156,7 +161,7 @@ class Bench:
         if not wanted:
             return
         self.host.ask("enforcer neighbours 2")
-        neighbour = self._worker(self._armed_cgroup("neighbour", 1024, 100, "neighbours"), 100)
+        neighbour = self._worker(self._armed_cgroup("neighbour", 1024, 100, "neighbours"), 100, real_time=True)
         hostile_cgroup = self._armed_cgroup("hostile", 1024, 0, "neighbours")
         hostile = self._worker(hostile_cgroup, MILLION, HOSTILE_CPU)
         # The same load without programs: what the shared machine alone does to the neighbour.
@@ -196,6 +201,10 @@ class Bench:
 
     # -- variants --
 
+    def _start_host(self, *launcher: str) -> Peer:
+        host = str(self.plan.binaries / "bench" / "bench_host")
+        return Peer(self.arena, self.arena.inside(self.arena.client, *launcher, host))
+
     def _bare_cgroups(self, prefix: str) -> dict[str, Path]:
         cgroups = {variant: self.arena.new_cgroup(f"{prefix}-{variant}") for variant in BARE}
         self.host.ask(f"empty {cgroups['empty']}")
@@ -213,10 +222,11 @@ class Bench:
     def _crafted_of(self, cgroup: Path) -> str:
         return self.crafted.setdefault(cgroup, f"{CRAFTED_PREFIX}.{1 + len(self.crafted)}")
 
-    def _worker(self, cgroup: Path, grants: int, cpu: int = WORKER_CPU) -> Peer:
+    def _worker(self, cgroup: Path, grants: int, cpu: int = WORKER_CPU, real_time: bool = False) -> Peer:
         command = [str(self.plan.binaries / "bench" / "bench_worker"), "--cpu", str(cpu), "--cgroup", str(cgroup),
                    "--server-netns", self.arena.netns_path(self.arena.server), "--server", SERVER_ADDRESS,
-                   "--crafted", self._crafted_of(cgroup), "--grants", str(grants)]
+                   "--crafted", self._crafted_of(cgroup), "--grants", str(grants),
+                   "--real-time", "yes" if real_time else "no"]
         return Peer(self.arena, self.arena.inside(self.arena.client, *command))
 
 
@@ -226,8 +236,9 @@ def close_all(workers: dict[str, Peer]) -> None:
 
 
 def time_command(command: list[str]) -> int:
+    lowest_real_time = (os.SCHED_FIFO, os.sched_param(1))
     start = time.monotonic_ns()
-    child = os.posix_spawn(command[0], command, os.environ)
+    child = os.posix_spawn(command[0], command, os.environ, scheduler=lowest_real_time)
     _, status = os.waitpid(child, 0)
     elapsed = time.monotonic_ns() - start
     if status != 0:

@@ -40,6 +40,7 @@ struct Arguments {
   std::string server;   // address of the real DNS server
   std::string crafted;  // address of this worker's crafted one
   std::uint32_t grants = kMaxGrants;
+  bool real_time = false;
 };
 
 Result<sockaddr_in> dns_address(const std::string& text) {
@@ -60,6 +61,9 @@ class Worker {
     auto crafted = dns_address(arguments.crafted);
     if (!server || !crafted) return tl::unexpected<Error>(server ? crafted.error() : server.error());
     if (auto pinned = pin_to_cpu(arguments.cpu); !pinned) return tl::unexpected<Error>(pinned.error());
+    if (arguments.real_time) {
+      if (auto taken = take_real_time_priority(); !taken) return tl::unexpected<Error>(taken.error());
+    }
     auto listener = listen_on_any(listener_port);
     auto sink = open_sink(sink_port);
     if (!listener || !sink) return tl::unexpected<Error>(listener ? sink.error() : listener.error());
@@ -168,6 +172,7 @@ Result<Arguments> parse_arguments(int count, char** words) {
   arguments.server_netns = given["--server-netns"];
   arguments.server = given["--server"];
   arguments.crafted = given["--crafted"];
+  arguments.real_time = given["--real-time"] == "yes";
   if (!given["--grants"].empty())
     arguments.grants = static_cast<std::uint32_t>(std::strtoul(given["--grants"].c_str(), nullptr, 10));
   if (arguments.cgroup.empty() || arguments.server_netns.empty())

@@ -51,6 +51,13 @@ Result<void> pin_to_cpu(int cpu) {
   return {};
 }
 
+Result<void> take_real_time_priority() {
+  sched_param lowest{};
+  lowest.sched_priority = 1;
+  if (sched_setscheduler(0, SCHED_FIFO, &lowest) != 0) return fail_errno(errno, "take real-time priority");
+  return {};
+}
+
 Result<void> join_cgroup(const std::string& path) {
   const Descriptor procs(open((path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
   if (procs.get() < 0) return fail_errno(errno, "open cgroup.procs of " + path);

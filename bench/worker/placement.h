@@ -23,6 +23,8 @@ class Descriptor {  // owns one file descriptor
 };
 
 Result<void> pin_to_cpu(int cpu);
+// The lowest real-time priority: for measurements that sleep, which otherwise wait for a CPU behind everybody else.
+Result<void> take_real_time_priority();
 // Moves this process into the cgroup at `path`. Sockets made before keep their old cgroup.
 Result<void> join_cgroup(const std::string& path);
 // Runs `make` inside the network namespace at `path`; what it opens stays there.
