@@ -119,6 +119,10 @@ TEST(ConfigTree, SaysWhereTheSyntaxIsWrong) {
   EXPECT_TRUE(describe_document("{\"a\": 1e999}", Format::kJson).find("error: not valid JSON: ") != std::string::npos);
 }
 
+TEST(ConfigTree, RefusesABracketTooMuchInATomlHeader) {
+  EXPECT_EQ(describe_document("[[[a]]]\n", Format::kToml).substr(0, 27), "1:3 error: not valid TOML: ");
+}
+
 TEST(ConfigTree, WantsATableAtTheRoot) {
   EXPECT_EQ(describe_document(" [1]", Format::kJson), "1:2 error: the document is a list; accepted: a table, { ... }");
   EXPECT_EQ(describe_document("", Format::kToml), "1:1 a table\n");
