@@ -123,6 +123,21 @@ TEST(ConfigTree, RefusesABracketTooMuchInATomlHeader) {
   EXPECT_EQ(describe_document("[[[a]]]\n", Format::kToml).substr(0, 27), "1:3 error: not valid TOML: ");
 }
 
+// Some of them run into undefined behaviour in toml++ as it comes: the sanitizer's build tells.
+TEST(ConfigTree, RefusesOddCharactersOutsideOfTomlStrings) {
+  for (char32_t c = 0xfcff; c >= 0xa0; c -= 31) {
+    if (c >= 0xd800 && c <= 0xdfff) continue;
+    std::string text = "name";
+    if (c >= 0x800) {
+      text += {static_cast<char>(0xe0 | (c >> 12)), static_cast<char>(0x80 | ((c >> 6) & 0x3f))};
+    } else {
+      text += static_cast<char>(0xc0 | (c >> 6));
+    }
+    text += static_cast<char>(0x80 | (c & 0x3f));
+    ASSERT_FALSE(parse_config(text, Format::kToml)) << static_cast<unsigned>(c);
+  }
+}
+
 TEST(ConfigTree, WantsATableAtTheRoot) {
   EXPECT_EQ(describe_document(" [1]", Format::kJson), "1:2 error: the document is a list; accepted: a table, { ... }");
   EXPECT_EQ(describe_document("", Format::kToml), "1:1 a table\n");
