@@ -112,7 +112,13 @@ class Differential : public WorkloadTest {
   // A question, and where it leaves, its answer.
   void exchange(DifferentialCases& cases) {
     const Bytes question = cases.question();
-    const auto expected = judge_question(image_, question);
+    auto expected = judge_question(image_, question);
+    // Deny rules come before the resolver: one that covers it ends all questions.
+    const auto rules = decide_address(image_, resolver().address());
+    if (((rules.deny | rules.host_deny) & image_.mask_of(Protocol::kUdp, Port{53})) != 0) {
+      expected.may_ask = false;
+      expected.reason = NW_REASON_DENY_RULE;
+    }
     const int error = workload_process_->send_question(resolver(), question);
     const Reason reason = take_reason();
     if (error != 0 && kStricter.count(reason) > 0) {

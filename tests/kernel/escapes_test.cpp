@@ -129,25 +129,30 @@ LookupOutcome ask_own_resolver_in_own_netns(bool with_user_namespace) {
       "add table ip nwharness; add chain ip nwharness out { type nat hook output priority -100; }; "
       "add rule ip nwharness out ip daddr 127.0.0.53 udp dport 53 dnat to 127.0.0.1:5300";
   run_command({"nft", rules});
-  const auto server = make_socket(AF_INET, SOCK_DGRAM);
-  const SocketAddress at(ip("127.0.0.1"), 5300);
-  if (bind(server.get(), at.get(), at.length) != 0) {
+  // The server is connected to the client before the client is to the resolver: loopback "own" lets these two talk.
+  const auto server = make_socket(AF_INET, SOCK_DGRAM), client = make_socket(AF_INET, SOCK_DGRAM);
+  const SocketAddress at(ip("127.0.0.1"), 5300), from(ip("127.0.0.1"), 40077);
+  const auto trusted = resolver();
+  if (bind(server.get(), at.get(), at.length) != 0 || bind(client.get(), from.get(), from.length) != 0 ||
+      connect(server.get(), from.get(), from.length) != 0) {
     outcome.send_error = -2;
     return outcome;
   }
+  if (connect(client.get(), trusted.get(), trusted.length) != 0) {
+    outcome.send_error = errno;
+    return outcome;
+  }
   std::thread serving([&server] {
-    SocketAddress peer;
-    peer.length = sizeof(peer.storage);
-    Bytes question(512);
     const timeval soon{0, 300'000};
     setsockopt(server.get(), SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
-    const ssize_t n = recvfrom(server.get(), question.data(), question.size(), 0, peer.get(), &peer.length);
+    Bytes question(512);
+    const ssize_t n = recv(server.get(), question.data(), question.size(), 0);
     if (n <= 0) return;
     question.resize(static_cast<std::size_t>(n));
     const auto answer = make_answer(question, {{"example.com", 600, "", ip(kEvil4)}});
-    sendto(server.get(), answer.data(), answer.size(), 0, peer.get(), peer.length);
+    send(server.get(), answer.data(), answer.size(), 0);
   });
-  outcome = look_up(resolver(), "example.com", 1, milliseconds(400));
+  outcome = ask_on(client.get(), make_question(4711, "example.com", 1), milliseconds(400));
   serving.join();
   return outcome;
 }

@@ -180,14 +180,14 @@ TEST_F(Learning, AnswersOfManyAddressesTeachAllOfThem) {
   for (const int count : {32, 200}) {
     const std::string name = "many" + std::to_string(count) + ".test";
     for (int i = 0; i < count; ++i) {
-      zone_.add(name, ip("198.51.100." + std::to_string(i + 1)));
+      zone_.add(name, ip((count == 32 ? "192.0.2." : "198.51.100.") + std::to_string(i + 1)));
     }
   }
   serve_zone();
   arm(make_policy({"*.test"}));
   for (const int count : {32, 200}) {
     EXPECT_TRUE(look_up_inside("many" + std::to_string(count) + ".test").delivered());
-    EXPECT_EQ(granted_addresses().size(), static_cast<std::size_t>(count));
+    EXPECT_EQ(granted_addresses().size(), static_cast<std::size_t>(count == 32 ? 32 : 232));
   }
   EXPECT_EQ(tcp_inside(ip("198.51.100.200")), 0);
   EXPECT_EQ(tcp_inside(ip("198.51.100.201")), ECONNREFUSED);

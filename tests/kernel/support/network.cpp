@@ -2,12 +2,16 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <thread>
 
 namespace namewall::kernel_tests {
 namespace {
@@ -38,6 +42,17 @@ void run_ip_batch(const std::string& commands) {
   int status = 0;
   waitpid(child, &status, 0);
   ASSERT_TRUE(written == static_cast<ssize_t>(commands.size()) && status == 0) << "ip -batch failed on\n" << commands;
+}
+
+void await_carrier(const char* device) {
+  const OwnedFd any(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  std::strncpy(request.ifr_name, device, IFNAMSIZ - 1);
+  for (int i = 0; i < 3000; ++i) {
+    if (ioctl(any.get(), SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  FAIL() << device << " has no carrier";
 }
 
 }  // namespace
@@ -75,8 +90,10 @@ Network::Network() : original_(open_own_netns()) {
   write_sysctl("net/ipv4/ping_group_range", "0 2147483647");
   // /proc/self/fd/N of ip(8) itself: it inherits the descriptor.
   fcntl(far_.get(), F_SETFD, 0);
-  run_ip_batch(std::string("link set lo up\n") + "link add " + kNearDevice + " type veth peer name " + kFarDevice +
-               " netns /proc/self/fd/" + std::to_string(far_.get()) + "\n");
+  // Two ends of different index: the kernel tells of their carrier at once then, and within a second otherwise
+  // (linkwatch_urgent_event, net/core/link_watch.c); until it does, a device drops what it should send.
+  run_ip_batch(std::string("link set lo up\n") + "link add " + kNearDevice + " index 10 type veth peer name " +
+               kFarDevice + " index 20 netns /proc/self/fd/" + std::to_string(far_.get()) + "\n");
   fcntl(far_.get(), F_SETFD, FD_CLOEXEC);
   run_ip_batch(std::string("addr add 10.77.0.2/24 dev ") + kNearDevice + "\n" + "addr add fd77::2/64 dev " +
                kNearDevice + " nodad\n" + "link set " + kNearDevice + " up\n");
@@ -91,6 +108,8 @@ Network::Network() : original_(open_own_netns()) {
     run_ip_batch(commands);
   });
   run_ip_batch("route add default via 10.77.0.1\nroute add default via fd77::1\n");
+  await_carrier(kNearDevice);
+  in_far([] { await_carrier(kFarDevice); });
 }
 
 Network::~Network() { enter_netns(original_); }
