@@ -158,7 +158,7 @@ class Races : public WorkloadTest {
     std::atomic<std::uint64_t> reaped{0};
     std::thread reaper([&] {
       while (!stop) {
-        const auto count = enforcer_->reap(workload_);
+        const auto count = enforcer_->reap(workload_, std::chrono::seconds(0));
         if (!count) {
           ADD_FAILURE() << count.error().message();
           return;
@@ -196,10 +196,38 @@ TEST_F(Races, ReapRemovesExpiredNamesAndOnlyThose) {
   ttl_ = 600;
   for (std::uint32_t i = 10; i < 15; ++i) ASSERT_TRUE(look_up_inside(fresh_name(0, i)).delivered());
   std::this_thread::sleep_for(milliseconds(250));
-  const auto reaped = enforcer_->reap(workload_);
+  const auto kept = enforcer_->reap(workload_);
+  ASSERT_TRUE(kept) << kept.error().message();
+  EXPECT_EQ(*kept, 0u) << "an expired name still explains refusals for an hour";
+  const auto reaped = enforcer_->reap(workload_, std::chrono::seconds(0));
   ASSERT_TRUE(reaped) << reaped.error().message();
   EXPECT_EQ(*reaped, 10u);
   for (std::uint32_t i = 10; i < 15; ++i) EXPECT_EQ(tcp_inside(fresh_address(0, i)), 0);
+}
+
+TEST_F(Races, ShortLivedNamesComeAndGoBesideLongLivedOnes) {
+  // A full name table is scanned when something in it can have expired: also what came after the last scan.
+  auto policy = fresh_policy();
+  policy.dns.min_ttl = milliseconds(100);
+  policy.dns.max_addresses = 64;
+  arm(policy);
+  ttl_ = 600;
+  // The table has room for 128 names: 8 of these and three rounds of 40, so that a scan finds only these alive.
+  for (std::uint32_t i = 0; i < 8; ++i) ASSERT_TRUE(look_up_inside(fresh_name(0, i)).delivered());
+  ttl_ = 0;
+  const auto unanswered = in_cgroup(cgroup_, [] {
+    std::uint64_t count = 0;
+    for (std::uint32_t round = 0; round < 12; ++round) {
+      for (std::uint32_t i = 0; i < 40; ++i) {
+        count += !look_up(resolver(), fresh_name(1, round * 40 + i), 1, milliseconds(50)).delivered();
+      }
+      std::this_thread::sleep_for(milliseconds(120));
+    }
+    return count;
+  });
+  EXPECT_EQ(unanswered, 0u) << "48 names live at a time, where 64 addresses may be";
+  EXPECT_EQ(count_of(NW_REASON_NAMES_FULL), 0u);
+  EXPECT_GT(counter("reap_scans"), 0u);
 }
 
 TEST_F(Races, HostileFloodMeetsItsBoundsAndTheNeighbourKeepsItsFullShare) {
@@ -208,7 +236,8 @@ TEST_F(Races, HostileFloodMeetsItsBoundsAndTheNeighbourKeepsItsFullShare) {
     if (std::sscanf(q.read.name.c_str(), "p%u-n%u.", &process, &number) != 2) return {};
     std::vector<ZoneRecord> records;
     const unsigned count = process == 9 ? 200 : 1;  // the hostile one gets 200 fresh addresses per answer
-    for (unsigned i = 0; i < count; ++i) records.push_back({q.read.name, 600, "", fresh_address(process, number * 200 + i)});
+    const unsigned first = number * count;
+    for (unsigned i = 0; i < count; ++i) records.push_back({q.read.name, 600, "", fresh_address(process, first + i)});
     return {{make_answer(q.bytes, records)}};
   });
   auto policy = fresh_policy();
