@@ -8,22 +8,23 @@
 namespace namewall::kernel_tests {
 namespace {
 
-const std::vector<std::string> kSuffixes = {"example.com", "corp.example", "a.test", "b.a.test", "test", "s3.eu.aws.test"};
+const std::vector<std::string> kSuffixes = {"example.com", "corp.example", "a.test",
+                                            "b.a.test",    "test",         "s3.eu.aws.test"};
 const std::vector<std::string> kLabels = {"a", "b", "www", "api", "api-1", "x1y", "s3", "eu"};
 const std::vector<std::string> kPorts = {"443", "80", "22", "1000-1003", "443,8443", "*", "65535", "1"};
 const std::vector<std::uint16_t> kPortNumbers = {1, 22, 80, 443, 999, 1000, 1003, 1004, 8443, 65535};
-const std::vector<std::string> kPrefixes = {"192.0.2.0/24",  "192.0.2.16/28",     "198.51.100.7",  "0.0.0.0/0",
-                                            "10.0.0.0/8",    "[2001:db8::]/32",   "[2001:db8:1::]/48",
-                                            "[2001:db8::1]", "[::]/0",            "192.0.2.17"};
+const std::vector<std::string> kPrefixes = {"192.0.2.0/24", "192.0.2.16/28",   "198.51.100.7",      "0.0.0.0/0",
+                                            "10.0.0.0/8",   "[2001:db8::]/32", "[2001:db8:1::]/48", "[2001:db8::1]",
+                                            "[::]/0",       "192.0.2.17"};
 // Where connects go: public and private, both families.
-const std::vector<std::string> kDestinations = {"192.0.2.1",    "192.0.2.2",      "192.0.2.17",     "192.0.2.18",
-                                                "198.51.100.7", "198.51.100.8",   "10.1.2.3",       "100.64.1.1",
-                                                "172.16.5.5",   "2001:db8::1",    "2001:db8:1::1",  "2001:db8:2::1",
-                                                "fd00::5",      "203.0.113.9"};
+const std::vector<std::string> kDestinations = {
+    "192.0.2.1",  "192.0.2.2",  "192.0.2.17",  "192.0.2.18",    "198.51.100.7",  "198.51.100.8", "10.1.2.3",
+    "100.64.1.1", "172.16.5.5", "2001:db8::1", "2001:db8:1::1", "2001:db8:2::1", "fd00::5",      "203.0.113.9"};
 // What answers say beside those: addresses that teach nobody.
-const std::vector<std::string> kSpecial = {"127.0.0.1", "169.254.169.254", "0.0.0.0",           "255.255.255.255", "224.0.0.1",
-                                           "::1",       "fe80::1",         "64:ff9b::c000:201", "2002:c000:201::1", "ff02::1",
-                                           "::",        "10.77.0.2",       "fd77::2",           "2001::1"};
+const std::vector<std::string> kSpecial = {
+    "127.0.0.1", "169.254.169.254", "0.0.0.0",           "255.255.255.255",  "224.0.0.1",
+    "::1",       "fe80::1",         "64:ff9b::c000:201", "2002:c000:201::1", "ff02::1",
+    "::",        "10.77.0.2",       "fd77::2",           "2001::1"};
 
 }  // namespace
 
@@ -36,14 +37,22 @@ std::string DifferentialCases::name() {
 std::string DifferentialCases::pattern() {
   const std::string suffix = pick(kSuffixes);
   switch (below(9)) {
-    case 0: return "*." + suffix;
-    case 1: return "**." + suffix;
-    case 2: return "a*." + suffix;
-    case 3: return "x*y." + suffix;
-    case 4: return "*." + pick(kLabels) + ".*." + suffix;
-    case 5: return "**." + pick(kLabels) + ".*." + suffix;
-    case 6: return pick(kLabels) + ".*." + suffix;
-    default: return name();
+    case 0:
+      return "*." + suffix;
+    case 1:
+      return "**." + suffix;
+    case 2:
+      return "a*." + suffix;
+    case 3:
+      return "x*y." + suffix;
+    case 4:
+      return "*." + pick(kLabels) + ".*." + suffix;
+    case 5:
+      return "**." + pick(kLabels) + ".*." + suffix;
+    case 6:
+      return pick(kLabels) + ".*." + suffix;
+    default:
+      return name();
   }
 }
 
@@ -121,8 +130,10 @@ Bytes DifferentialCases::hostile_answer(const Bytes& question) {
     const auto at = static_cast<std::uint16_t>(message.size());
     if (one_in(3)) {
       if (one_in(2)) message.labels(pick(kLabels));
-      if (one_in(8)) message.pointer(static_cast<std::uint16_t>(below(static_cast<std::uint32_t>(message.size()) + 40)));
-      else message.pointer(pick(offsets));
+      if (one_in(8))
+        message.pointer(static_cast<std::uint16_t>(below(static_cast<std::uint32_t>(message.size()) + 40)));
+      else
+        message.pointer(pick(offsets));
     } else if (one_in(2)) {
       message.pointer(kDnsHeader);
     } else {
@@ -136,9 +147,12 @@ Bytes DifferentialCases::hostile_answer(const Bytes& question) {
     message.u16(type).u16(one_in(20) ? 3 : 1).u32(ttl());
     if (type == 5) {
       DnsBytes target(0, 0, 0, 0);
-      if (one_in(2)) target.pointer(pick(offsets));
-      else if (one_in(2)) target.labels(pick(kLabels)).pointer(pick(offsets));
-      else target.name(name());
+      if (one_in(2))
+        target.pointer(pick(offsets));
+      else if (one_in(2))
+        target.labels(pick(kLabels)).pointer(pick(offsets));
+      else
+        target.name(name());
       const Bytes data(target.bytes().begin() + kDnsHeader, target.bytes().end());
       message.u16(static_cast<std::uint16_t>(data.size() + (one_in(25) ? 1 : 0)));
       offsets.push_back(static_cast<std::uint16_t>(message.size()));
@@ -166,11 +180,21 @@ void DifferentialCases::mutate(Bytes& message, std::size_t from) {
     if (message.size() <= from) return;
     const auto at = from + below(static_cast<std::uint32_t>(message.size() - from));
     switch (below(5)) {
-      case 0: message[at] = static_cast<std::uint8_t>(below(256)); break;
-      case 1: message[at] ^= static_cast<std::uint8_t>(1u << below(8)); break;
-      case 2: message.resize(at); break;
-      case 3: message.insert(message.begin() + static_cast<std::ptrdiff_t>(at), static_cast<std::uint8_t>(below(256))); break;
-      case 4: message.push_back(static_cast<std::uint8_t>(below(256))); break;
+      case 0:
+        message[at] = static_cast<std::uint8_t>(below(256));
+        break;
+      case 1:
+        message[at] ^= static_cast<std::uint8_t>(1u << below(8));
+        break;
+      case 2:
+        message.resize(at);
+        break;
+      case 3:
+        message.insert(message.begin() + static_cast<std::ptrdiff_t>(at), static_cast<std::uint8_t>(below(256)));
+        break;
+      case 4:
+        message.push_back(static_cast<std::uint8_t>(below(256)));
+        break;
     }
   }
 }

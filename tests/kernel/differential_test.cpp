@@ -1,8 +1,8 @@
-// The kernel equals the model: the same policies, questions, answers and connects, judged by policy/verdict.h and by the
-// real programs. A disagreement prints the seed and the case; NAMEWALL_DIFFERENTIAL_SEED=N runs that seed again.
+// The kernel equals the model: the same policies, questions, answers and connects, judged by policy/verdict.h and by
+// the real programs. A disagreement prints the seed and the case; NAMEWALL_DIFFERENTIAL_SEED=N runs that seed again.
 //
-// Where the kernel is stricter on purpose (a bound that it counts in slots, scratch space, a contended name) the reason is
-// in kStricter: such a case is counted, and the model follows the kernel.
+// Where the kernel is stricter on purpose (a bound that it counts in slots, scratch space, a contended name) the reason
+// is in kStricter: such a case is counted, and the model follows the kernel.
 #include <cstdio>
 #include <cstdlib>
 #include <set>
@@ -19,8 +19,8 @@
 namespace namewall::kernel_tests {
 namespace {
 
-const std::set<Reason> kStricter = {NW_REASON_GRANTS_FULL,   NW_REASON_NAMES_FULL,     NW_REASON_QUESTION_BUSY,
-                                    NW_REASON_ANSWER_BUSY,   NW_REASON_NAME_CONTENDED, NW_REASON_NAME_COLLISION};
+const std::set<Reason> kStricter = {NW_REASON_GRANTS_FULL, NW_REASON_NAMES_FULL,     NW_REASON_QUESTION_BUSY,
+                                    NW_REASON_ANSWER_BUSY, NW_REASON_NAME_CONTENDED, NW_REASON_NAME_COLLISION};
 
 std::string hex(const Bytes& bytes) {
   std::string text;
@@ -128,8 +128,8 @@ class Differential : public WorkloadTest {
     ASSERT_EQ(error == 0, expected.may_ask)
         << describe("question " + hex(question) + " kernel: errno " + std::to_string(error) + " " + to_text(reason) +
                     ", model: " + to_text(expected.reason));
-    EXPECT_EQ(reason, expected.may_ask ? NW_REASON_NONE : expected.reason)
-        << describe("question " + hex(question) + " kernel: " + to_text(reason) + ", model: " + to_text(expected.reason));
+    EXPECT_EQ(reason, expected.may_ask ? NW_REASON_NONE : expected.reason) << describe(
+        "question " + hex(question) + " kernel: " + to_text(reason) + ", model: " + to_text(expected.reason));
     if (error != 0) return;
     SocketAddress peer;
     peer.length = sizeof(peer.storage);
@@ -193,12 +193,13 @@ class Differential : public WorkloadTest {
   void connect_somewhere(const Destination& destination) {
     const auto now = boot_now();
     for (const auto& grant : model_.find(destination.address, now)) {
-      if (std::abs((grant.deadline - now).count()) < std::chrono::nanoseconds(kSlack).count()) return;  // either is right
+      if (std::abs((grant.deadline - now).count()) < std::chrono::nanoseconds(kSlack).count())
+        return;  // either is right
     }
     const auto expected = judge(image_, model_, destination, now);
     const SocketAddress to(destination.address, destination.port.number);
-    const int error = destination.protocol == Protocol::kTcp ? workload_process_->tcp_connect(to)
-                                                            : workload_process_->udp_send(to);
+    const int error =
+        destination.protocol == Protocol::kTcp ? workload_process_->tcp_connect(to) : workload_process_->udp_send(to);
     const Reason reason = take_reason();
     const auto what = destination.to_string() + ": kernel errno " + std::to_string(error) + " " + to_text(reason) +
                       ", model " + (expected.allowed ? "allows" : to_text(expected.reason));

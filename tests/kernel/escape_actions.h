@@ -15,9 +15,9 @@ inline constexpr char kEvil4[] = "203.0.113.66", kEvil6[] = "2001:db8:bad::66";
 inline constexpr char kSecret[] = "s3cr3t";
 
 struct EscapeAction {
-  std::string id;              // stable: the first column of docs/ways_around.md for those that stay open
+  std::string id;  // stable: the first column of docs/ways_around.md for those that stay open
   std::function<void()> act;
-  bool leaks = false;          // open, and listed
+  bool leaks = false;  // open, and listed
 };
 
 std::vector<EscapeAction> socket_escapes();    // through the socket calls

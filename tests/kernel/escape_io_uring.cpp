@@ -18,11 +18,11 @@ bool submit(const io_uring_sqe& operation) {
   const OwnedFd ring(static_cast<int>(syscall(SYS_io_uring_setup, 2, &parameters)));
   if (!ring) return false;
   const std::size_t queue_size = parameters.sq_off.array + parameters.sq_entries * sizeof(unsigned);
-  auto* queue = static_cast<char*>(mmap(nullptr, queue_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                                        ring.get(), IORING_OFF_SQ_RING));
-  auto* entries = static_cast<io_uring_sqe*>(mmap(nullptr, parameters.sq_entries * sizeof(io_uring_sqe),
-                                                  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring.get(),
-                                                  IORING_OFF_SQES));
+  auto* queue = static_cast<char*>(
+      mmap(nullptr, queue_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring.get(), IORING_OFF_SQ_RING));
+  auto* entries =
+      static_cast<io_uring_sqe*>(mmap(nullptr, parameters.sq_entries * sizeof(io_uring_sqe), PROT_READ | PROT_WRITE,
+                                      MAP_SHARED | MAP_POPULATE, ring.get(), IORING_OFF_SQES));
   if (queue == MAP_FAILED || entries == MAP_FAILED) return false;
   entries[0] = operation;
   reinterpret_cast<unsigned*>(queue + parameters.sq_off.array)[0] = 0;

@@ -59,8 +59,10 @@ void send_raw(int protocol, bool header_included) {
   const Bytes packet = evil_packet();
   // The header inside says evil, the call says allowed, and the other way round.
   for (const auto& to : {SocketAddress(ip(kEvil4), 0), SocketAddress(ip(kAllowed4), 0)}) {
-    if (header_included) sendto(s.get(), packet.data(), packet.size(), 0, to.get(), to.length);
-    else sendto(s.get(), kData, sizeof(kData), 0, to.get(), to.length);
+    if (header_included)
+      sendto(s.get(), packet.data(), packet.size(), 0, to.get(), to.length);
+    else
+      sendto(s.get(), kData, sizeof(kData), 0, to.get(), to.length);
   }
 }
 
@@ -142,7 +144,8 @@ std::vector<EscapeAction> packet_escapes() {
                        for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
                          const auto s = make_socket(AF_INET6, type | SOCK_NONBLOCK);
                          const Bytes header = segment_routing_header();
-                         setsockopt(s.get(), IPPROTO_IPV6, IPV6_RTHDR, header.data(), static_cast<socklen_t>(header.size()));
+                         setsockopt(s.get(), IPPROTO_IPV6, IPV6_RTHDR, header.data(),
+                                    static_cast<socklen_t>(header.size()));
                          const auto to = allowed6();
                          connect(s.get(), to.get(), to.length);
                          send(s.get(), kData, sizeof(kData), MSG_NOSIGNAL);

@@ -118,35 +118,52 @@ std::vector<EscapeAction> question_escapes() {
                        ask(question);
                      }});
   actions.push_back({"question-second-record-behind-opt", [] {
-                       ask(DnsBytes(7, kFlagsQuestion, 1, 0, 0, 2).question("example.com", 1).opt()
-                               .record("s3cr3t", 16, 0, {1, 'x'}).bytes());
+                       ask(DnsBytes(7, kFlagsQuestion, 1, 0, 0, 2)
+                               .question("example.com", 1)
+                               .opt()
+                               .record("s3cr3t", 16, 0, {1, 'x'})
+                               .bytes());
                      }});
-  actions.push_back({"question-two", [] {
-                       ask(DnsBytes(7, kFlagsQuestion, 2, 0).question("example.com", 1).question("s3cr3t.evil", 1).bytes());
-                     }});
+  actions.push_back(
+      {"question-two",
+       [] { ask(DnsBytes(7, kFlagsQuestion, 2, 0).question("example.com", 1).question("s3cr3t.evil", 1).bytes()); }});
   actions.push_back({"question-with-answer-section", [] {
-                       ask(DnsBytes(7, kFlagsQuestion, 1, 1).question("example.com", 1)
-                               .record("s3cr3t.evil", 1, 0, {1, 2, 3, 4}).bytes());
+                       ask(DnsBytes(7, kFlagsQuestion, 1, 1)
+                               .question("example.com", 1)
+                               .record("s3cr3t.evil", 1, 0, {1, 2, 3, 4})
+                               .bytes());
                      }});
-  actions.push_back({"question-as-response", [] {
-                       ask(DnsBytes(7, kFlagsAnswer, 1, 0).question("s3cr3t.evil", 1).bytes());
-                     }});
-  actions.push_back({"question-update-opcode", [] {
-                       ask(DnsBytes(7, 0x2800, 1, 0).question("s3cr3t.evil", 1).bytes());
-                     }});
+  actions.push_back(
+      {"question-as-response", [] { ask(DnsBytes(7, kFlagsAnswer, 1, 0).question("s3cr3t.evil", 1).bytes()); }});
+  actions.push_back(
+      {"question-update-opcode", [] { ask(DnsBytes(7, 0x2800, 1, 0).question("s3cr3t.evil", 1).bytes()); }});
   actions.push_back({"question-compressed", [] {
                        ask(DnsBytes(7, kFlagsQuestion, 1, 0).labels("s3cr3t").pointer(12).u16(1).u16(1).bytes());
                      }});
-  actions.push_back({"question-dot-inside-label", [] {
-                       ask(DnsBytes(7, kFlagsQuestion, 1, 0).u8(18).raw({'s', '3', 'c', 'r', '3', 't', '.', 'e', 'x', 'a', 'm',
-                                                                         'p', 'l', 'e', '.', 'c', 'o', 'm'}).u8(0).u16(1).u16(1).bytes());
-                     }});
+  actions.push_back(
+      {"question-dot-inside-label", [] {
+         ask(DnsBytes(7, kFlagsQuestion, 1, 0)
+                 .u8(18)
+                 .raw({'s', '3', 'c', 'r', '3', 't', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e', '.', 'c', 'o', 'm'})
+                 .u8(0)
+                 .u16(1)
+                 .u16(1)
+                 .bytes());
+       }});
   actions.push_back({"question-not-dns", [] { ask(Bytes(kSecret, kSecret + sizeof(kSecret))); }});
   actions.push_back({"question-long-option", [] {
                        // An OPT whose RDLENGTH does not fit its options.
-                       ask(DnsBytes(7, kFlagsQuestion, 1, 0, 0, 1).question("example.com", 1)
-                               .u8(0).u16(41).u16(4096).u32(0).u16(10).u16(10).u16(4)
-                               .raw(Bytes(kSecret, kSecret + 6)).bytes());
+                       ask(DnsBytes(7, kFlagsQuestion, 1, 0, 0, 1)
+                               .question("example.com", 1)
+                               .u8(0)
+                               .u16(41)
+                               .u16(4096)
+                               .u32(0)
+                               .u16(10)
+                               .u16(10)
+                               .u16(4)
+                               .raw(Bytes(kSecret, kSecret + 6))
+                               .bytes());
                      }});
   actions.push_back({"question-tcp", [] {
                        const auto s = make_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK);

@@ -77,8 +77,8 @@ void send_with_control(const OwnedFd& socket, const SocketAddress& to, int level
 void add_tcp(std::vector<EscapeAction>& actions) {
   actions.push_back({"tcp-connect", [] { connect_to(tcp_socket(AF_INET), evil4()); }});
   actions.push_back({"tcp6-connect", [] { connect_to(tcp_socket(AF_INET6), evil6()); }});
-  actions.push_back({"tcp-connect-mapped",
-                     [] { connect_to(tcp_socket(AF_INET6), SocketAddress::mapped(ip(kEvil4), 443)); }});
+  actions.push_back(
+      {"tcp-connect-mapped", [] { connect_to(tcp_socket(AF_INET6), SocketAddress::mapped(ip(kEvil4), 443)); }});
   actions.push_back({"tcp-mark-and-device", [] {
                        const auto s = tcp_socket(AF_INET);
                        set(s, SOL_SOCKET, SO_MARK, 0x7fff);
@@ -100,9 +100,8 @@ void add_tcp(std::vector<EscapeAction>& actions) {
                      }});
   actions.push_back({"tfo-sendto", [] { send_to(tcp_socket(AF_INET), evil4(), MSG_FASTOPEN); }});
   actions.push_back({"tfo6-sendto", [] { send_to(tcp_socket(AF_INET6), evil6(), MSG_FASTOPEN); }});
-  actions.push_back({"tfo-sendto-mapped", [] {
-                       send_to(tcp_socket(AF_INET6), SocketAddress::mapped(ip(kEvil4), 443), MSG_FASTOPEN);
-                     }});
+  actions.push_back({"tfo-sendto-mapped",
+                     [] { send_to(tcp_socket(AF_INET6), SocketAddress::mapped(ip(kEvil4), 443), MSG_FASTOPEN); }});
   actions.push_back({"tfo-connect", [] {
                        const auto s = tcp_socket(AF_INET);
                        set(s, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
@@ -110,9 +109,8 @@ void add_tcp(std::vector<EscapeAction>& actions) {
                        send_on(s);
                      }});
   actions.push_back({"mptcp-connect", [] { connect_to(tcp_socket(AF_INET, IPPROTO_MPTCP), evil4()); }});
-  actions.push_back({"mptcp-connect-mapped", [] {
-                       connect_to(tcp_socket(AF_INET6, IPPROTO_MPTCP), SocketAddress::mapped(ip(kEvil4), 443));
-                     }});
+  actions.push_back({"mptcp-connect-mapped",
+                     [] { connect_to(tcp_socket(AF_INET6, IPPROTO_MPTCP), SocketAddress::mapped(ip(kEvil4), 443)); }});
   actions.push_back({"mptcp-tfo", [] { send_to(tcp_socket(AF_INET, IPPROTO_MPTCP), evil4(), MSG_FASTOPEN); }});
   actions.push_back({"io-uring-connect", [] {
                        const auto s = make_socket(AF_INET, SOCK_STREAM);
@@ -135,8 +133,8 @@ void add_udp(std::vector<EscapeAction>& actions) {
                        connect_to(s, SocketAddress::mapped(ip(kEvil4), 443));
                        send_on(s);
                      }});
-  actions.push_back({"udp-mapped-sendto",
-                     [] { send_to(udp_socket(AF_INET6), SocketAddress::mapped(ip(kEvil4), 443)); }});
+  actions.push_back(
+      {"udp-mapped-sendto", [] { send_to(udp_socket(AF_INET6), SocketAddress::mapped(ip(kEvil4), 443)); }});
   actions.push_back({"udp-connected-sendto-other", [] {
                        const auto s = udp_socket(AF_INET);
                        connect_to(s, allowed4());
@@ -171,9 +169,8 @@ void add_udp(std::vector<EscapeAction>& actions) {
                        send_to(udp_socket(AF_INET), to);
                      }});
   actions.push_back({"udp-sendmmsg", [] { send_many(udp_socket(AF_INET), allowed4(), evil4()); }});
-  actions.push_back({"udp6-sendmmsg-mapped", [] {
-                       send_many(udp_socket(AF_INET6), allowed6(), SocketAddress::mapped(ip(kEvil4), 443));
-                     }});
+  actions.push_back({"udp6-sendmmsg-mapped",
+                     [] { send_many(udp_socket(AF_INET6), allowed6(), SocketAddress::mapped(ip(kEvil4), 443)); }});
   actions.push_back({"udp-transparent", [] {
                        const auto s = udp_socket(AF_INET);
                        set(s, IPPROTO_IP, IP_TRANSPARENT, 1);
@@ -208,7 +205,8 @@ void add_udp(std::vector<EscapeAction>& actions) {
                        send_with_control(udp_socket(AF_INET), allowed4(), IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
                        in6_pktinfo info6{};
                        std::memcpy(&info6.ipi6_addr, ip(kEvil6).bytes().data(), 16);
-                       send_with_control(udp_socket(AF_INET6), allowed6(), IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof(info6));
+                       send_with_control(udp_socket(AF_INET6), allowed6(), IPPROTO_IPV6, IPV6_PKTINFO, &info6,
+                                         sizeof(info6));
                      }});
   actions.push_back({"udp-addrform", [] {
                        const auto s = udp_socket(AF_INET6);

@@ -263,8 +263,9 @@ TEST_F(Escapes, ListOfWhatStaysOpenIsTheTruth) {
   }
   // CAP_NET_ADMIN in the workload's own network namespace: translation after the connect hook.
   if (leaks([] {
-        run_command({"nft", "add table ip nwharness; add chain ip nwharness out { type nat hook output priority -100; }; "
-                            "add rule ip nwharness out ip daddr 192.0.2.1 udp dport 443 dnat to 203.0.113.66:443"});
+        run_command({"nft",
+                     "add table ip nwharness; add chain ip nwharness out { type nat hook output priority -100; }; "
+                     "add rule ip nwharness out ip daddr 192.0.2.1 udp dport 443 dnat to 203.0.113.66:443"});
         udp_send_to(ip(kAllowed4), 443);
         run_command({"nft", "delete table ip nwharness"});
       })) {
@@ -276,8 +277,10 @@ TEST_F(Escapes, ListOfWhatStaysOpenIsTheTruth) {
   // Families that are not IP have no hooks.
   auto listed = listed_ways();
   const auto has_vsock = [] { return make_socket(40 /* AF_VSOCK */, SOCK_STREAM).get() >= 0; };
-  if (!has_vsock()) listed.erase("vsock");  // this kernel has no such sockets
-  else if (in_cgroup(cgroup_, has_vsock)) open.insert("vsock");
+  if (!has_vsock())
+    listed.erase("vsock");  // this kernel has no such sockets
+  else if (in_cgroup(cgroup_, has_vsock))
+    open.insert("vsock");
   EXPECT_EQ(open, listed);
 }
 

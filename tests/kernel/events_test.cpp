@@ -79,8 +79,10 @@ TEST_F(Events, RateIsLimitedPerWorkloadAndTheRestIsCounted) {
   in_cgroup(cgroup_, [] { udp_connect(ip("192.0.2.1"), 443); });
   std::uint64_t events = 0, left_out = 0, of_neighbour = 0;
   for (const auto& event : take_events()) {
-    if (event.workload_id == other.id) ++of_neighbour;
-    else ++events, left_out += event.left_out;
+    if (event.workload_id == other.id)
+      ++of_neighbour;
+    else
+      ++events, left_out += event.left_out;
   }
   EXPECT_EQ(events + left_out, kRefusals + 1) << "every refusal is an event or counted by one";
   EXPECT_GE(events, 2u);

@@ -59,7 +59,10 @@ TEST_F(ForgedAnswers, WrongId) {
 
 TEST_F(ForgedAnswers, WrongQuestionName) {
   const auto outcome = ask_forger([](const auto& q) {
-    return DnsBytes(q.read.id, kFlagsAnswer, 1, 1).question("other.example", 1).record_at(12, 1, 60, address_data(ip(kEvil))).bytes();
+    return DnsBytes(q.read.id, kFlagsAnswer, 1, 1)
+        .question("other.example", 1)
+        .record_at(12, 1, 60, address_data(ip(kEvil)))
+        .bytes();
   });
   expect_nothing_taught(outcome);
   EXPECT_EQ(count_of(NW_REASON_ANSWER_MISMATCH), 1u);
@@ -67,14 +70,20 @@ TEST_F(ForgedAnswers, WrongQuestionName) {
 
 TEST_F(ForgedAnswers, WrongQuestionType) {
   expect_nothing_taught(ask_forger([](const auto& q) {
-    return DnsBytes(q.read.id, kFlagsAnswer, 1, 1).question("example.com", 28).record_at(12, 1, 60, address_data(ip(kEvil))).bytes();
+    return DnsBytes(q.read.id, kFlagsAnswer, 1, 1)
+        .question("example.com", 28)
+        .record_at(12, 1, 60, address_data(ip(kEvil)))
+        .bytes();
   }));
   EXPECT_EQ(count_of(NW_REASON_ANSWER_MISMATCH), 1u);
 }
 
 TEST_F(ForgedAnswers, ChaosClassQuestionOrRecord) {
   expect_nothing_taught(ask_forger([](const auto& q) {
-    return DnsBytes(q.read.id, kFlagsAnswer, 1, 1).question("example.com", 1, 3).record_at(12, 1, 60, address_data(ip(kEvil))).bytes();
+    return DnsBytes(q.read.id, kFlagsAnswer, 1, 1)
+        .question("example.com", 1, 3)
+        .record_at(12, 1, 60, address_data(ip(kEvil)))
+        .bytes();
   }));
   expect_nothing_taught(ask_forger([](const auto& q) {
     auto bytes = evil_answer(q);
@@ -98,9 +107,8 @@ TEST_F(ForgedAnswers, TruncatedWithAddresses) {
 
 TEST_F(ForgedAnswers, NegativeWithAddresses) {
   for (const std::uint16_t rcode : {std::uint16_t{2}, kRcodeNxdomain, kRcodeRefused}) {
-    const auto outcome = ask_forger([rcode](const auto& q) {
-      return evil_answer(q, static_cast<std::uint16_t>(kFlagsAnswer | rcode));
-    });
+    const auto outcome =
+        ask_forger([rcode](const auto& q) { return evil_answer(q, static_cast<std::uint16_t>(kFlagsAnswer | rcode)); });
     expect_nothing_taught(outcome);
     EXPECT_TRUE(outcome.lookup.delivered());
   }
@@ -142,8 +150,9 @@ TEST_F(ForgedAnswers, UnsolicitedToASocketThatAskedNothing) {
     return std::string(receive(client.get(), milliseconds(100)) ? "received" : "nothing");
   });
   ASSERT_TRUE(turn.await_arrival());
-  dns_->send_unasked(DnsBytes(77, kFlagsAnswer, 1, 1).question("example.com", 1).record_at(12, 1, 60, address_data(ip(kEvil))).bytes(),
-                     client_address);
+  dns_->send_unasked(
+      DnsBytes(77, kFlagsAnswer, 1, 1).question("example.com", 1).record_at(12, 1, 60, address_data(ip(kEvil))).bytes(),
+      client_address);
   turn.release();
   EXPECT_EQ(child.wait(), "nothing");
   EXPECT_THAT(granted_addresses(), IsEmpty());
@@ -194,7 +203,8 @@ TEST_F(ForgedAnswers, EightQuestionsArePendingOnOneSocketAndTheOldestGivesWay) {
     if (pending.size() < 9) return {};
     std::vector<Reply> replies;
     for (std::size_t i = 0; i < pending.size(); ++i) {
-      replies.push_back({make_answer(pending[i].bytes, {{"example.com", 60, "", ip("192.0.2." + std::to_string(i + 1))}})});
+      replies.push_back(
+          {make_answer(pending[i].bytes, {{"example.com", 60, "", ip("192.0.2." + std::to_string(i + 1))}})});
     }
     return replies;
   });
@@ -218,22 +228,59 @@ TEST_F(ForgedAnswers, EightQuestionsArePendingOnOneSocketAndTheOldestGivesWay) {
 
 TEST_F(ForgedAnswers, MalformedMessagesAreWithheldAndCounted) {
   const std::vector<std::pair<const char*, std::function<Bytes(const ReceivedQuestion&)>>> cases = {
-      {"record past the end", [](const auto& q) { auto b = evil_answer(q); b.pop_back(); return b; }},
-      {"count too high", [](const auto& q) { auto b = evil_answer(q); b[7] = 2; return b; }},
-      {"pointer to itself", [](const auto& q) {
-         return DnsBytes(q.read.id, kFlagsAnswer, 1, 1).question("example.com", 1).record_at(29, 1, 60, address_data(ip(kEvil))).bytes();
+      {"record past the end",
+       [](const auto& q) {
+         auto b = evil_answer(q);
+         b.pop_back();
+         return b;
        }},
-      {"pointer forward", [](const auto& q) {
-         return DnsBytes(q.read.id, kFlagsAnswer, 1, 1).question("example.com", 1).record_at(200, 1, 60, address_data(ip(kEvil))).bytes();
+      {"count too high",
+       [](const auto& q) {
+         auto b = evil_answer(q);
+         b[7] = 2;
+         return b;
        }},
-      {"A of three bytes", [](const auto& q) {
-         return DnsBytes(q.read.id, kFlagsAnswer, 1, 1).question("example.com", 1).record_at(12, 1, 60, {203, 0, 113}).bytes();
+      {"pointer to itself",
+       [](const auto& q) {
+         return DnsBytes(q.read.id, kFlagsAnswer, 1, 1)
+             .question("example.com", 1)
+             .record_at(29, 1, 60, address_data(ip(kEvil)))
+             .bytes();
        }},
-      {"reserved label type", [](const auto& q) {
-         return DnsBytes(q.read.id, kFlagsAnswer, 1, 1).question("example.com", 1).u8(0x80).u8(0).u16(1).u16(1).u32(60).u16(4).raw(address_data(ip(kEvil))).bytes();
+      {"pointer forward",
+       [](const auto& q) {
+         return DnsBytes(q.read.id, kFlagsAnswer, 1, 1)
+             .question("example.com", 1)
+             .record_at(200, 1, 60, address_data(ip(kEvil)))
+             .bytes();
        }},
-      {"two questions", [](const auto& q) {
-         return DnsBytes(q.read.id, kFlagsAnswer, 2, 1).question("example.com", 1).question("example.com", 1).record_at(12, 1, 60, address_data(ip(kEvil))).bytes();
+      {"A of three bytes",
+       [](const auto& q) {
+         return DnsBytes(q.read.id, kFlagsAnswer, 1, 1)
+             .question("example.com", 1)
+             .record_at(12, 1, 60, {203, 0, 113})
+             .bytes();
+       }},
+      {"reserved label type",
+       [](const auto& q) {
+         return DnsBytes(q.read.id, kFlagsAnswer, 1, 1)
+             .question("example.com", 1)
+             .u8(0x80)
+             .u8(0)
+             .u16(1)
+             .u16(1)
+             .u32(60)
+             .u16(4)
+             .raw(address_data(ip(kEvil)))
+             .bytes();
+       }},
+      {"two questions",
+       [](const auto& q) {
+         return DnsBytes(q.read.id, kFlagsAnswer, 2, 1)
+             .question("example.com", 1)
+             .question("example.com", 1)
+             .record_at(12, 1, 60, address_data(ip(kEvil)))
+             .bytes();
        }},
   };
   std::uint64_t before = 0;
@@ -273,7 +320,8 @@ TEST_F(ForgedAnswers, FromAnotherLocalProcessOnTheWorkloadsOwnPort) {
   });
   ASSERT_TRUE(turn.await_arrival());
   const auto neighbour = make_socket(AF_INET, SOCK_DGRAM);
-  const auto forged = DnsBytes(77, kFlagsAnswer, 1, 1).question("example.com", 1).record_at(12, 1, 60, address_data(ip(kEvil))).bytes();
+  const auto forged =
+      DnsBytes(77, kFlagsAnswer, 1, 1).question("example.com", 1).record_at(12, 1, 60, address_data(ip(kEvil))).bytes();
   sendto(neighbour.get(), forged.data(), forged.size(), 0, client_address.get(), client_address.length);
   turn.release();
   EXPECT_EQ(child.wait(), "nothing");
@@ -342,9 +390,9 @@ TEST_F(ForgedAnswers, SocketThatKnowsTheResolverLearnsNothingFromAnotherAllowedS
   // The policy allows a UDP server that is not a resolver; it is in league with the workload.
   std::unique_ptr<DnsServer> accomplice;
   network_.in_far([&] {
-    accomplice = std::make_unique<DnsServer>(std::vector{SocketAddress(ip("192.0.2.1"), 5300)}, [](const ReceivedQuestion& q) {
-      return std::vector<Reply>{{evil_answer(q)}};
-    });
+    accomplice =
+        std::make_unique<DnsServer>(std::vector{SocketAddress(ip("192.0.2.1"), 5300)},
+                                    [](const ReceivedQuestion& q) { return std::vector<Reply>{{evil_answer(q)}}; });
   });
   replace(make_policy({"example.com", "udp://192.0.2.1:5300"}));
   for (const bool reconnect : {true, false}) {

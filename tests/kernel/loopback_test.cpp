@@ -253,8 +253,10 @@ TEST_F(InboundRule, RepliesOfAnAllowedPeerArrive) {
     const bool replied = in_cgroup(cgroup_, [&] {
       const SocketAddress to(ip("192.0.2.1"), 443);
       const auto client = make_socket(AF_INET, SOCK_DGRAM);
-      if (connected) connect(client.get(), to.get(), to.length), send(client.get(), "x", 1, 0);
-      else sendto(client.get(), "x", 1, 0, to.get(), to.length);
+      if (connected)
+        connect(client.get(), to.get(), to.length), send(client.get(), "x", 1, 0);
+      else
+        sendto(client.get(), "x", 1, 0, to.get(), to.length);
       return receive(client.get(), milliseconds(500)).has_value();
     });
     EXPECT_TRUE(replied) << (connected ? "connected" : "unconnected");

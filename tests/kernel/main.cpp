@@ -1,4 +1,5 @@
-// Runs the kernel tests, or says in one line why this host cannot: a skip, and a failure where NAMEWALL_REQUIRE_KERNEL=1.
+// Runs the kernel tests, or says in one line why this host cannot: a skip, and a failure where
+// NAMEWALL_REQUIRE_KERNEL=1.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

@@ -60,8 +60,7 @@ TEST_F(OldSockets, StrictClosesSocketsMadeBeforeArming) {
 }
 
 TEST_F(OldSockets, StrictKeepsOldSocketsThatThePolicyAllows) {
-  const auto outcome =
-      send_across([this] { arm(make_policy({"tcp://192.0.2.1:443", "udp://192.0.2.1:443"}), true); });
+  const auto outcome = send_across([this] { arm(make_policy({"tcp://192.0.2.1:443", "udp://192.0.2.1:443"}), true); });
   EXPECT_EQ(outcome.udp_send, 0);
   EXPECT_EQ(outcome.tcp_send, 0);
   EXPECT_TRUE(leaked("leak-udp"));

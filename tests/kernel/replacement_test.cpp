@@ -117,11 +117,21 @@ void swap_under_load(const ThrowawayCgroup& cgroup, std::size_t acts_per_process
       Outcome outcome;
       for (; outcome.acts < acts_per_process; ++outcome.acts) {
         switch (outcome.acts % 5) {
-          case 0: outcome.wrong_refusals += udp_connect(ip("192.0.2.1"), 443) != 0; break;         // keep.test, in both
-          case 1: outcome.wrong_refusals += tcp_connect(ip("198.51.100.1"), 443) != 0; break;      // address rule, in both
-          case 2: outcome.wrong_passes += udp_connect(ip("203.0.113.66"), 443) != ECONNREFUSED; break;  // in neither
-          case 3: outcome.lost_lookups += !look_up(resolver(), "keep.test", 1, milliseconds(2000)).delivered(); break;
-          case 4: outcome.differing_refused += udp_connect(ip("192.0.2.2"), 443) != 0; break;      // in one of them
+          case 0:
+            outcome.wrong_refusals += udp_connect(ip("192.0.2.1"), 443) != 0;
+            break;  // keep.test, in both
+          case 1:
+            outcome.wrong_refusals += tcp_connect(ip("198.51.100.1"), 443) != 0;
+            break;  // address rule, in both
+          case 2:
+            outcome.wrong_passes += udp_connect(ip("203.0.113.66"), 443) != ECONNREFUSED;
+            break;  // in neither
+          case 3:
+            outcome.lost_lookups += !look_up(resolver(), "keep.test", 1, milliseconds(2000)).delivered();
+            break;
+          case 4:
+            outcome.differing_refused += udp_connect(ip("192.0.2.2"), 443) != 0;
+            break;  // in one of them
         }
       }
       return std::string(reinterpret_cast<const char*>(&outcome), sizeof(outcome));

@@ -30,8 +30,10 @@ class Scratch : public WorkloadTest {
           connect(client.get(), to.get(), to.length);
           for (std::uint32_t i = 0; i < each; ++i) {
             const auto question = make_question(static_cast<std::uint16_t>(i), name, 1);
-            if (send(client.get(), question.data(), question.size(), 0) < 0) ++outcome.refused;
-            else ++outcome.sent;
+            if (send(client.get(), question.data(), question.size(), 0) < 0)
+              ++outcome.refused;
+            else
+              ++outcome.sent;
             if (i % 64 == 0) sched_yield(), std::this_thread::sleep_for(std::chrono::microseconds(50));
           }
           return std::string(reinterpret_cast<const char*>(&outcome), sizeof(outcome));

@@ -144,11 +144,11 @@ TEST_F(Verdicts, OtherPort53IsAnOrdinaryEndpointAndTeachesNothing) {
   std::unique_ptr<DnsServer> rogue;
   Zone zone;
   zone.add("example.com", ip("203.0.113.66"));
-  network_.in_far([&] {
-    rogue = std::make_unique<DnsServer>(std::vector{SocketAddress(ip("10.77.0.1"), 5353)}, zone.answerer());
-  });
+  network_.in_far(
+      [&] { rogue = std::make_unique<DnsServer>(std::vector{SocketAddress(ip("10.77.0.1"), 5353)}, zone.answerer()); });
   arm(make_policy({"example.com", "udp://10.77.0.1:5353"}));
-  EXPECT_TRUE(in_cgroup(cgroup_, [] { return look_up(SocketAddress(ip("10.77.0.1"), 5353), "example.com"); }).delivered());
+  EXPECT_TRUE(
+      in_cgroup(cgroup_, [] { return look_up(SocketAddress(ip("10.77.0.1"), 5353), "example.com"); }).delivered());
   EXPECT_THAT(granted_addresses(), IsEmpty());
   EXPECT_EQ(tcp_inside(ip("203.0.113.66")), ECONNREFUSED);
 }

@@ -8,7 +8,9 @@
 
 namespace namewall::kernel_tests {
 
-OwnedFd make_socket(int family, int type, int protocol) { return OwnedFd(socket(family, type | SOCK_CLOEXEC, protocol)); }
+OwnedFd make_socket(int family, int type, int protocol) {
+  return OwnedFd(socket(family, type | SOCK_CLOEXEC, protocol));
+}
 
 void reset_on_close(int socket) {
   const linger now{1, 0};

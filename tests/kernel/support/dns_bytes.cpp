@@ -107,8 +107,10 @@ Bytes make_answer(const Bytes& question, const std::vector<ZoneRecord>& records,
   for (const auto& record : records) {
     const std::uint16_t type = record.alias.empty() ? address_type(record.address) : std::uint16_t{5};
     const Bytes data = record.alias.empty() ? address_data(record.address) : name_data(record.alias);
-    if (record.owner == asked.name) answer.record_at(kDnsHeader, type, record.ttl, data);
-    else answer.record(record.owner, type, record.ttl, data);
+    if (record.owner == asked.name)
+      answer.record_at(kDnsHeader, type, record.ttl, data);
+    else
+      answer.record(record.owner, type, record.ttl, data);
   }
   return answer.bytes();
 }

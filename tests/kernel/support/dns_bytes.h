@@ -23,8 +23,8 @@ class DnsBytes {
   DnsBytes(std::uint16_t id, std::uint16_t flags, std::uint16_t questions, std::uint16_t answers,
            std::uint16_t authority = 0, std::uint16_t additional = 0);
 
-  DnsBytes& name(const std::string& text);      // labels and the final zero; "" is the root
-  DnsBytes& labels(const std::string& text);    // without the final zero
+  DnsBytes& name(const std::string& text);    // labels and the final zero; "" is the root
+  DnsBytes& labels(const std::string& text);  // without the final zero
   DnsBytes& pointer(std::uint16_t offset);
   DnsBytes& u8(std::uint8_t value);
   DnsBytes& u16(std::uint16_t value);

@@ -27,8 +27,10 @@ DnsServer::DnsServer(const std::vector<SocketAddress>& addresses, Answerer answe
 
 DnsServer::~DnsServer() {
   const std::uint64_t one = 1;
-  if (write(stop_.get(), &one, sizeof(one)) == sizeof(one)) thread_.join();
-  else thread_.detach();
+  if (write(stop_.get(), &one, sizeof(one)) == sizeof(one))
+    thread_.join();
+  else
+    thread_.detach();
 }
 
 void DnsServer::answer_with(Answerer answerer) {
@@ -98,8 +100,10 @@ Answerer Zone::answerer() const {
       std::string next;
       const auto [begin, end] = records.equal_range(name);
       for (auto it = begin; it != end; ++it) {
-        if (!it->second.alias.empty()) next = it->second.alias;
-        else if (address_type(it->second.address) != question.read.type) continue;
+        if (!it->second.alias.empty())
+          next = it->second.alias;
+        else if (address_type(it->second.address) != question.read.type)
+          continue;
         found.push_back(it->second);
       }
       if (next.empty()) break;

@@ -1,5 +1,5 @@
-// A DNS server driven by a function: for each question the datagrams to send, honest or forged. It serves from a thread;
-// its sockets belong to the network namespace in which it was made.
+// A DNS server driven by a function: for each question the datagrams to send, honest or forged. It serves from a
+// thread; its sockets belong to the network namespace in which it was made.
 #pragma once
 
 #include <atomic>

@@ -59,8 +59,10 @@ FarServices::FarServices(const std::vector<std::uint16_t>& tcp_ports, const std:
 
 FarServices::~FarServices() {
   const std::uint64_t one = 1;
-  if (write(stop_.get(), &one, sizeof(one)) == sizeof(one)) thread_.join();
-  else thread_.detach();
+  if (write(stop_.get(), &one, sizeof(one)) == sizeof(one))
+    thread_.join();
+  else
+    thread_.detach();
 }
 
 void FarServices::serve() {

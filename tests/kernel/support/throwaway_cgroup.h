@@ -10,8 +10,8 @@ namespace namewall::kernel_tests {
 
 class ThrowawayCgroup {
  public:
-  ThrowawayCgroup();                                       // a child of the test's own cgroup
-  explicit ThrowawayCgroup(const ThrowawayCgroup& parent); // a child of another throw-away one
+  ThrowawayCgroup();                                        // a child of the test's own cgroup
+  explicit ThrowawayCgroup(const ThrowawayCgroup& parent);  // a child of another throw-away one
   ThrowawayCgroup& operator=(const ThrowawayCgroup&) = delete;
   ~ThrowawayCgroup();
 

@@ -61,8 +61,10 @@ auto in_cgroup(const ThrowawayCgroup& cgroup, F body, std::chrono::milliseconds 
                                 return std::string(reinterpret_cast<const char*>(&value), sizeof(value));
                               }).wait(timeout);
     Value value{};
-    if (bytes.size() == sizeof(value)) std::memcpy(&value, bytes.data(), sizeof(value));
-    else ADD_FAILURE() << "the workload process returned " << bytes.size() << " bytes";
+    if (bytes.size() == sizeof(value))
+      std::memcpy(&value, bytes.data(), sizeof(value));
+    else
+      ADD_FAILURE() << "the workload process returned " << bytes.size() << " bytes";
     return value;
   }
 }

@@ -75,8 +75,10 @@ void WorkloadTest::serve_zone() {
 bpf::Workload WorkloadTest::arm_other(const ThrowawayCgroup& cgroup, const Policy& policy, bool strict) {
   bpf::ArmOptions options;
   const auto cookie = bpf::netns_cookie();
-  if (!cookie) ADD_FAILURE() << cookie.error().message();
-  else options.trusted_netns = {*cookie};
+  if (!cookie)
+    ADD_FAILURE() << cookie.error().message();
+  else
+    options.trusted_netns = {*cookie};
   options.strict = strict;
   const auto armed = enforcer_->arm(cgroup.fd(), compile(policy), options);
   if (!armed) {
