@@ -221,16 +221,19 @@ NameDecision decide_name(const PolicyImage& image, const DomainName& name) {
   return {allow | kAskBit, masks.allow_private & allow & kAllPorts};
 }
 
-AddressDecision decide_address(const PolicyImage& image, const Address& address) {
-  const Prefix host = Prefix::of(address);
-  for (int length = host.length(); length >= 0; --length) {
-    const Prefix prefix(address, static_cast<std::uint8_t>(length), host.is_v4());
+AddressDecision decide_prefix(const PolicyImage& image, const Prefix& prefix) {
+  for (int length = prefix.length(); length >= 0; --length) {
+    const Prefix covering(prefix.base(), static_cast<std::uint8_t>(length), prefix.is_v4());
     const auto at =
-        std::lower_bound(image.addresses.begin(), image.addresses.end(), prefix,
+        std::lower_bound(image.addresses.begin(), image.addresses.end(), covering,
                          [](const AddressNode& node, const Prefix& wanted) { return node.prefix < wanted; });
-    if (at != image.addresses.end() && at->prefix == prefix) return {at->allow, at->deny, at->host_deny};
+    if (at != image.addresses.end() && at->prefix == covering) return {at->allow, at->deny, at->host_deny};
   }
   return {};
+}
+
+AddressDecision decide_address(const PolicyImage& image, const Address& address) {
+  return decide_prefix(image, Prefix::of(address));
 }
 
 }  // namespace namewall

@@ -116,5 +116,7 @@ struct AddressDecision {
 bool is_loopback_destination(const Address& address);
 
 AddressDecision decide_address(const PolicyImage& image, const Address& address);
+// What is said of those addresses of a prefix that no longer node covers.
+AddressDecision decide_prefix(const PolicyImage& image, const Prefix& prefix);
 
 }  // namespace namewall
