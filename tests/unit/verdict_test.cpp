@@ -70,9 +70,19 @@ TEST(Verdict, RefusesWhatNothingNames) {
 TEST(Verdict, AllowsWhatAnAddressRuleNamesOnItsPortsAndProtocol) {
   const Workload workload({"tcp://192.0.2.0/24:443"});
   EXPECT_EQ(workload.tcp("192.0.2.1", 443), "allowed by address rules");
-  EXPECT_EQ(workload.tcp("192.0.2.1", 444), "not_looked_up by grants");
-  EXPECT_EQ(workload.udp("192.0.2.1", 443), "not_looked_up by grants");
+  EXPECT_EQ(workload.tcp("192.0.2.1", 444), "port by grants");
+  EXPECT_EQ(workload.udp("192.0.2.1", 443), "port by grants");
   EXPECT_EQ(workload.tcp("192.0.3.1", 443), "not_looked_up by grants");
+}
+
+TEST(Verdict, PortsThatARuleOpensAndADenyTakesAwayAreNoOtherPorts) {
+  EXPECT_EQ(Workload({"tcp://192.0.2.1:443"}, {"tcp://192.0.2.1:443"}).tcp("192.0.2.1", 22), "not_looked_up by grants");
+}
+
+TEST(Verdict, WhatALookupGaveIsToldBeforeTheOtherPortsOfAnAddressRule) {
+  Workload workload({"tcp://192.0.2.1:22", "www.example.com"});
+  workload.learned("www.example.com", "192.0.2.1", 50, "443");
+  EXPECT_EQ(workload.tcp("192.0.2.1", 443), "expired by grants");
 }
 
 TEST(Verdict, HostDeniesComeBeforeEverything) {
@@ -97,7 +107,7 @@ TEST(Verdict, TrustedResolversAreAllowedOverUdpOnTheirPortOnly) {
   EXPECT_EQ(workload.udp("192.0.2.53", 53), "allowed by resolver");
   EXPECT_EQ(workload.udp("127.0.0.53", 53), "allowed by resolver");
   EXPECT_EQ(workload.tcp("192.0.2.53", 53), "dns_over_tcp by resolver");
-  EXPECT_EQ(workload.udp("192.0.2.53", 54), "not_looked_up by grants");
+  EXPECT_EQ(workload.udp("192.0.2.53", 54), "port by grants");
   EXPECT_EQ(workload.udp("192.0.2.54", 53), "not_looked_up by grants");
 }
 
@@ -199,8 +209,8 @@ TEST(Verdict, ItsWalkSaysWhatWasCompared) {
 TEST(Verdict, IcmpIsAProtocolOfItsOwn) {
   Workload workload({"icmp://192.0.2.1", "tcp://192.0.2.2:*"});
   EXPECT_EQ(Workload::describe(workload.verdict(Protocol::kIcmp, "192.0.2.1", 0)), "allowed by address rules");
-  EXPECT_EQ(Workload::describe(workload.verdict(Protocol::kIcmp, "192.0.2.2", 0)), "not_looked_up by grants");
-  EXPECT_EQ(workload.tcp("192.0.2.1", 1), "not_looked_up by grants");
+  EXPECT_EQ(Workload::describe(workload.verdict(Protocol::kIcmp, "192.0.2.2", 0)), "port by grants");
+  EXPECT_EQ(workload.tcp("192.0.2.1", 1), "port by grants");
 }
 
 TEST(Destination, PrintsAsPeopleWriteIt) {
