@@ -120,7 +120,6 @@ void Report::finish(int exit_code, const std::vector<bpf::GrantRecord>& grants, 
   summary.exit_code = exit_code;
   summary.audit = state.run.image.mode == Mode::kAudit;
   summary.reached = reached_names(grants, state.run.image);
-  summary.grants = live_grants(grants, state.run.image, BootTime{read_clock(CLOCK_BOOTTIME)});
   summary.losses = event_losses(counters, state.tally, state.sink ? state.sink->lost() : 0);
   state.save(summary);
   if (!state.policy_save && state.options.policy_source.empty() && state.tally.targets() != 0) {

@@ -78,14 +78,6 @@ std::string summary_to_json(const RunSummary& summary, const RefusalTally& tally
     reached.push_back(
         {{"name", escape_for_display(name.name)}, {"ports", name.ports.to_string()}, {"connects", name.connects}});
   }
-  Json grants = Json::array();
-  for (const LiveGrant& grant : summary.grants) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(grant.left).count();
-    grants.push_back({{"name", escape_for_display(grant.name)},
-                      {"address", grant.address},
-                      {"ports", grant.ports.to_string()},
-                      {"time_left_ms", grant.left == Nanoseconds::max() ? Json(nullptr) : Json(left)}});
-  }
   Json refused = Json::array();
   for (const Refusal& refusal : tally.entries()) refused.push_back(refusal_to_json(refusal));
   const Json json = {
@@ -93,7 +85,6 @@ std::string summary_to_json(const RunSummary& summary, const RefusalTally& tally
       {"exit_code", summary.exit_code},
       {"mode", summary.audit ? "audit" : "enforce"},
       {"reached", std::move(reached)},
-      {"grants", std::move(grants)},
       {"refused_targets", tally.targets()},
       {"refused_total", tally.total()},
       {"quic_total", tally.quic_total()},

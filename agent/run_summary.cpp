@@ -22,19 +22,6 @@ std::vector<ReachedName> reached_names(const std::vector<bpf::GrantRecord>& gran
   return out;
 }
 
-std::vector<LiveGrant> live_grants(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image,
-                                   BootTime now) {
-  std::vector<LiveGrant> out;
-  for (const bpf::GrantRecord& record : grants) {
-    const Grant& grant = record.grant;
-    const PortMask ports = record.current_ports & kAllPorts;
-    if (grant.note != NW_REASON_NONE || ports == 0 || grant.deadline <= now) continue;
-    const Nanoseconds left = grant.deadline == kNever ? Nanoseconds::max() : grant.deadline - now;
-    out.push_back({grant.name.text(), grant.address.to_string(), image.ports_of(ports), left});
-  }
-  return out;
-}
-
 EventLosses event_losses(const bpf::Counters& counters, const RefusalTally& tally, std::uint64_t lost_by_sink) {
   EventLosses losses;
   losses.by_rate = tally.left_out();  // both kinds together, when the kernel's own counters cannot be read

@@ -20,16 +20,6 @@ struct ReachedName {
 // Names whose grants let something through, busiest first.
 std::vector<ReachedName> reached_names(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image);
 
-struct LiveGrant {
-  std::string name;
-  std::string address;
-  PortSet ports;
-  Nanoseconds left{};  // Nanoseconds::max(): as long as the workload lives
-};
-
-// The grants that still hold at `now`, in the order of the table; what was only remembered is left out.
-std::vector<LiveGrant> live_grants(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image, BootTime now);
-
 struct EventLosses {
   std::uint64_t by_rate = 0;   // left out by the kernel's rate for this workload
   std::uint64_t by_ring = 0;   // the ring was full: namewall was too slow
@@ -45,7 +35,6 @@ struct RunSummary {
   int exit_code = 0;
   bool audit = false;
   std::vector<ReachedName> reached;
-  std::vector<LiveGrant> grants;  // at the end
   EventLosses losses;
   std::string saved_to;   // --save, when it was written
   std::string save_hint;  // a file name to propose for --save; "" when there is nothing to propose

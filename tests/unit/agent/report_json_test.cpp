@@ -58,17 +58,12 @@ TEST(ReportJson, TheSummaryListsWhatWasReachedRefusedAndLost) {
   summary.exit_code = 1;
   summary.reached = {{"registry.npmjs.org", PortSet({{Protocol::kTcp, Port{443}, Port{443}}}), 38}};
   summary.losses.by_ring = 4;
-  summary.grants = {{"registry.npmjs.org", "192.0.2.7", summary.reached[0].ports, std::chrono::seconds(30)},
-                    {"registry.npmjs.org", "192.0.2.8", summary.reached[0].ports, Nanoseconds::max()}};
   RefusalTally tally;
   for (int i = 0; i < 6; ++i) tally.add(refused_lookup("github.com"), false);
   const Json json = Json::parse(summary_to_json(summary, tally));
   EXPECT_EQ(json["exit_code"], 1);
   EXPECT_EQ(json["mode"], "enforce");
   EXPECT_EQ(json["reached"].dump(), R"([{"name":"registry.npmjs.org","ports":"tcp/443","connects":38}])");
-  EXPECT_EQ(json["grants"][0].dump(),
-            R"({"name":"registry.npmjs.org","address":"192.0.2.7","ports":"tcp/443","time_left_ms":30000})");
-  EXPECT_TRUE(json["grants"][1]["time_left_ms"].is_null());
   EXPECT_EQ(json["refused_targets"], 1);
   EXPECT_EQ(json["refused_total"], 6);
   EXPECT_EQ(json["refused"][0]["name"], "github.com");

@@ -28,29 +28,6 @@ TEST(RunSummary, ReachedNamesAddUpTheirAddressesBusiestFirst) {
   EXPECT_EQ(reached[1].name, "a.example");
 }
 
-TEST(RunSummary, LiveGrantsAreThoseThatStillOpenSomething) {
-  const auto policy = load_policy_arguments({"a.example"}, {});
-  const auto image = compile_policy(policy.value, HostPolicy{}, ResolvConf{});
-  ASSERT_TRUE(image.has_value());
-  const PortMask https = image->mask_of(Protocol::kTcp, Port{443});
-  const BootTime now{std::chrono::seconds(100)};
-  const auto until = [&](std::int64_t seconds, PortMask ports, Reason note) {
-    bpf::GrantRecord out = record("a.example", kExample4, ports, 0);
-    out.grant.deadline = BootTime{std::chrono::seconds(seconds)};
-    out.grant.note = note;
-    return out;
-  };
-  const auto live =
-      live_grants({until(130, https, NW_REASON_NONE), until(100, https, NW_REASON_NONE), until(130, 0, NW_REASON_NONE),
-                   until(130, https, NW_REASON_PRIVATE_ANSWER), record("a.example", kExample6, https, 0)},
-                  *image, now);
-  ASSERT_EQ(live.size(), 2u);
-  EXPECT_EQ(live[0].address, "192.0.2.7");
-  EXPECT_EQ(live[0].left, std::chrono::seconds(30));
-  EXPECT_EQ(live[0].ports.to_string(), "tcp/443");
-  EXPECT_EQ(live[1].left, Nanoseconds::max());
-}
-
 TEST(RunSummary, LossesComeFromTheKernelsCounters) {
   RefusalTally tally;
   Event event = refused_lookup("a.example");
