@@ -113,17 +113,21 @@ void Report::State::save(RunSummary& summary) {
 void Report::finish(int exit_code, const std::vector<bpf::GrantRecord>& grants, const bpf::Counters& counters) {
   State& state = *state_;
   state.lines.finish();
-  if (state.sink) state.sink->finish();
 
   RunSummary summary;
   summary.workload = state.run.workload;
   summary.exit_code = exit_code;
   summary.audit = state.run.image.mode == Mode::kAudit;
   summary.reached = reached_names(grants, state.run.image);
+  summary.granted = granted_addresses(grants, state.run.image, BootTime{read_clock(CLOCK_BOOTTIME)});
   summary.losses = event_losses(counters, state.tally, state.sink ? state.sink->lost() : 0);
   state.save(summary);
   if (!state.policy_save && state.options.policy_source.empty() && state.tally.targets() != 0) {
     summary.save_hint = state.run.policy.name.empty() ? "namewall.toml" : state.run.policy.name + ".toml";
+  }
+  if (state.sink) {
+    state.sink->write("{\"summary\":" + summary_to_json(summary, state.tally) + "}");
+    state.sink->finish();
   }
   if (state.options.json) {
     state.lines.write(summary_to_json(summary, state.tally));

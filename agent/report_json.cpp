@@ -78,6 +78,16 @@ std::string summary_to_json(const RunSummary& summary, const RefusalTally& tally
     reached.push_back(
         {{"name", escape_for_display(name.name)}, {"ports", name.ports.to_string()}, {"connects", name.connects}});
   }
+  Json granted = Json::array();
+  for (const GrantedAddress& grant : summary.granted) {
+    const auto left =
+        grant.left ? Json(std::chrono::floor<std::chrono::milliseconds>(*grant.left).count()) : Json(nullptr);
+    granted.push_back({{"name", escape_for_display(grant.name)},
+                       {"address", grant.address.to_string()},
+                       {"ports", grant.ports.to_string()},
+                       {"left_ms", left},
+                       {"connects", grant.connects}});
+  }
   Json refused = Json::array();
   for (const Refusal& refusal : tally.entries()) refused.push_back(refusal_to_json(refusal));
   const Json json = {
@@ -85,6 +95,7 @@ std::string summary_to_json(const RunSummary& summary, const RefusalTally& tally
       {"exit_code", summary.exit_code},
       {"mode", summary.audit ? "audit" : "enforce"},
       {"reached", std::move(reached)},
+      {"grants", std::move(granted)},
       {"refused_targets", tally.targets()},
       {"refused_total", tally.total()},
       {"quic_total", tally.quic_total()},

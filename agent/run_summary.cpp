@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 namespace namewall::agent {
 
@@ -19,6 +20,23 @@ std::vector<ReachedName> reached_names(const std::vector<bpf::GrantRecord>& gran
   for (auto& [name, reached] : by_name) out.push_back(std::move(reached));
   std::stable_sort(out.begin(), out.end(),
                    [](const ReachedName& a, const ReachedName& b) { return a.connects > b.connects; });
+  return out;
+}
+
+std::vector<GrantedAddress> granted_addresses(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image,
+                                              BootTime now) {
+  std::vector<GrantedAddress> out;
+  for (const bpf::GrantRecord& record : grants) {
+    const Grant& grant = record.grant;
+    if (grant.note != NW_REASON_NONE) continue;
+    GrantedAddress granted{
+        grant.name.text(), grant.address, image.ports_of(record.current_ports & kAllPorts), {}, record.hits};
+    if (grant.deadline != kNever) granted.left = grant.deadline - now;
+    out.push_back(std::move(granted));
+  }
+  std::sort(out.begin(), out.end(), [](const GrantedAddress& a, const GrantedAddress& b) {
+    return std::tie(a.name, a.address) < std::tie(b.name, b.address);
+  });
   return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,19 @@ struct ReachedName {
 // Names whose grants let something through, busiest first.
 std::vector<ReachedName> reached_names(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image);
 
+// An address that a name has opened, or had until its time was over: the kernel remembers it while there is room.
+struct GrantedAddress {
+  std::string name;
+  Address address;
+  PortSet ports;                    // under the policy in force
+  std::optional<Nanoseconds> left;  // below 0: over for so long; nullopt: it lasts as long as the workload
+  std::uint64_t connects = 0;       // and first sends
+};
+
+// By name, then address. Addresses that an answer gave and that teach nothing are not among them.
+std::vector<GrantedAddress> granted_addresses(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image,
+                                              BootTime now);
+
 struct EventLosses {
   std::uint64_t by_rate = 0;   // left out by the kernel's rate for this workload
   std::uint64_t by_ring = 0;   // the ring was full: namewall was too slow
@@ -35,6 +49,7 @@ struct RunSummary {
   int exit_code = 0;
   bool audit = false;
   std::vector<ReachedName> reached;
+  std::vector<GrantedAddress> granted;
   EventLosses losses;
   std::string saved_to;   // --save, when it was written
   std::string save_hint;  // a file name to propose for --save; "" when there is nothing to propose

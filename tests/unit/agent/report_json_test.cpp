@@ -57,6 +57,7 @@ TEST(ReportJson, TheSummaryListsWhatWasReachedRefusedAndLost) {
   summary.workload = "run-4121";
   summary.exit_code = 1;
   summary.reached = {{"registry.npmjs.org", PortSet({{Protocol::kTcp, Port{443}, Port{443}}}), 38}};
+  summary.granted = {{"registry.npmjs.org", kExample4, summary.reached[0].ports, std::chrono::milliseconds(1500), 38}};
   summary.losses.by_ring = 4;
   RefusalTally tally;
   for (int i = 0; i < 6; ++i) tally.add(refused_lookup("github.com"), false);
@@ -64,6 +65,10 @@ TEST(ReportJson, TheSummaryListsWhatWasReachedRefusedAndLost) {
   EXPECT_EQ(json["exit_code"], 1);
   EXPECT_EQ(json["mode"], "enforce");
   EXPECT_EQ(json["reached"].dump(), R"([{"name":"registry.npmjs.org","ports":"tcp/443","connects":38}])");
+  EXPECT_EQ(json["grants"][0]["name"], "registry.npmjs.org");
+  EXPECT_EQ(json["grants"][0]["address"], kExample4.to_string());
+  EXPECT_EQ(json["grants"][0]["ports"], "tcp/443");
+  EXPECT_EQ(json["grants"][0]["left_ms"], 1500);
   EXPECT_EQ(json["refused_targets"], 1);
   EXPECT_EQ(json["refused_total"], 6);
   EXPECT_EQ(json["refused"][0]["name"], "github.com");

@@ -85,11 +85,12 @@ TEST(Report, JsonIsOneObjectOnOneLine) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
 }
 
-TEST(Report, WritesEveryEventRepeatsToo) {
+TEST(Report, WritesEveryEventRepeatsTooAndTheSummaryLast) {
   const TemporaryDirectory directory;
   told({.events_sink = directory.file("events")}, {refused_lookup("github.com"), refused_lookup("github.com")});
   const std::string lines = contents_of(directory.file("events"));
-  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 2);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3);
+  EXPECT_THAT(lines, HasSubstr("\n{\"summary\":{\"workload\":\"run-1\",\"exit_code\":1,"));
 }
 
 TEST(Report, SavesThePolicyWithItsRefusals) {

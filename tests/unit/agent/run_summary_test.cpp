@@ -28,6 +28,27 @@ TEST(RunSummary, ReachedNamesAddUpTheirAddressesBusiestFirst) {
   EXPECT_EQ(reached[1].name, "a.example");
 }
 
+TEST(RunSummary, GrantsHaveTheTimeThatIsLeftAndNotesAreNone) {
+  const auto policy = load_policy_arguments({"a.example", "b.example"}, {});
+  const auto image = compile_policy(policy.value, HostPolicy{}, ResolvConf{});
+  ASSERT_TRUE(image.has_value());
+  const PortMask https = image->mask_of(Protocol::kTcp, Port{443});
+  auto live = record("b.example", kExample4, https, 2), over = record("a.example", kExample6, https, 0);
+  auto forever = record("a.example", kExample4, https, 0), note = record("a.example", kExample6, https, 0);
+  live.grant.deadline = {std::chrono::seconds(12)};
+  over.grant.deadline = {std::chrono::seconds(7)};
+  note.grant.note = NW_REASON_PRIVATE_ANSWER;
+  const auto granted = granted_addresses({live, over, forever, note}, *image, {std::chrono::seconds(10)});
+  ASSERT_EQ(granted.size(), 3u);
+  EXPECT_EQ(granted[0].name, "a.example");
+  EXPECT_EQ(granted[0].left, std::nullopt);
+  EXPECT_EQ(granted[1].left, -std::chrono::seconds(3));
+  EXPECT_EQ(granted[2].name, "b.example");
+  EXPECT_EQ(granted[2].left, std::chrono::seconds(2));
+  EXPECT_EQ(granted[2].ports.to_string(), "tcp/443");
+  EXPECT_EQ(granted[2].connects, 2u);
+}
+
 TEST(RunSummary, LossesComeFromTheKernelsCounters) {
   RefusalTally tally;
   Event event = refused_lookup("a.example");
