@@ -84,7 +84,7 @@ struct Session {
   bpf::Workload workload;
   CgroupOwner& cgroup;
   OwnAddresses addresses;
-  RefusalAnswerer answerer;
+  std::optional<RefusalAnswerer> answerer;  // none within a workload: raw sockets are refused there
   Report report;
   SignalRelay& signals;
   bool stopped_on_refusal = false;
@@ -100,9 +100,9 @@ struct Session {
     const auto count = enforcer.consume_events(kEventsPerTurn, [&](const Event& event) {
       report.add(event);
       // An error here says that nobody waits for the answer, or that it would go elsewhere (refusal_answer.h).
-      if (event.hook == Hook::kQuestion && event.reason == NW_REASON_NAME_NOT_ALLOWED && !event.audit &&
+      if (answerer && event.hook == Hook::kQuestion && event.reason == NW_REASON_NAME_NOT_ALLOWED && !event.audit &&
           !event.packet.empty()) {
-        (void)answerer.answer(event, policy.policy.dns.refuse_with, now());
+        (void)answerer->answer(event, policy.policy.dns.refuse_with, now());
       }
     });
     if (!count) tell(count.error());
@@ -189,6 +189,9 @@ void tell_start(Session& session, const Credentials& credentials, const Launched
     session.report.note(
         "the command runs as root, and root in there is a way out: it owns the host's files; --user U avoids it");
   }
+  if (!session.answerer) {
+    session.report.note("raw sockets are refused here: musl and dig wait for their timeout on a refused lookup");
+  }
   if (const char* variable = find_proxy_variable()) {
     session.report.note(std::string(variable) + " is set: names that the command reaches through a proxy are not seen");
   }
@@ -219,7 +222,7 @@ int run_session(const RunOptions& options) {
   Result<SignalRelay> signals = SignalRelay::open();
   if (!signals) return own_failure(signals.error().message());
   Result<RefusalAnswerer> answerer = RefusalAnswerer::open();
-  if (!answerer) return own_failure(answerer.error().message());
+  if (!answerer && answerer.error().kind != ErrorKind::kPermission) return own_failure(answerer.error().message());
   Result<OwnAddresses> addresses = OwnAddresses::open();
   if (!addresses) return own_failure(addresses.error().message());
   const Result<std::uint64_t> netns = bpf::netns_cookie();
@@ -241,7 +244,7 @@ int run_session(const RunOptions& options) {
                   *workload,
                   cgroup,
                   std::move(*addresses),
-                  std::move(*answerer),
+                  answerer ? std::optional(std::move(*answerer)) : std::nullopt,
                   std::move(*report),
                   *signals};
   if (auto done = session.refresh_addresses(); !done) return own_failure(done.error().message());
