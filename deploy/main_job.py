@@ -60,13 +60,14 @@ class Checks:
         return is_so
 
 
-def read_summary(stderr):
-    """The JSON object that `run --json` ends with, and the lines before it."""
-    lines = stderr.splitlines()
-    for index in reversed(range(len(lines))):
-        if lines[index].startswith("{"):
-            return json.loads(lines[index]), lines[:index] + lines[index + 1 :]
-    return {}, lines
+def read_summary(events_path):
+    """The last line of `run --events FILE`."""
+    summary = {}
+    if os.path.exists(events_path):
+        with open(events_path) as lines:
+            for line in lines:
+                summary = json.loads(line).get("summary", summary)
+    return summary
 
 
 def show_steps(checks, out):
@@ -114,10 +115,10 @@ def show_grants(checks, summary):
         ("203.0.113.30", "short.example", False),
     ):
         grant = grants.get(address, {})
-        left = grant.get("time_left_ms")
+        left = grant.get("left_ms")
         is_so = (
             grant.get("name") == name
-            and grant.get("ports") == "tcp:443"
+            and grant.get("ports") == "tcp/443"
             and left is not None
             and (left > 0) == is_live
         )
@@ -138,7 +139,8 @@ def main(namewall):
             "--policy",
             internet.path("quickstart.toml"),
             *user,
-            "--json",
+            "--events",
+            internet.path("events.jsonl"),
             "--",
             "sh",
             internet.path("job.sh"),
@@ -146,9 +148,9 @@ def main(namewall):
         print("the policy:\n" + "".join(f"    {line}\n" for line in POLICY.splitlines()))
         print("a job of seven curls under it, on an internet of two network namespaces:")
         done = internet.run(argv, env={**os.environ, "CURL_CA_BUNDLE": internet.authority})
-        summary, said = read_summary(done.stderr)
+        summary = read_summary(internet.path("events.jsonl"))
         show_steps(checks, done.stdout)
-        print("\nwhat namewall said meanwhile:\n" + "".join(f"    {line}\n" for line in said))
+        print("\nwhat namewall said meanwhile:\n" + "".join(f"    {line}\n" for line in done.stderr.splitlines()))
         print("what it refused, and why:")
         show_refusals(checks, summary, internet.resolver, internet.origins)
         print("\nwhat it had granted when the job ended:")

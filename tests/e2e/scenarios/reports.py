@@ -62,8 +62,8 @@ def scenario_summary_tells_what_was_reached_refused_and_granted():
         grants = {grant["address"]: grant for grant in summary["grants"]}
         expect(set(grants) == {"203.0.113.10", "2001:db8:203::10"}, f"grants: {grants}", run)
         for grant in grants.values():
-            expect(grant["name"] == "shop.example" and grant["ports"] == f"tcp:{PORT}", f"{grant}", run)
-            expect(0 < grant["time_left_ms"] <= (300 + 90) * 1000, f"{grant}", run)
+            expect(grant["name"] == "shop.example" and grant["ports"] == f"tcp/{PORT}", f"{grant}", run)
+            expect(0 < grant["left_ms"] <= (300 + 90) * 1000, f"{grant}", run)
 
 
 def scenario_summary_is_a_line_for_people_otherwise():

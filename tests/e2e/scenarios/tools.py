@@ -245,7 +245,7 @@ public class Reach {
 def scenario_npm_reads_a_registry():
     require_program("npm")
     with Scene(RECORDS) as scene:
-        _home(scene)
+        home = _home(scene)
         with open(os.path.join(scene.files, "thing"), "w") as packument:
             packument.write(
                 '{"name":"thing","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"thing","version":"1.0.0",'
@@ -257,6 +257,7 @@ def scenario_npm_reads_a_registry():
             "--fetch-retries=0",
             "--no-update-notifier",
             f"--cafile={scene.authority}",
+            f"--cache={home}",
             "--registry",
         ]
         run = scene.namewall(["--allow", "registry.example"], [*npm, "https://registry.example/", "thing", "version"])
