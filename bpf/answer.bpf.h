@@ -204,6 +204,10 @@ __noinline int teach_records(struct scratch *s, struct nw_workload *w) {
   return s->failure;
 }
 
+static __always_inline int is_local_place(struct packet *p) {
+  return is_loopback(p->address) || bpf_map_lookup_elem(&own_addresses, p->address) != 0;
+}
+
 static __always_inline int same_place(const __u32 *address, __u16 port, const struct packet *p) {
   return port == p->port && same_address(address, p->address);
 }
@@ -212,6 +216,10 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
                             struct socket_state *state) {
   if (!w || !p || !state) return 0;
   __u32 length = skb->len, message = p->transport + UDP_HEADER;
+  /* A translated resolver on loopback answers from its own place again. A socket of the workload's own on loopback can
+   * come and go between any two checks, so nothing else there teaches. */
+  if (is_local_place(p) && !is_resolver(w, (struct ip_address *)p->address, p->port))
+    return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_UNSOLICITED);
   if (length < message + MIN_QUESTION) return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_MALFORMED);
   length -= message;
   if (length > PACKET_BYTES) return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_TOO_LONG);
@@ -231,9 +239,10 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
   for (__u32 i = 0; i < PENDING_QUESTIONS; i++) {
     struct pending_question *candidate = &state->questions[i];
     if (q || READ_ONCE(candidate->time) <= NW_DEADLINE_BUSY || candidate->id != id) continue;
-    /* From where the packet went, or from where the program sent it: translation may stand between the two. */
+    /* From where the packet went, or from the resolver that the program named: translation may stand between the
+     * two. */
     if (same_place(candidate->address, candidate->port, p) ||
-        (state->resolver.port && same_place(state->resolver.address, state->resolver.port, p)))
+        same_place(state->resolver.address, state->resolver.port, p))
       q = candidate;
   }
   if (!q) {

@@ -2,6 +2,7 @@
 #ifndef NAMEWALL_BPF_CONNECT_BPF_H
 #define NAMEWALL_BPF_CONNECT_BPF_H
 
+#include "bpf/peers.bpf.h"
 #include "bpf/socket_trust.bpf.h"
 
 static __always_inline void describe_task(struct refusal *r) {
@@ -73,21 +74,6 @@ static __always_inline int is_own_listener(const struct nw_workload *w, struct b
   int own = state && state->workload_id == w->workload_id;
   bpf_sk_release(listener);
   return own;
-}
-
-__noinline int is_known_peer(struct udp_peers *known, struct destination *d) {
-  if (!known || !d) return 0;
-  for (__u32 i = 0; i < UDP_PEERS; i++) {
-    struct udp_peer *peer = &known->peers[i];
-    if (peer->until > d->now && peer->port == (__u16)d->key && same_address(peer->address, d->address)) return 1;
-  }
-  return 0;
-}
-
-/* A datagram that the socket received from this peer may be answered for a while. */
-static __always_inline int may_answer(struct bpf_sock *sk, struct destination *d) {
-  struct udp_peers *known = bpf_sk_storage_get(&answerable, sk, 0, 0);
-  return known && is_known_peer(known, d);
 }
 
 static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct destination *d, enum nw_hook hook) {

@@ -6,50 +6,6 @@
 
 #include "bpf/question.bpf.h"
 
-/* The peer of a connected socket, as the program asked for it: before any translation. 0: not connected. */
-static __always_inline int socket_destination(struct bpf_sock *sk, struct destination *d) {
-  if (!sk->dst_port) return 0;
-  /* Volatile, or the compiler computes an address inside the socket, which the verifier refuses. */
-  __u32 v4 = READ_ONCE(sk->dst_ip4), w0 = READ_ONCE(sk->dst_ip6[0]), w1 = READ_ONCE(sk->dst_ip6[1]);
-  __u32 w2 = READ_ONCE(sk->dst_ip6[2]), w3 = READ_ONCE(sk->dst_ip6[3]);
-  int family_v4 = sk->family == AF_INET_NUMBER;
-  d->address[0] = family_v4 ? 0 : w0;
-  d->address[1] = family_v4 ? 0 : w1;
-  d->address[2] = family_v4 ? MAPPED_WORD : w2;
-  d->address[3] = family_v4 ? v4 : w3;
-  d->key = (d->key & 0xffff0000) | bpf_ntohs(sk->dst_port);
-  return 1;
-}
-
-/* Whether the loopback peer of a packet is one of the workload's own sockets. */
-static __always_inline int is_own_peer(const struct nw_workload *w, struct __sk_buff *skb, const __u32 *peer,
-                                       __u16 peer_port, const __u32 *local, __u16 local_port, __u8 protocol) {
-  struct bpf_sock_tuple tuple = {};
-  __u32 size;
-  if (is_v4(peer)) {
-    tuple.ipv4.saddr = local[3];
-    tuple.ipv4.daddr = peer[3];
-    tuple.ipv4.sport = bpf_htons(local_port);
-    tuple.ipv4.dport = bpf_htons(peer_port);
-    size = sizeof(tuple.ipv4);
-  } else {
-    __builtin_memcpy(tuple.ipv6.saddr, local, 16);
-    __builtin_memcpy(tuple.ipv6.daddr, peer, 16);
-    tuple.ipv6.sport = bpf_htons(local_port);
-    tuple.ipv6.dport = bpf_htons(peer_port);
-    size = sizeof(tuple.ipv6);
-  }
-  struct bpf_sock *sk;
-  if (protocol == IPPROTO_TCP)
-    sk = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-  else
-    sk = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
-  if (!sk) return 0;
-  int own = bpf_sk_ancestor_cgroup_id(sk, w->cgroup_level) == w->cgroup_id;
-  bpf_sk_release(sk);
-  return own;
-}
-
 /* A packet of a socket that may be older than the policy. A flow is judged by the socket's own destination, by rules and
  * by every grant that is remembered: expiry does not end it. */
 static __always_inline int judge_old_socket(struct nw_workload *w, struct __sk_buff *skb, struct packet *p,
@@ -66,10 +22,9 @@ static __always_inline int judge_old_socket(struct nw_workload *w, struct __sk_b
   if (!socket_destination(sk, &d)) return p->protocol == IPPROTO_UDP;
   if (is_loopback(d.address)) {
     if (w->flags & NW_FLAG_LOOPBACK_ANY) return 1;
-    __u32 local[4] = {0, 0, sk->family == AF_INET_NUMBER ? MAPPED_WORD : 0, sk->family == AF_INET_NUMBER ? sk->src_ip4 : bpf_htonl(1)};
-    if ((w->flags & NW_FLAG_LOOPBACK_OWN) &&
-        is_own_peer(w, skb, d.address, (__u16)d.key, local, (__u16)sk->src_port, p->protocol))
-      return 1;
+    struct local_end local = {};
+    read_local(skb, &local, p->transport, 1);
+    if ((w->flags & NW_FLAG_LOOPBACK_OWN) && is_own_peer(w, skb, d.address, (__u16)d.key, &local, p->protocol)) return 1;
   }
   if (is_allowed(w, &d)) return 1;
   return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OLD_SOCKET);
@@ -81,24 +36,44 @@ static __always_inline int is_connected_to_resolver(struct nw_workload *w, struc
   return socket_destination(sk, &d) && is_resolver(w, (struct ip_address *)d.address, (__u16)d.key);
 }
 
+/* Whether the workload could reach the packet's other end without the resolver exception: by a rule, a grant (also an
+ * expired one that is remembered), loopback, or in answer. Between such an end and a socket that was marked on its way
+ * to a resolver, datagrams are ordinary ones: no question is checked, and no answer teaches. What is left was a resolver
+ * when the hooks judged it and was translated beneath them. Nothing else can have sent there, whatever other threads do
+ * to the socket meanwhile. In audit mode everything can be reached. */
+static __always_inline int is_reachable_itself(struct nw_workload *w, struct __sk_buff *skb, struct packet *p,
+                                               struct bpf_sock *sk, int outwards) {
+  if (w->mode == NW_MODE_AUDIT || is_open_loopback(skb, w, p, outwards)) return 1;
+  struct destination d = {
+      .ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16 | p->port, .since = NW_DEADLINE_DEAD};
+  __builtin_memcpy(d.address, p->address, sizeof(d.address));
+  d.now = bpf_ktime_get_boot_ns();
+  return is_allowed(w, &d) || may_answer(sk, &d);
+}
+
 static __always_inline int judge_udp_out(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
   struct bpf_sock *sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_NO_SOCKET);
   struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-  if ((state && (state->flags & SOCKET_DNS)) || is_resolver(w, (struct ip_address *)p->address, p->port) ||
-      ((w->flags & NW_FLAG_STRICT) && is_connected_to_resolver(w, sk))) {
-    if (!state) state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-    if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
-    return judge_question(skb, w, p, state) != 0;
-  }
-  if (state && (state->flags & SOCKET_JUDGE_EACH)) {
+  __u32 flags = state ? state->flags : 0;
+  int is_question = is_resolver(w, (struct ip_address *)p->address, p->port);
+  if (!is_question && (flags & SOCKET_JUDGE_EACH)) {
     struct destination d = {.ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16};
     if (socket_destination(sk, &d)) { /* else sendmsg judged the datagram */
       d.now = bpf_ktime_get_boot_ns();
       d.since = d.now;
       if (!is_allowed(w, &d)) return refuse_packet(skb, w, p, 0, NW_HOOK_SEND, NW_REASON_PORT);
     }
+  } else if (!is_question && (flags & SOCKET_DNS)) {
+    is_question = !is_reachable_itself(w, skb, p, sk, 1);
+  } else if (!is_question && (w->flags & NW_FLAG_STRICT)) {
+    is_question = is_connected_to_resolver(w, sk);
+  }
+  if (is_question) {
+    if (!state) state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+    if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
+    return judge_question(skb, w, p, state) != 0;
   }
   if (w->flags & NW_FLAG_STRICT) return judge_old_socket(w, skb, p, sk);
   return 1;

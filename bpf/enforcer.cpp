@@ -4,7 +4,9 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <map>
 
 #include "bpf/cgroup_handle.h"
@@ -50,6 +52,14 @@ struct InstalledRules {
   std::vector<nw_address_key> addresses;
 };
 
+// Rules that no workload names any more. A program that read the old policy id may still look them up, so they go a while
+// later: at the next call that changes something.
+struct RetiredRules {
+  InstalledRules rules;
+  std::chrono::steady_clock::time_point since;
+};
+constexpr std::chrono::seconds kLongestProgramRun(1);
+
 struct ArmedWorkload {
   WorkloadTables tables;
   nw_workload config{};
@@ -85,6 +95,7 @@ struct Enforcer::State {
   std::uint32_t next_workload_id = 1;
   std::map<std::uint32_t, ArmedWorkload> armed;  // by slot
   std::vector<Address> own_addresses;
+  std::vector<RetiredRules> retired;
 
   // The order matters: answers are read before the first question leaves, packets before connects.
   std::array<Attachment, 11> attachments() const {
@@ -104,6 +115,8 @@ struct Enforcer::State {
 
   Result<InstalledRules> install_rules(const PolicyImage& image);
   Result<void> remove_rules(const InstalledRules& rules);
+  void retire(InstalledRules rules) { retired.push_back({std::move(rules), std::chrono::steady_clock::now()}); }
+  Result<void> remove_retired();
   Result<void> publish_tables(std::uint32_t slot, const WorkloadTables& tables);
   Result<void> attach_all(int cgroup_fd, const nw_workload& config);
   Result<std::uint32_t> free_slot() const;
@@ -169,7 +182,15 @@ Result<void> Enforcer::State::remove_rules(const InstalledRules& rules) {
   return done;
 }
 
-// Also a grace period: an update of a map of maps returns when every program that ran before it has ended.
+Result<void> Enforcer::State::remove_retired() {
+  const auto now = std::chrono::steady_clock::now();
+  while (!retired.empty() && now - retired.front().since > kLongestProgramRun) {
+    if (auto done = remove_rules(retired.front().rules); !done) return done;
+    retired.erase(retired.begin());
+  }
+  return {};
+}
+
 Result<void> Enforcer::State::publish_tables(std::uint32_t slot, const WorkloadTables& tables) {
   const int grants = tables.grants_fd(), names = tables.names_fd();
   if (const int error = bpf_map_update_elem(bpf_map__fd(skeleton->maps.grants), &slot, &grants, BPF_ANY); error < 0) {
@@ -267,6 +288,7 @@ Result<void> Enforcer::replace(Workload& workload, const PolicyImage& image, boo
   if (!found) return tl::unexpected(found.error());
   ArmedWorkload& armed = **found;
   if (armed.config.generation == NW_GENERATION_MAX) return fail(ErrorKind::kLimit, "the workload's policy was replaced 2^24 times");
+  if (auto done = state_->remove_retired(); !done) return done;
   auto rules = state_->install_rules(image);
   if (!rules) return tl::unexpected(rules.error());
   nw_workload config = armed.config;
@@ -284,9 +306,8 @@ Result<void> Enforcer::replace(Workload& workload, const PolicyImage& image, boo
   armed.image = image;
   std::swap(armed.rules, *rules);
   workload.generation = config.generation;
-  // Programs that read the old policy before the switch may still look its rules up.
-  if (auto done = state_->publish_tables(workload.slot, armed.tables); !done) return done;
-  return state_->remove_rules(*rules);
+  state_->retire(std::move(*rules));
+  return {};
 }
 
 Result<void> Enforcer::disarm(int cgroup_fd, const Workload& workload) {
@@ -298,7 +319,7 @@ Result<void> Enforcer::disarm(int cgroup_fd, const Workload& workload) {
     if (error < 0 && error != -ENOENT) done = fail_errno(-error, "cannot detach from the cgroup");
   }
   if (!done) return done;
-  done = state_->remove_rules((*found)->rules);
+  state_->retire(std::move((*found)->rules));
   bpf_map_delete_elem(bpf_map__fd(state_->skeleton->maps.grants), &workload.slot);
   bpf_map_delete_elem(bpf_map__fd(state_->skeleton->maps.names), &workload.slot);
   state_->armed.erase(workload.slot);
@@ -370,6 +391,7 @@ Result<Counters> Enforcer::read_counters(const Workload& workload) const {
 
 Result<std::uint32_t> Enforcer::reap(const Workload& workload, std::chrono::seconds expired_for) {
   if (auto found = state_->find(workload); !found) return tl::unexpected(found.error());
+  if (auto done = state_->remove_retired(); !done) return tl::unexpected(done.error());
   constexpr std::uint32_t kNamesPerCall = 128;
   std::uint32_t removed = 0;
   for (;;) {

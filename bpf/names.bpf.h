@@ -107,6 +107,8 @@ static long put_name_try(__u32 i, struct put_name *put) {
   copy_window(&s->name.window, window_of(s));
   long error = bpf_map_update_elem(table, &id, &s->name, BPF_NOEXIST);
   if (error == 0) {
+    struct nw_stats *st = stats_of(w);
+    if (st && s->last_deadline < READ_ONCE(st->next_reap)) st->next_reap = s->last_deadline;
     count(w, NW_COUNTER_NAMES_LEARNED);
     put->reason = NW_REASON_NONE;
     return 1;

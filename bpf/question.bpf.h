@@ -3,7 +3,7 @@
 #define NAMEWALL_BPF_QUESTION_BPF_H
 
 #include "bpf/name_walk.bpf.h"
-#include "bpf/packet.bpf.h"
+#include "bpf/peers.bpf.h"
 #include "bpf/socket_trust.bpf.h"
 
 #define MAX_QUESTION 512

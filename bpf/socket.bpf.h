@@ -25,11 +25,8 @@ int namewall_sock_create(struct bpf_sock *sk) {
   return 0;
 }
 
-static __always_inline int is_unspecified(const __u32 *address) {
-  return !address[0] && !address[1] && (!address[2] || address[2] == MAPPED_WORD) && !address[3];
-}
-
-/* Whether a socket bound there could answer in the place of a trusted resolver. */
+/* Whether a socket bound there could answer in the place of a trusted resolver. Of a resolver on this host the port
+ * alone tells: a socket on another local address can send from the resolver's (IP_PKTINFO). */
 __noinline int is_resolver_place(struct nw_workload *w, struct ip_address *at, __u32 port) {
   if (!w || !at) return 1;
   const __u32 *address = at->address;
@@ -38,9 +35,7 @@ __noinline int is_resolver_place(struct nw_workload *w, struct ip_address *at, _
     if (i >= resolver_count) return 0;
     const struct nw_resolver *resolver = &w->resolvers[i];
     if (resolver->port != port) continue;
-    if (same_address(resolver->address, address)) return 1;
-    if (!is_unspecified(address)) continue;
-    if (is_loopback(resolver->address)) return 1;
+    if (same_address(resolver->address, address) || is_loopback(resolver->address)) return 1;
     struct ip_address own;
     __builtin_memcpy(own.address, resolver->address, sizeof(own.address));
     if (bpf_map_lookup_elem(&own_addresses, &own)) return 1;
