@@ -182,7 +182,7 @@ class ReplacementUnderLoad : public Replacement {
   }
 };
 
-TEST_F(ReplacementUnderLoad, NoVerdictIsWrongWhilePoliciesAreSwapped) { run(10'000); }
+TEST_F(ReplacementUnderLoad, NoVerdictIsWrongWhilePoliciesAreSwapped) { run(40'000); }
 TEST_F(ReplacementUnderLoad, SoakNoVerdictIsWrongInAHundredThousandActs) { run(100'000); }
 
 }  // namespace
