@@ -59,6 +59,7 @@ struct RetiredRules {
   std::chrono::steady_clock::time_point since;
 };
 constexpr std::chrono::seconds kLongestProgramRun(1);
+constexpr std::size_t kMaxRetired = 16;
 
 struct ArmedWorkload {
   WorkloadTables tables;
@@ -288,6 +289,11 @@ Result<void> Enforcer::replace(Workload& workload, const PolicyImage& image, boo
   if (!found) return tl::unexpected(found.error());
   ArmedWorkload& armed = **found;
   if (armed.config.generation == NW_GENERATION_MAX) return fail(ErrorKind::kLimit, "the workload's policy was replaced 2^24 times");
+  if (state_->retired.size() >= kMaxRetired) {
+    // Replacements in quick succession: an update of a map of maps returns when every program that ran has ended.
+    if (auto done = state_->publish_tables(workload.slot, armed.tables); !done) return done;
+    for (RetiredRules& retired : state_->retired) retired.since = {};
+  }
   if (auto done = state_->remove_retired(); !done) return done;
   auto rules = state_->install_rules(image);
   if (!rules) return tl::unexpected(rules.error());
