@@ -74,9 +74,12 @@ struct nw_workload {
   __u32 interval_count;
   struct nw_resolver resolvers[NW_MAX_RESOLVERS];
   __u32 intervals[NW_MAX_PORT_INTERVALS]; /* port key of the interval's start << 8 | class; sorted; unused: ~0 */
-  __u64 reserved[16];
+  __u16 first_resolver_port; /* the smallest and the largest of the resolvers: most packets go to neither */
+  __u16 last_resolver_port;
+  __u32 reserved32;
+  __u64 reserved[15];
 };
-NW_ASSERT_SIZE(struct nw_workload, 112 + 8 + 160 + 1024 + 128);
+NW_ASSERT_SIZE(struct nw_workload, 112 + 8 + 160 + 1024 + 8 + 120);
 
 /* ---- rules ---- */
 #define NW_NAME_BYTES 252 /* 251 characters and the end byte: the LPM trie takes 256 bytes of data */

@@ -108,11 +108,28 @@ static __always_inline int judge_icmp_out(struct nw_workload *w, struct __sk_buf
   return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, why_not_granted(w, &d));
 }
 
+/* A UDP packet with plain headers to no resolver's port, of a socket of which nothing is known: its hooks judged it. */
+static __always_inline int is_ordinary_udp(struct nw_workload *w, struct __sk_buff *skb) {
+  __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+  __u16 port;
+  if (skb->protocol == bpf_htons(ETH_P_IP)) {
+    if (data + IPV4_HEADER + UDP_HEADER > end) return 0;
+    if (!is_plain_ipv4(data) || data[9] != IPPROTO_UDP) return 0;
+    port = bpf_ntohs(*(__be16 *)(data + IPV4_HEADER + 2));
+  } else {
+    if (data + IPV6_HEADER + UDP_HEADER > end) return 0;
+    if (data[6] != IPPROTO_UDP) return 0;
+    port = bpf_ntohs(*(__be16 *)(data + IPV6_HEADER + 2));
+  }
+  struct bpf_sock *sk = skb->sk;
+  return !may_be_resolver_port(w, port) && sk && !bpf_sk_storage_get(&sockets, sk, 0, 0);
+}
+
 SEC("cgroup_skb/egress")
 int namewall_egress(struct __sk_buff *skb) {
   struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
   if (w->mode == NW_MODE_DENY) return 0;
-  if (!(w->flags & NW_FLAG_STRICT) && is_plain_tcp(skb, 0, 1)) return 1;
+  if (!(w->flags & NW_FLAG_STRICT) && (is_plain_tcp(skb, 0, 1) || is_ordinary_udp(w, skb))) return 1;
   struct packet p = {};
   if (!read_headers(skb, &p, 1)) return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OPTIONS);
   switch (p.protocol) {

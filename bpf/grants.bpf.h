@@ -29,11 +29,14 @@ static __always_inline int same_address(const __u32 *a, const __u32 *b) {
 __noinline int port_class_of(struct nw_workload *w, __u32 key) {
   if (!w) return 63;
   __u32 at = 0;
+  if (w->interval_count > 16) {
 #pragma unroll
-  for (__u32 step = NW_MAX_PORT_INTERVALS / 2; step; step /= 2) {
-    __u32 next = at + step;
-    if (next < NW_MAX_PORT_INTERVALS && (w->intervals[next] >> 8) <= key) at = next;
+    for (__u32 step = NW_MAX_PORT_INTERVALS / 2; step >= 16; step /= 2)
+      if ((w->intervals[(at + step) & (NW_MAX_PORT_INTERVALS - 1)] >> 8) <= key) at += step;
   }
+#pragma unroll
+  for (__u32 step = 8; step; step /= 2)
+    if ((w->intervals[(at + step) & (NW_MAX_PORT_INTERVALS - 1)] >> 8) <= key) at += step;
   return w->intervals[at & (NW_MAX_PORT_INTERVALS - 1)] & 63;
 }
 
@@ -65,6 +68,17 @@ __noinline int match_slot(struct nw_workload *w, struct destination *d, struct n
   return GRANT_NONE;
 }
 
+/* match_slot's common case, without a call: a live grant, judged under the policy in force, with the port. */
+static __always_inline int is_settled_match(const struct nw_workload *w, const struct destination *d,
+                                            struct nw_grant *grant) {
+  __u64 deadline = READ_ONCE(grant->deadline), word = READ_ONCE(grant->ports);
+  if (deadline <= d->since || WORD_GENERATION(word) != w->generation || !(word & d->bit)) return 0;
+  if (!same_address(grant->address, d->address) || READ_ONCE(grant->note)) return 0;
+  if (READ_ONCE(grant->deadline) != deadline) return 0;
+  __sync_fetch_and_add(&grant->hits, 1);
+  return 1;
+}
+
 static __always_inline enum grant_match match_bucket(struct nw_workload *w, struct destination *d, void *buckets,
                                                      __u32 index, __u32 tag) {
   struct nw_grant_bucket *bucket = bpf_map_lookup_elem(buckets, &index);
@@ -72,6 +86,7 @@ static __always_inline enum grant_match match_bucket(struct nw_workload *w, stru
   enum grant_match best = GRANT_NONE;
   for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) {
     if (READ_ONCE(bucket->tags[i]) != tag) continue;
+    if (is_settled_match(w, d, &bucket->slots[i])) return GRANT_MATCH;
     int match = match_slot(w, d, &bucket->slots[i]);
     if (match == GRANT_MATCH) return GRANT_MATCH;
     if (match == GRANT_OTHER_PORT) best = GRANT_OTHER_PORT;

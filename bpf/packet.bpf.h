@@ -7,6 +7,7 @@
 #define IPV4_HEADER 20
 #define IPV6_HEADER 40
 #define TCP_HEADER 20
+#define UDP_HEADER 8
 #define TCP_FLAGS 13 /* byte of the TCP header */
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10

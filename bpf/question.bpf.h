@@ -11,7 +11,6 @@
 #define MAX_OPTIONS 16
 #define TYPE_OPT 41
 #define CLASS_IN 1
-#define UDP_HEADER 8
 
 static long option_step(__u32 i, struct walk *walk) {
   struct scratch *s = walk->s;

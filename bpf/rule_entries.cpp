@@ -130,9 +130,14 @@ void describe_policy(const PolicyImage& image, nw_workload& workload) {
 
   assert(image.resolvers.size() <= NW_MAX_RESOLVERS);
   workload.resolver_count = static_cast<std::uint32_t>(image.resolvers.size());
+  workload.first_resolver_port = image.resolvers.empty() ? 1 : UINT16_MAX;  // none: no port lies between 1 and 0
+  workload.last_resolver_port = 0;
   for (std::size_t i = 0; i < image.resolvers.size(); ++i) {
+    const std::uint16_t port = image.resolvers[i].port.number;
     copy_address(image.resolvers[i].address, workload.resolvers[i].address);
-    workload.resolvers[i].port = image.resolvers[i].port.number;
+    workload.resolvers[i].port = port;
+    workload.first_resolver_port = std::min(workload.first_resolver_port, port);
+    workload.last_resolver_port = std::max(workload.last_resolver_port, port);
   }
 
   assert(!image.ports.empty() && image.ports.size() <= NW_MAX_PORT_INTERVALS);

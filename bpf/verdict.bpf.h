@@ -41,12 +41,15 @@ __noinline int judge_by_rules(struct nw_workload *w, struct destination *d) {
   return node->allow & ~node->deny & ~node->host_deny & NW_PORT_BITS ? RULES_OTHER_PORT : RULES_NOTHING;
 }
 
+static __always_inline int may_be_resolver_port(const struct nw_workload *w, __u16 port) {
+  return port >= w->first_resolver_port && port <= w->last_resolver_port;
+}
+
 static __always_inline int has_address_rules(const struct nw_workload *w) {
   return w->flags & (NW_FLAG_ADDRESS_RULES_V4 | NW_FLAG_ADDRESS_RULES_V6);
 }
 
-/* Whether a trusted resolver is at this address and port. */
-__noinline int is_resolver(struct nw_workload *w, struct ip_address *at, __u32 port) {
+__noinline int is_in_resolvers(struct nw_workload *w, struct ip_address *at, __u32 port) {
   if (!w || !at) return 0;
   const __u32 *address = at->address;
   __u32 resolver_count = w->resolver_count;
@@ -56,6 +59,11 @@ __noinline int is_resolver(struct nw_workload *w, struct ip_address *at, __u32 p
     if (resolver->port == port && same_address(resolver->address, address)) return 1;
   }
   return 0;
+}
+
+/* Whether a trusted resolver is at this address and port. */
+static __always_inline int is_resolver(struct nw_workload *w, struct ip_address *at, __u16 port) {
+  return may_be_resolver_port(w, port) && is_in_resolvers(w, at, port);
 }
 
 /* Rules and grants alone: for packets, whose loopback and resolver cases are decided before. 1: allowed. */
