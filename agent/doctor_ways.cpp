@@ -170,12 +170,12 @@ WayAround abstract_sockets() {
 }
 
 WayAround terminal_input() {
-  if (trimmed("/proc/sys/dev/tty/legacy_tiocsti") == "0") {
-    return {"terminal-input", State::kClosed, "the kernel refuses TIOCSTI (dev.tty.legacy_tiocsti = 0)."};
-  }
-  return {"terminal-input", State::kOpen,
-          "a command that shares your terminal can type into it (TIOCSTI), and your shell will run that outside; set "
-          "dev.tty.legacy_tiocsti = 0 where the kernel has it, or give the command no terminal."};
+  const bool kernel_refuses = trimmed("/proc/sys/dev/tty/legacy_tiocsti") == "0";
+  return {
+      "terminal-input", State::kClosed,
+      std::string("typing into a shared terminal (TIOCSTI, TIOCLINUX) has your shell run that outside; run's filter "
+                  "refuses both (--keep tty opens it). ") +
+          (kernel_refuses ? "This kernel refuses TIOCSTI itself." : "This kernel allows TIOCSTI.")};
 }
 
 }  // namespace

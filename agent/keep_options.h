@@ -18,6 +18,7 @@ enum class Keep : std::size_t {
   kIoUring,       // "io_uring"
   kBpf,           // "bpf": bpf(2)
   kForeignAbis,   // "abis": i386 and x32 system calls
+  kTerminal,      // "tty": typing into the terminal
   kCgroupfs,      // "cgroupfs": cgroup file systems stay writable
   kBpffs,         // "bpffs": /sys/fs/bpf and /run/namewall
   kDescriptors,   // "fds": inherited sockets, directories and kernel objects
@@ -36,7 +37,7 @@ class KeepSet {
  public:
   bool has(Keep what) const { return bits_.test(static_cast<std::size_t>(what)); }
   void add(Keep what) { bits_.set(static_cast<std::size_t>(what)); }
-  // One word, or several with commas. Groups: "seccomp" (families, io_uring, bpf, abis), "sockets" (nscd to dbus),
+  // One word, or several with commas. Groups: "seccomp" (families, io_uring, bpf, abis, tty), "sockets" (nscd to dbus),
   // "mounts" (cgroupfs, bpffs and sockets). kInvalid names the accepted words.
   Result<void> add_words(std::string_view words);
 

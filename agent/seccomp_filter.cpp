@@ -3,6 +3,7 @@
 #include <linux/audit.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -31,7 +32,8 @@ constexpr std::uint32_t kX32Bit = 0x40000000;  // __X32_SYSCALL_BIT: same arch v
 
 class FilterBuilder {
  public:
-  // The kernel takes `family`, `type` and `protocol` as int: the low 32 bits are the argument, the rest is ignored.
+  // The kernel takes what is judged here (a socket's `family` and `protocol`, an ioctl's `cmd`) as int: the low 32 bits
+  // are the argument, the rest is ignored.
   void load_argument(unsigned index) {
     load(static_cast<std::uint32_t>(offsetof(seccomp_data, args) + index * sizeof(std::uint64_t)));
   }
@@ -63,6 +65,16 @@ class FilterBuilder {
   }
   std::vector<sock_filter> code_;
 };
+
+// Judges the command of ioctl; ends the program on every path.
+std::vector<sock_filter> judge_terminal_command() {
+  FilterBuilder judge;
+  judge.load_argument(1);
+  judge.refuse_if_equal(TIOCSTI, EPERM);
+  judge.refuse_if_equal(TIOCLINUX, EPERM);
+  judge.allow();
+  return judge.code();
+}
 
 // Judges the arguments of socket and socketpair; ends the program on every path.
 std::vector<sock_filter> judge_family() {
@@ -106,9 +118,14 @@ std::vector<sock_filter> build_seccomp_filter(const KeepSet& keep) {
     filter.skip_unless_equal(SYS_socketpair, static_cast<std::uint8_t>(judge.size()));
     filter.append(judge);
   }
+  if (!keep.has(Keep::kTerminal)) {
+    const std::vector<sock_filter> judge = judge_terminal_command();
+    filter.skip_unless_equal(SYS_ioctl, static_cast<std::uint8_t>(judge.size()));
+    filter.append(judge);
+  }
   filter.allow();
-  const bool keeps_all =
-      keep.has(Keep::kForeignAbis) && keep.has(Keep::kBpf) && keep.has(Keep::kIoUring) && keep.has(Keep::kFamilies);
+  const bool keeps_all = keep.has(Keep::kForeignAbis) && keep.has(Keep::kBpf) && keep.has(Keep::kIoUring) &&
+                         keep.has(Keep::kFamilies) && keep.has(Keep::kTerminal);
   return keeps_all ? std::vector<sock_filter>{} : filter.code();
 }
 

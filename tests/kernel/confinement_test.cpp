@@ -1,5 +1,6 @@
 // What a run's command may not: ids and capabilities, system calls, file systems, descriptors.
 #include <fcntl.h>
+#include <pty.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -141,6 +142,45 @@ TEST_F(Confinement, RootIsHeldToTheSameFilter) {
   RunRequest request = python(std::string(kSocketScript) + "print(call(41,17,3,768),call(425,8,0),call(321,0,0,0))\n");
   request.credentials = root_user();
   EXPECT_EQ(run(request).output, "EAFNOSUPPORT ENOSYS EPERM\n");
+}
+
+// What the command says whose standard input is its controlling terminal.
+std::string run_on_terminal(RunRequest request) {
+  int output[2];
+  if (::pipe2(output, O_CLOEXEC) != 0) return "no pipe";
+  int terminal = -1;
+  const pid_t leader = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (leader == 0) {
+    const std::string said = run(request).output;
+    ::_exit(::write(output[1], said.data(), said.size()) < 0 ? 1 : 0);
+  }
+  ::close(output[1]);
+  std::string said;
+  char block[512];
+  ssize_t count = 0;
+  while ((count = ::read(output[0], block, sizeof block)) > 0) said.append(block, static_cast<std::size_t>(count));
+  ::close(output[0]);
+  ::waitpid(leader, nullptr, 0);
+  ::close(terminal);
+  return said;
+}
+
+// TIOCSTI, the same with a bit that the kernel does not look at, TIOCLINUX, TIOCGWINSZ.
+constexpr const char* kTerminalScript =
+    "b=ctypes.create_string_buffer(b'x',64)\n"
+    "print(*[call(16,0,c,ctypes.addressof(b)) for c in (0x5412,(1<<32)|0x5412,0x541c,0x5413)])\n";
+
+TEST_F(Confinement, TheCommandDoesNotTypeIntoTheTerminalThatItShares) {
+  EXPECT_EQ(run_on_terminal(python(std::string(kSocketScript) + kTerminalScript)), "EPERM EPERM EPERM ok\n");
+}
+
+TEST_F(Confinement, KeepTtyLeavesTheTerminalToTheKernel) {
+  RunRequest request = python(std::string(kSocketScript) + kTerminalScript);
+  request.keep = keeping("tty");
+  int legacy = 1;  // kernels without the switch allow it
+  std::ifstream("/proc/sys/dev/tty/legacy_tiocsti") >> legacy;
+  // A pseudo terminal knows no TIOCLINUX.
+  EXPECT_EQ(run_on_terminal(request), legacy == 0 ? "EIO EIO ENOTTY ok\n" : "ok ok ENOTTY ok\n");
 }
 
 #if defined(__x86_64__)

@@ -35,6 +35,7 @@ TEST(KeepOptions, GroupWordsOpenTheirMembersOnly) {
   KeepSet seccomp;
   ASSERT_TRUE(seccomp.add_words("seccomp"));
   EXPECT_TRUE(seccomp.has(Keep::kForeignAbis));
+  EXPECT_TRUE(seccomp.has(Keep::kTerminal));
   EXPECT_FALSE(seccomp.has(Keep::kPrivileges));
 }
 
