@@ -12,7 +12,7 @@ namespace namewall::agent {
 // a child that ended without an answer.
 Result<std::string> ask_child(const std::function<std::string()>& body);
 
-// The same, the child starting its life in the cgroup of `cgroup_fd` (CLONE_INTO_CGROUP). `meanwhile` runs in the
+// The same, the child running inside the cgroup of `cgroup_fd` (cgroup_child.h). `meanwhile` runs in the
 // parent until the child has ended: called again and again, it may wait for up to a tenth of a second.
 Result<std::string> ask_child_in_cgroup(int cgroup_fd, const std::function<std::string()>& body,
                                         const std::function<void()>& meanwhile);

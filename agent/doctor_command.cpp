@@ -44,7 +44,7 @@ void examine_in_cgroup(DoctorReport& report, const std::string& own_directory) {
     report.checks.push_back({"host", "throw_away_cgroup", State::kMissing, cgroup.error().message()});
     return;
   }
-  // First: a child started by CLONE_INTO_CGROUP in a cgroup that was killed once is killed at once (seen on 6.18).
+  // First: check_cgroup() ends by cgroup.kill, and no child begins in this cgroup after that (cgroup_child.h).
   std::vector<DoctorCheck> trial = try_policy(*cgroup);
   append(report.checks, check_cgroup(*cgroup));
   append(report.checks, checks_of("hooks", bpf::probe_hooks(cgroup->fd())));

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -15,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "agent/cgroup_child.h"
 #include "agent/doctor_child.h"
 #include "agent/hygiene.h"
 #include "agent/seccomp_filter.h"
@@ -137,34 +137,20 @@ std::vector<DoctorCheck> check_host() {
 }
 
 std::vector<DoctorCheck> check_cgroup(const RunCgroup& cgroup) {
-  const auto started = ask_child_in_cgroup(cgroup.fd(), [] { return std::string(); }, {});
-  if (!started) {
-    const bool was_killed = started.error().error_number == 0;  // the child began and did not get to speak
-    return {{"host", "clone_into_cgroup", State::kMissing,
-             was_killed
-                 ? "a child started in a new cgroup is killed at once, as where the caller's own cgroup was once "
-                   "ended by cgroup.kill: start from another cgroup"
-                 : started.error().message()}};
-  }
-  std::vector<DoctorCheck> out = {{"host", "clone_into_cgroup", State::kHolds, "no first instruction outside"}};
-
-  clone_args arguments{};
-  arguments.flags = CLONE_INTO_CGROUP;
-  arguments.exit_signal = SIGCHLD;
-  arguments.cgroup = static_cast<std::uint64_t>(cgroup.fd());
-  const pid_t child = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
-  if (child < 0) return {{"host", "clone_into_cgroup", State::kMissing, error_text("clone3(CLONE_INTO_CGROUP)")}};
-  if (child == 0) {
+  const auto child = start_in_cgroup(cgroup.fd(), [] {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     while (true) pause();
-  }
+  });
+  if (!child) return {{"host", "clone_into_cgroup", State::kMissing, child.error().message()}};
   const auto killed = cgroup.kill_all();
-  if (!killed) kill(child, SIGKILL);
-  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  if (!killed) kill(child->pid, SIGKILL);
+  while (waitpid(child->pid, nullptr, 0) < 0 && errno == EINTR) {
   }
-  out.push_back({"host", "cgroup_kill", killed ? State::kHolds : State::kMissing,
-                 killed ? "ends a whole workload at once" : killed.error().message()});
-  return out;
+  return {{"host", "clone_into_cgroup", State::kHolds,
+           child->moved_in ? "works by moving: this kernel kills what begins below a cgroup that cgroup.kill once ended"
+                           : "no first instruction outside"},
+          {"host", "cgroup_kill", killed ? State::kHolds : State::kMissing,
+           killed ? "ends a whole workload at once" : killed.error().message()}};
 }
 
 }  // namespace namewall::agent

@@ -1,9 +1,7 @@
 #include "agent/launch.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +10,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "agent/cgroup_child.h"
 #include "agent/command.h"
 #include "agent/hygiene.h"
 #include "agent/inherited_descriptors.h"
@@ -95,18 +94,11 @@ tl::expected<LaunchedCommand, LaunchFailure> launch(const LaunchPlan& plan, cons
   const UniqueFd reader(ends[0]);
   UniqueFd writer(ends[1]);
 
-  int pidfd = -1;
-  clone_args arguments{};
-  arguments.flags = CLONE_INTO_CGROUP | CLONE_PIDFD;
-  arguments.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-  arguments.exit_signal = SIGCHLD;
-  arguments.cgroup = static_cast<std::uint64_t>(plan.cgroup_fd);
-  const pid_t pid = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
-  if (pid < 0) return own_failure("cannot start a process in the run's cgroup", errno);
-  if (pid == 0) become_command(plan, command.closed_descriptors, signals, writer.get());
-
-  command.pid = pid;
-  command.pidfd.reset(pidfd);
+  Result<CgroupChild> child =
+      start_in_cgroup(plan.cgroup_fd, [&] { become_command(plan, command.closed_descriptors, signals, writer.get()); });
+  if (!child) return tl::unexpected(LaunchFailure{kExitOwnFailure, child.error().message()});
+  command.pid = child->pid;
+  command.pidfd = std::move(child->pidfd);
   writer.reset();
   std::string words;
   char block[1024];
@@ -118,7 +110,7 @@ tl::expected<LaunchedCommand, LaunchFailure> launch(const LaunchPlan& plan, cons
   }
   if (words.empty()) return command;  // closed by exec (or the child was killed, which its end will tell)
   siginfo_t ended{};
-  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &ended, WEXITED) != 0 && errno == EINTR) {
+  while (::waitid(P_PIDFD, static_cast<id_t>(command.pidfd.get()), &ended, WEXITED) != 0 && errno == EINTR) {
   }
   return tl::unexpected(LaunchFailure{static_cast<unsigned char>(words[0]), words.substr(1)});
 }

@@ -1,5 +1,5 @@
-// Starts the command inside its cgroup: it never runs a single instruction outside, and everything that narrows it is
-// in force before its first.
+// Starts the command inside its cgroup: it never runs a single instruction outside (cgroup_child.h), and everything
+// that narrows it is in force before its first.
 #pragma once
 
 #include <sys/types.h>
@@ -35,8 +35,8 @@ struct LaunchFailure {
   std::string message;
 };
 
-// On failure no process of it is left. In the child, in this order: descriptors, mount namespace, system call filter,
-// ids and capabilities, no_new_privs, signals, exec.
+// On failure no process of it is left. In the child, in this order: cgroup, descriptors, mount namespace, system call
+// filter, ids and capabilities, no_new_privs, signals, exec.
 tl::expected<LaunchedCommand, LaunchFailure> launch(const LaunchPlan& plan, const SignalRelay& signals);
 
 }  // namespace namewall::agent

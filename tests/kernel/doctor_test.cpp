@@ -104,15 +104,14 @@ TEST_F(Doctor, ChildrenStartInsideAndEndThroughTheCgroup) {
   }
 }
 
-TEST_F(Doctor, SaysThatChildrenDieWhereTheCgroupWasOnceKilled) {
-  // A quirk of the kernel (seen on 6.18): CLONE_INTO_CGROUP takes a child for a late one when the two cgroups were
-  // killed a different number of times.
+TEST_F(Doctor, MovesChildrenInWhereTheCgroupWasOnceKilled) {
   ASSERT_TRUE(cgroup_->kill_all().has_value());
-  const auto checks = check_cgroup(*cgroup_);
-  ASSERT_FALSE(checks.empty());
-  EXPECT_TRUE(checks[0].state == DoctorCheck::State::kHolds ||  // a kernel without the quirk
-              checks[0].sentence.find("cgroup.kill") != std::string::npos)
-      << checks[0].sentence;
+  for (const DoctorCheck& check : check_cgroup(*cgroup_)) {
+    EXPECT_EQ(check.state, DoctorCheck::State::kHolds) << check.id << ": " << check.sentence;
+  }
+  const auto told = ask_child_in_cgroup(cgroup_->fd(), [] { return find_own_cgroup_directory().value(); }, {});
+  ASSERT_TRUE(told.has_value()) << told.error().message();
+  EXPECT_TRUE(told->ends_with("/" + cgroup_->name())) << *told;
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "agent/cgroup_tree.h"
 #include "tests/kernel/support/run_test.h"
+#include "tests/kernel/support/throwaway_cgroup.h"
 
 namespace namewall::kernel_tests {
 namespace {
@@ -62,6 +63,36 @@ TEST_F(Launch, StartsTheCommandInsideTheCgroup) {
   const std::string line = supervised.read_line();
   EXPECT_THAT(line, HasSubstr("namewall-run-" + std::to_string(supervised.supervisor())));
   supervised.wait();
+}
+
+// A cgroup that cgroup.kill once ended, with nobody in it.
+void end_by_cgroup_kill(const ThrowawayCgroup& cgroup) {
+  const pid_t member = ::fork();
+  if (member == 0) {
+    cgroup.enter();
+    ::pause();
+    ::_exit(0);
+  }
+  pid_t inside = 0;
+  while (inside != member) std::ifstream(cgroup.path() + "/cgroup.procs") >> inside;
+  std::ofstream(cgroup.path() + "/cgroup.kill") << "1" << std::flush;
+  ASSERT_EQ(::waitpid(member, nullptr, 0), member);
+}
+
+TEST_F(Launch, StartsTheCommandInsideWhereTheKernelKillsWhatBeginsThere) {
+  const ThrowawayCgroup outer;
+  end_by_cgroup_kill(outer);
+  RunRequest request = shell("grep ^0:: /proc/self/cgroup; exit 7");
+  request.prepare = [&] { ASSERT_TRUE(outer.enter()); };
+  const RunResult result = run(request);
+  EXPECT_THAT(result.output, testing::ContainsRegex("^0::[^\n]*/nwharness-[^\n]*/namewall-run-[0-9]+\n$"));
+  EXPECT_TRUE(WIFEXITED(result.status) && WEXITSTATUS(result.status) == 7) << result.status;
+}
+
+TEST_F(Launch, StartsACommandOnceThatKillsItselfAtOnce) {
+  const RunResult result = run(shell("echo once; kill -KILL $$"));
+  EXPECT_EQ(result.output, "once\n");
+  EXPECT_TRUE(WIFSIGNALED(result.status) && WTERMSIG(result.status) == SIGKILL);
 }
 
 TEST_F(Launch, KeepsTheProcessGroupAndSession) {
