@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "agent/command.h"
+#include "agent/policy_sources.h"
 #include "agent/run_session.h"
 
 namespace namewall::agent {
@@ -29,7 +30,8 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
       "What is closed around the command, and what breaks by it: docs/run.md.");
 
   CLI::Option* policy =
-      run.add_option("--policy", options.policy.policy_file, "The policy, TOML or JSON")->type_name("FILE");
+      run.add_option("--policy", options.policy.policy_file, "The policy, TOML or JSON, `-` for standard input")
+          ->type_name("FILE");
   run.add_option("--allow", options.policy.allow, "What may be reached: [scheme://]host[:ports][?private]; repeatable")
       ->type_name("ENDPOINT")
       ->allow_extra_args(false)
@@ -39,7 +41,7 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
       ->allow_extra_args(false)
       ->excludes(policy);
   run.add_option("--host", options.policy.host_file,
-                 std::string("The host's policy (default: ") + kDefaultHostPolicy + ", where it exists)")
+                 std::string("The host's policy (default: ") + kHostPolicyPath + ", where it exists)")
       ->type_name("FILE");
   run.add_flag("--audit", options.policy.audit, "Refuse nothing; report what would be refused");
   run.add_option("--user", options.user, "Run as this user (default: the invoking one, also behind sudo)")
@@ -65,7 +67,7 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
     if (chosen.policy.policy_file.empty() && chosen.policy.allow.empty() && !chosen.policy.audit) {
       throw CLI::ValidationError("run needs a policy: --policy FILE, or --allow ENDPOINT");
     }
-    chosen.report.policy_source = chosen.policy.policy_file;
+    chosen.report.policy_source = display_name(chosen.policy.policy_file);
     chosen.report.hold_lines = ::isatty(STDERR_FILENO) == 1;
     exit_code = run_session(chosen);
   });

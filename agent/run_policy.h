@@ -1,5 +1,4 @@
-// Where a run's policy comes from: a file or arguments, the host's own policy, and the resolvers of /etc/resolv.conf as
-// namewall itself reads it.
+// Where a run's policy comes from: a file or arguments, and the files of policy_sources.h beside it.
 #pragma once
 
 #include <optional>
@@ -11,12 +10,10 @@
 
 namespace namewall::agent {
 
-inline constexpr const char* kDefaultHostPolicy = "/etc/namewall/host.toml";
-
 struct RunPolicySources {
-  std::string policy_file;  // "": `allow` and `deny`
+  std::string policy_file;  // "-": standard input; "": `allow` and `deny`
   std::vector<std::string> allow, deny;
-  std::string host_file;  // "": kDefaultHostPolicy, where it exists
+  std::string host_file;  // "": kHostPolicyPath, where it exists
   bool audit = false;     // whatever the policy's mode says
 };
 
