@@ -20,6 +20,7 @@
 #include "agent/own_addresses.h"
 #include "agent/refusal_answer.h"
 #include "agent/signal_relay.h"
+#include "agent/start_notes.h"
 #include "bpf/enforcer.h"
 
 namespace namewall::agent {
@@ -45,13 +46,13 @@ std::vector<std::string> own_environment() {
   return environment;
 }
 
-// The variable that sends the command's traffic through a proxy; nullptr without one.
-const char* find_proxy_variable() {
+// The variable that sends the command's traffic through a proxy; "" without one.
+std::string find_proxy_variable() {
   for (const char* name : {"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"}) {
     const char* value = ::getenv(name);
     if (value != nullptr && *value != '\0') return name;
   }
-  return nullptr;
+  return {};
 }
 
 // The run's cgroup, removed with this object if it is empty. What has processes stays: they are confined as before.
@@ -184,23 +185,6 @@ int Session::finish(const CommandEnd& end) {
   return exit_code;
 }
 
-void tell_start(Session& session, const Credentials& credentials, const LaunchedCommand& command) {
-  if (credentials.is_root()) {
-    session.report.note(
-        "the command runs as root, and root in there is a way out: it owns the host's files; --user U avoids it");
-  }
-  if (!session.answerer) {
-    session.report.note("raw sockets are refused here: musl and dig wait for their timeout on a refused lookup");
-  }
-  if (const char* variable = find_proxy_variable()) {
-    session.report.note(std::string(variable) + " is set: names that the command reaches through a proxy are not seen");
-  }
-  if (!command.closed_descriptors.empty()) {
-    session.report.note(std::to_string(command.closed_descriptors.size()) +
-                        " inherited sockets, directories or kernel objects were not passed on; --keep fds passes them");
-  }
-}
-
 }  // namespace
 
 int run_session(const RunOptions& options) {
@@ -266,7 +250,9 @@ int run_session(const RunOptions& options) {
     own_failure(command.error().message);
     return command.error().exit_code;
   }
-  tell_start(session, *credentials, *command);
+  const StartFacts facts{options.command.front(),      options.keep,          credentials->is_root(),
+                         session.answerer.has_value(), find_proxy_variable(), command->closed_descriptors.size()};
+  for (const std::string& note : build_start_notes(facts)) session.report.note(note);
   const Result<CommandEnd> end = session.serve_until_end(*command);
   if (!end) {
     // The command goes on, confined; nobody waits for it any more.
