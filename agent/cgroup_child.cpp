@@ -20,11 +20,11 @@ enum class Entry { kBegin, kMove };
 
 // 0, or the errno.
 int move_into(int cgroup_fd) {
-  const UniqueFd procs(::openat(cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC));
+  const FileDescriptor procs(::openat(cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC));
   return procs && ::write(procs.get(), "0", 1) >= 0 ? 0 : errno;
 }
 
-siginfo_t reap(const UniqueFd& pidfd) {
+siginfo_t reap(const FileDescriptor& pidfd) {
   siginfo_t end{};
   while (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &end, WEXITED) != 0 && errno == EINTR) {
   }
@@ -35,8 +35,8 @@ siginfo_t reap(const UniqueFd& pidfd) {
 Result<std::optional<CgroupChild>> try_start(int cgroup_fd, Entry entry, const std::function<void()>& body) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  const UniqueFd reader(ends[0]);
-  UniqueFd writer(ends[1]);
+  const FileDescriptor reader(ends[0]);
+  FileDescriptor writer(ends[1]);
   int pidfd = -1;
   clone_args arguments{};
   arguments.flags = CLONE_PIDFD;
@@ -56,7 +56,7 @@ Result<std::optional<CgroupChild>> try_start(int cgroup_fd, Entry entry, const s
     body();
     ::_exit(EXIT_FAILURE);
   }
-  CgroupChild child{pid, UniqueFd(pidfd), entry == Entry::kMove};
+  CgroupChild child{pid, FileDescriptor(pidfd), entry == Entry::kMove};
   writer.reset();
   int entry_error = 0;
   ssize_t count = 0;

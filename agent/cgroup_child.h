@@ -9,14 +9,14 @@
 
 #include <functional>
 
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
 
 struct CgroupChild {
   pid_t pid = 0;
-  UniqueFd pidfd;
+  FileDescriptor pidfd;
   bool moved_in = false;  // did not begin in the cgroup
 };
 

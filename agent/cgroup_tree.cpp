@@ -41,7 +41,7 @@ std::vector<std::string> list_directories(int directory_fd) {
 }
 
 Result<std::string> read_at(int directory_fd, const char* name) {
-  const UniqueFd fd(::openat(directory_fd, name, O_RDONLY | O_CLOEXEC));
+  const FileDescriptor fd(::openat(directory_fd, name, O_RDONLY | O_CLOEXEC));
   if (!fd) return fail_errno(errno, std::string("cannot open ") + name + " of the run's cgroup");
   std::string text;
   char block[4096];
@@ -56,7 +56,7 @@ int remove_tree(int parent_fd, const std::string& name, int depth = 0) {
   if (::unlinkat(parent_fd, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return 0;
   const int why = errno;
   if (why != EBUSY || depth == kMaxDepth) return why;
-  const UniqueFd directory(::openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  const FileDescriptor directory(::openat(parent_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   if (!directory) return errno;
   const Result<std::string> events = read_at(directory.get(), "cgroup.events");
   if (!events || events->find("populated 1") != std::string::npos) return why;
@@ -76,7 +76,7 @@ Result<void> kill_by_list(int directory_fd) {
     if (!events) return tl::unexpected(events.error());
     if (events->find("populated 1") == std::string::npos) return {};
     for (const std::string& child : list_directories(directory_fd)) {
-      const UniqueFd below(::openat(directory_fd, child.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      const FileDescriptor below(::openat(directory_fd, child.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (below) (void)kill_by_list(below.get());
     }
     const Result<std::string> list = read_at(directory_fd, "cgroup.procs");
@@ -174,13 +174,13 @@ Result<bool> RunCgroup::is_populated() const {
 }
 
 Result<void> RunCgroup::kill_all() const {
-  const UniqueFd kill_file(::openat(fd_.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
+  const FileDescriptor kill_file(::openat(fd_.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
   if (kill_file && ::write(kill_file.get(), "1", 1) == 1) return {};
   return kill_by_list(fd_.get());
 }
 
 Result<void> RunCgroup::remove() {
-  const UniqueFd parent_fd(::open(parent_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor parent_fd(::open(parent_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent_fd) return fail_errno(errno, "cannot open the cgroup " + parent_);
   if (const int why = remove_tree(parent_fd.get(), name_)) {
     return fail_errno(why, "cannot remove the cgroup " + parent_ + "/" + name_);
@@ -190,11 +190,12 @@ Result<void> RunCgroup::remove() {
 
 std::size_t remove_leftovers(const std::string& parent) {
   std::size_t removed = 0;
-  const UniqueFd parent_fd(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor parent_fd(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!parent_fd) return removed;
   for (const std::string& name : list_directories(parent_fd.get())) {
     if (!name.starts_with(kPrefix)) continue;
-    const UniqueFd directory(::openat(parent_fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    const FileDescriptor directory(
+        ::openat(parent_fd.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
     if (!directory || ::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) continue;  // its maker lives
     if (remove_tree(parent_fd.get(), name) == 0) ++removed;
   }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "agent/mount_table.h"
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -48,7 +48,7 @@ class RunCgroup {
   RunCgroup() = default;
   std::string parent_;
   std::string name_;
-  UniqueFd fd_;
+  FileDescriptor fd_;
   std::uint64_t id_ = 0;
 };
 

@@ -12,7 +12,7 @@
 #include <cstdlib>
 
 #include "agent/cgroup_child.h"
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {
@@ -34,8 +34,8 @@ Result<std::string> ask(int cgroup_fd, const std::function<std::string()>& body,
                         const std::function<void()>& meanwhile) {
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
-  UniqueFd answer(ends[0]);
-  UniqueFd told(ends[1]);
+  FileDescriptor answer(ends[0]);
+  FileDescriptor told(ends[1]);
   const auto answer_in_child = [&] {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(10);  // whatever hangs is an answer too

@@ -14,7 +14,7 @@
 #include "agent/doctor_report.h"
 #include "agent/doctor_trial.h"
 #include "agent/doctor_ways.h"
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 #include "bpf/kernel_probe.h"
 
 namespace namewall::agent {
@@ -57,7 +57,7 @@ void examine_in_cgroup(DoctorReport& report, const std::string& own_directory) {
 }
 
 void examine_path(DoctorReport& report, const std::string& own_directory) {
-  const UniqueFd own(open(own_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor own(open(own_directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const auto programs = bpf::find_attached_programs(own.get());
   if (!programs) {
     report.checks.push_back({"host", "programs_on_path", State::kMissing, programs.error().message()});

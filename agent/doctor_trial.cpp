@@ -15,8 +15,8 @@
 #include <set>
 
 #include "agent/doctor_child.h"
-#include "agent/unique_fd.h"
 #include "bpf/enforcer.h"
+#include "bpf/file_descriptor.h"
 #include "policy/dns_message.h"
 #include "policy/policy_loader.h"
 
@@ -48,12 +48,12 @@ int connect_to(int fd, const std::array<std::uint8_t, 4>& address, std::uint16_t
 
 // A socket on 127.0.0.1 and the port that it got.
 struct LocalSocket {
-  UniqueFd fd;
+  FileDescriptor fd;
   std::uint16_t port = 0;
 };
 
 std::optional<LocalSocket> open_local(int type) {
-  LocalSocket out{UniqueFd(socket(AF_INET, type | SOCK_CLOEXEC, 0)), 0};
+  LocalSocket out{FileDescriptor(socket(AF_INET, type | SOCK_CLOEXEC, 0)), 0};
   sockaddr_in address = socket_address(kLoopback, 0);
   socklen_t length = sizeof address;
   if (bind(out.fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0) return std::nullopt;
@@ -70,7 +70,7 @@ std::string otherwise(int result) { return result == 0 ? "it was allowed" : std:
 std::string expect_refused(int result) { return result != 0 && errno == ECONNREFUSED ? "" : otherwise(result); }
 
 std::string try_refused_connect() {
-  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto start = std::chrono::steady_clock::now();
   const std::string problem = expect_refused(connect_to(fd.get(), kNeverTaught, 443));
   const auto took = std::chrono::steady_clock::now() - start;
@@ -79,47 +79,47 @@ std::string try_refused_connect() {
 }
 
 std::string try_refused_datagram() {
-  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const sockaddr_in to = socket_address(kNeverTaught, 443);
   const ssize_t sent = sendto(fd.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
   return expect_refused(sent < 0 ? -1 : 0);
 }
 
 std::string try_raw_socket() {
-  const UniqueFd fd(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
+  const FileDescriptor fd(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
   return fd ? "it was made" : "";
 }
 
 std::string try_own_loopback() {
   const auto listener = open_local(SOCK_STREAM);
   if (!listener) return std::string("cannot listen: ") + std::strerror(errno);
-  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return connect_to(fd.get(), kLoopback, listener->port) == 0 ? "" : std::strerror(errno);
 }
 
 std::string try_foreign_loopback(std::uint16_t port) {
-  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return expect_refused(connect_to(fd.get(), kLoopback, port));
 }
 
 Bytes question_for(const char* name) { return build_question({0x4e57, DomainName::from_normal(name), kTypeA, 1}); }
 
 std::string try_refused_lookup(std::uint16_t resolver) {
-  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const Bytes question = question_for(kRefusedName);
   if (connect_to(fd.get(), kLoopback, resolver) != 0) return std::strerror(errno);
   return send(fd.get(), question.data(), question.size(), 0) < 0 ? "" : "the question was sent";
 }
 
 std::string try_taught_address() {
-  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (connect_to(fd.get(), kTaught, kAllowedPort) == 0 || errno == ENETUNREACH) return "";  // judged; there is no route
   return std::strerror(errno);
 }
 
 std::string try_lookup(std::uint16_t resolver) {
   if (try_taught_address().empty()) return "the address was allowed before its lookup";
-  const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const FileDescriptor fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const Bytes question = question_for(kAllowedName);
   if (connect_to(fd.get(), kLoopback, resolver) != 0) return std::strerror(errno);
   if (send(fd.get(), question.data(), question.size(), 0) < 0) return std::strerror(errno);

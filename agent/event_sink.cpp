@@ -26,11 +26,11 @@ std::optional<int> parse_descriptor(std::string_view text) {
 
 // A terminal, pipe or FIFO is opened anew through /proc: O_NONBLOCK on the inherited one would hold for every process
 // that shares it. nullopt: it cannot be (a socket, a descriptor whose file is not ours to open): see write().
-std::optional<UniqueFd> reopen_nonblocking(int fd) {
+std::optional<FileDescriptor> reopen_nonblocking(int fd) {
   const std::string path = "/proc/self/fd/" + std::to_string(fd);
   const int own = ::open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   if (own < 0) return std::nullopt;
-  return UniqueFd(own);
+  return FileDescriptor(own);
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ Result<EventSink> EventSink::open(const std::string& target) {
     if (fstat(*number, &status) != 0) return fail_errno(errno, "--events " + target);
     if (S_ISSOCK(status.st_mode) || S_ISREG(status.st_mode)) {
       if (fcntl(*number, F_SETFD, FD_CLOEXEC) != 0) return fail_errno(errno, "--events " + target);
-      return EventSink(UniqueFd(*number), S_ISSOCK(status.st_mode));
+      return EventSink(FileDescriptor(*number), S_ISSOCK(status.st_mode));
     }
     auto own = reopen_nonblocking(*number);
     if (!own) return fail_errno(errno, "--events " + target + ": cannot be written to without waiting");
@@ -60,7 +60,7 @@ Result<EventSink> EventSink::open(const std::string& target) {
     return EventSink(std::move(*own), false);
   }
   // O_NONBLOCK: a FIFO without a reader is an error (ENXIO), not a wait.
-  UniqueFd fd(::open(target.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644));
+  FileDescriptor fd(::open(target.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644));
   if (!fd) {
     if (errno == ENXIO)
       return fail(ErrorKind::kConflict, "--events " + escape_for_display(target) + ": nobody reads this FIFO", ENXIO);

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -22,10 +22,10 @@ class EventSink {
   void finish();
 
  private:
-  explicit EventSink(UniqueFd fd, bool is_socket) : fd_(std::move(fd)), is_socket_(is_socket) {}
+  explicit EventSink(FileDescriptor fd, bool is_socket) : fd_(std::move(fd)), is_socket_(is_socket) {}
   bool flush();  // true: nothing is waiting
 
-  UniqueFd fd_;
+  FileDescriptor fd_;
   bool is_socket_ = false;
   std::string waiting_;  // the rest of a line that was begun
   std::uint64_t lost_ = 0;

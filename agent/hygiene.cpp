@@ -18,7 +18,7 @@
 #include <set>
 
 #include "agent/text_file.h"
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {
@@ -51,13 +51,13 @@ std::vector<std::string> find_paths_to_hide(const KeepSet& keep) {
 constexpr const char* kCoverDirectory = "directory";
 constexpr const char* kCoverFile = "file";
 
-Result<UniqueFd> make_cover_file_system() {
-  const UniqueFd context(static_cast<int>(::syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC)));
+Result<FileDescriptor> make_cover_file_system() {
+  const FileDescriptor context(static_cast<int>(::syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC)));
   if (!context || ::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
     return fail_errno(errno, "cannot make a tmpfs to cover helper sockets with");
   }
-  UniqueFd file_system(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC,
-                                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)));
+  FileDescriptor file_system(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC,
+                                                        MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)));
   if (!file_system) return fail_errno(errno, "cannot mount a tmpfs to cover helper sockets with");
   mount_attr read_only{};
   read_only.attr_set = MOUNT_ATTR_RDONLY;
@@ -69,14 +69,14 @@ Result<UniqueFd> make_cover_file_system() {
   return file_system;
 }
 
-Result<void> hide(const UniqueFd& covers, const std::string& path) {
+Result<void> hide(const FileDescriptor& covers, const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return {};  // gone since it was found
     return fail_errno(errno, "cannot look at " + path);
   }
   const char* cover = S_ISDIR(status.st_mode) ? kCoverDirectory : kCoverFile;
-  const UniqueFd tree(
+  const FileDescriptor tree(
       static_cast<int>(::syscall(SYS_open_tree, covers.get(), cover, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
   if (!tree || ::syscall(SYS_move_mount, tree.get(), "", AT_FDCWD, path.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     return fail_errno(errno, "cannot cover " + path);
@@ -88,7 +88,7 @@ Result<void> hide_all(const std::vector<std::string>& paths) {
   // A bind mount can only be taken from a mount that has a place in this namespace (before Linux 6.15): /proc lends its
   // own, and gets it back.
   constexpr const char* kPlace = "/proc";
-  const Result<UniqueFd> covers = make_cover_file_system();
+  const Result<FileDescriptor> covers = make_cover_file_system();
   if (!covers) return tl::unexpected(covers.error());
   if (::syscall(SYS_move_mount, covers->get(), "", AT_FDCWD, kPlace, MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     return fail_errno(errno, "cannot place the tmpfs that covers helper sockets");
@@ -102,7 +102,7 @@ Result<void> hide_all(const std::vector<std::string>& paths) {
 }
 
 Result<void> make_read_only(const std::string& mount_point) {
-  const UniqueFd directory(::open(mount_point.c_str(), O_PATH | O_CLOEXEC | O_NOFOLLOW));
+  const FileDescriptor directory(::open(mount_point.c_str(), O_PATH | O_CLOEXEC | O_NOFOLLOW));
   struct statfs status {};
   if (!directory || ::fstatfs(directory.get(), &status) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return {};  // another mount covers it: no path leads there

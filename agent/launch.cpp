@@ -91,8 +91,8 @@ tl::expected<LaunchedCommand, LaunchFailure> launch(const LaunchPlan& plan, cons
   }
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return own_failure("cannot make a pipe", errno);
-  const UniqueFd reader(ends[0]);
-  UniqueFd writer(ends[1]);
+  const FileDescriptor reader(ends[0]);
+  FileDescriptor writer(ends[1]);
 
   Result<CgroupChild> child =
       start_in_cgroup(plan.cgroup_fd, [&] { become_command(plan, command.closed_descriptors, signals, writer.get()); });

@@ -10,7 +10,7 @@
 #include "agent/credentials.h"
 #include "agent/keep_options.h"
 #include "agent/signal_relay.h"
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 
 namespace namewall::agent {
 
@@ -24,7 +24,7 @@ struct LaunchPlan {
 
 struct LaunchedCommand {
   pid_t pid = 0;
-  UniqueFd pidfd;
+  FileDescriptor pidfd;
   std::vector<int> closed_descriptors;  // inherited ones that the command did not get
 };
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 #include "policy/address.h"
 #include "policy/result.h"
 
@@ -22,7 +22,7 @@ class OwnAddresses {
 
  private:
   OwnAddresses() = default;
-  UniqueFd fd_;
+  FileDescriptor fd_;
 };
 
 }  // namespace namewall::agent

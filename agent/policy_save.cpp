@@ -75,7 +75,7 @@ Result<PolicySave> PolicySave::open(const std::string& path) {
   if (name.empty() || name == "." || name == "..") {
     return fail(ErrorKind::kInvalid, "--save " + escape_for_display(path) + ": not a file name");
   }
-  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return fail_errno(errno, "--save " + escape_for_display(path) + ": cannot open its directory");
   PolicySave save(std::move(fd), std::move(name), path);
   auto existing = save.exists_empty();
@@ -98,7 +98,7 @@ Result<void> PolicySave::write(const std::string& text) const {
   const auto existing = exists_empty();
   if (!existing) return tl::unexpected(existing.error());
   const std::string temporary = temporary_name(name_);
-  const UniqueFd fd(
+  const FileDescriptor fd(
       openat(directory_.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!fd) return fail_errno(errno, "--save " + escape_for_display(path_) + ": cannot write into its directory");
   int error = 0;

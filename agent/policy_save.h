@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "agent/refusal_tally.h"
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 #include "policy/policy.h"
 #include "policy/result.h"
 
@@ -27,12 +27,12 @@ class PolicySave {
   const std::string& path() const { return path_; }
 
  private:
-  PolicySave(UniqueFd directory, std::string name, std::string path)
+  PolicySave(FileDescriptor directory, std::string name, std::string path)
       : directory_(std::move(directory)), name_(std::move(name)), path_(std::move(path)) {}
   // Error: something that is not an empty regular file has the name.
   Result<bool> exists_empty() const;
 
-  UniqueFd directory_;
+  FileDescriptor directory_;
   std::string name_;
   std::string path_;
 };

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -24,14 +24,14 @@ namespace {
 
 // One address family's way out.
 struct Outlet {
-  UniqueFd raw;
-  UniqueFd nonlocal_bind;  // the sysctl; it shows the namespace of the thread that opened it
+  FileDescriptor raw;
+  FileDescriptor nonlocal_bind;  // the sysctl; it shows the namespace of the thread that opened it
 };
 
 Result<Outlet> open_outlet(int family) {
   const bool v4 = family == AF_INET;
   Outlet outlet;
-  outlet.raw = UniqueFd(socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
+  outlet.raw = FileDescriptor(socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW));
   if (outlet.raw.get() < 0) return fail_errno(errno, "cannot open a raw socket for answers to refused questions");
   const int one = 1;
   if (setsockopt(outlet.raw.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_HDRINCL : IPV6_HDRINCL, &one, sizeof one) !=
@@ -39,7 +39,7 @@ Result<Outlet> open_outlet(int family) {
     return fail_errno(errno, "cannot set IP_HDRINCL for answers to refused questions");
   }
   const char* sysctl = v4 ? "/proc/sys/net/ipv4/ip_nonlocal_bind" : "/proc/sys/net/ipv6/ip_nonlocal_bind";
-  outlet.nonlocal_bind = UniqueFd(open(sysctl, O_RDONLY | O_CLOEXEC));
+  outlet.nonlocal_bind = FileDescriptor(open(sysctl, O_RDONLY | O_CLOEXEC));
   return outlet;
 }
 

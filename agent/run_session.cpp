@@ -130,8 +130,8 @@ struct Session {
 };
 
 Result<CommandEnd> Session::serve_until_end(const LaunchedCommand& command) {
-  const UniqueFd poller(::epoll_create1(EPOLL_CLOEXEC));
-  const UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  const FileDescriptor poller(::epoll_create1(EPOLL_CLOEXEC));
+  const FileDescriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   const itimerspec every_second{{1, 0}, {1, 0}};
   if (!poller || !timer || ::timerfd_settime(timer.get(), 0, &every_second, nullptr) != 0) {
     return fail_errno(errno, "cannot make the event loop");

@@ -8,7 +8,7 @@
 
 #include <optional>
 
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -39,7 +39,7 @@ class SignalRelay {
   SignalRelay() = default;
   Result<std::optional<CommandEnd>> reap(int pidfd);
   void stop_like(int signal_number, int pidfd);
-  UniqueFd fd_;
+  FileDescriptor fd_;
   sigset_t original_mask_{};
   struct sigaction original_pipe_ {};
   struct sigaction original_child_ {};

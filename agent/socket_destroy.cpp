@@ -12,20 +12,20 @@
 #include <cerrno>
 #include <cstring>
 
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {
 
 struct Connection {
-  UniqueFd listener, client;
+  FileDescriptor listener, client;
   sockaddr_in local{}, remote{};
 };
 
 Result<Connection> make_connection() {
   Connection out;
-  out.listener = UniqueFd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  out.client = UniqueFd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  out.listener = FileDescriptor(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  out.client = FileDescriptor(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   out.remote.sin_family = AF_INET;
   out.remote.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t length = sizeof out.remote;
@@ -43,7 +43,7 @@ Result<Connection> make_connection() {
 Result<void> try_socket_destroy() {
   auto connection = make_connection();
   if (!connection) return tl::unexpected(connection.error());
-  const UniqueFd netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  const FileDescriptor netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!netlink) return fail_errno(errno, "cannot open NETLINK_SOCK_DIAG");
 
   struct {

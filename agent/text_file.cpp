@@ -5,12 +5,12 @@
 #include <array>
 #include <cerrno>
 
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 
 namespace namewall::agent {
 
 Result<std::string> read_text_file(const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd) return fail_errno(errno, "cannot open " + path);
   std::string text;
   std::array<char, 65536> block;

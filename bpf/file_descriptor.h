@@ -1,11 +1,11 @@
-// The one owner of a file descriptor.
+// The one owner of a file descriptor: closes it.
 #pragma once
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace namewall::bpf {
+namespace namewall {
 
 class FileDescriptor {
  public:
@@ -13,17 +13,20 @@ class FileDescriptor {
   explicit FileDescriptor(int fd) : fd_(fd) {}
   FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   FileDescriptor& operator=(FileDescriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
+    if (this != &other) reset(std::exchange(other.fd_, -1));
     return *this;
   }
-  ~FileDescriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
+  ~FileDescriptor() { reset(); }
+
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
+  void reset(int fd = -1) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = fd;
+  }
 
  private:
   int fd_ = -1;
 };
 
-}  // namespace namewall::bpf
+}  // namespace namewall

@@ -14,7 +14,7 @@
 #include "agent/cgroup_tree.h"
 #include "agent/credentials.h"
 #include "agent/hygiene.h"
-#include "agent/unique_fd.h"
+#include "bpf/file_descriptor.h"
 #include "tests/kernel/support/run_test.h"
 
 namespace namewall::kernel_tests {
@@ -258,7 +258,7 @@ class HelperSocket {
  private:
   std::string path_;
   std::vector<std::filesystem::path> made_;
-  agent::UniqueFd socket_;
+  FileDescriptor socket_;
   bool existed_ = false;
   bool ready_ = false;
 };
@@ -331,11 +331,11 @@ TEST_F(Confinement, TheHostsMountsAreAsBefore) {
 TEST_F(Confinement, InheritedInternetSocketsAndDirectoriesAreClosedAndFilesAreNot) {
   RunRequest request = shell("for fd in 20 21 22 23 24; do [ -e /proc/self/fd/$fd ] && echo $fd; done; true");
   request.prepare = [] {
-    ::dup2(agent::UniqueFd(::socket(AF_INET, SOCK_STREAM, 0)).get(), 20);
-    ::dup2(agent::UniqueFd(::socket(AF_PACKET, SOCK_RAW, 0)).get(), 21);
-    ::dup2(agent::UniqueFd(::open("/", O_RDONLY | O_DIRECTORY)).get(), 22);
-    ::dup2(agent::UniqueFd(::open("/dev/null", O_RDONLY)).get(), 23);
-    ::dup2(agent::UniqueFd(::socket(AF_UNIX, SOCK_STREAM, 0)).get(), 24);
+    ::dup2(FileDescriptor(::socket(AF_INET, SOCK_STREAM, 0)).get(), 20);
+    ::dup2(FileDescriptor(::socket(AF_PACKET, SOCK_RAW, 0)).get(), 21);
+    ::dup2(FileDescriptor(::open("/", O_RDONLY | O_DIRECTORY)).get(), 22);
+    ::dup2(FileDescriptor(::open("/dev/null", O_RDONLY)).get(), 23);
+    ::dup2(FileDescriptor(::socket(AF_UNIX, SOCK_STREAM, 0)).get(), 24);
   };
   EXPECT_EQ(run(request).output, "23\n24\n");
   request.keep = keeping("fds");
@@ -345,7 +345,7 @@ TEST_F(Confinement, InheritedInternetSocketsAndDirectoriesAreClosedAndFilesAreNo
 TEST_F(Confinement, AnInheritedCgroupFileIsClosed) {
   const std::string procs = agent::find_own_cgroup_directory().value() + "/cgroup.procs";
   RunRequest request = shell("if [ -e /proc/self/fd/20 ]; then echo open; else echo closed; fi");
-  request.prepare = [&] { ::dup2(agent::UniqueFd(::open(procs.c_str(), O_WRONLY)).get(), 20); };
+  request.prepare = [&] { ::dup2(FileDescriptor(::open(procs.c_str(), O_WRONLY)).get(), 20); };
   EXPECT_EQ(run(request).output, "closed\n");
 }
 
