@@ -6,14 +6,15 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <map>
+#include <optional>
 
 #include "bpf/cgroup_handle.h"
 #include "bpf/event_decode.h"
 #include "bpf/hash.h"
 #include "bpf/map_access.h"
 #include "bpf/rule_entries.h"
+#include "bpf/rule_store.h"
 #include "bpf/workload_tables.h"
 #include "namewall.skel.h"
 
@@ -27,7 +28,8 @@ int keep_message(libbpf_print_level level, const char* format, va_list arguments
   if (level > LIBBPF_WARN || load_messages.size() > 4096) return 0;
   std::array<char, 1024> line;
   const int length = vsnprintf(line.data(), line.size(), format, arguments);
-  if (length > 0) load_messages.append(line.data(), std::min<std::size_t>(static_cast<std::size_t>(length), line.size() - 1));
+  if (length > 0)
+    load_messages.append(line.data(), std::min<std::size_t>(static_cast<std::size_t>(length), line.size() - 1));
   return 0;
 }
 
@@ -43,23 +45,6 @@ struct SkeletonDeleter {
 struct RingDeleter {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
-
-// The keys that one policy has in the rule maps.
-struct InstalledRules {
-  std::uint32_t policy_id = 0;
-  std::vector<nw_name_key> names;
-  std::vector<nw_glob_key> globs;
-  std::vector<nw_address_key> addresses;
-};
-
-// Rules that no workload names any more. A program that read the old policy id may still look them up, so they go a while
-// later: at the next call that changes something.
-struct RetiredRules {
-  InstalledRules rules;
-  std::chrono::steady_clock::time_point since;
-};
-constexpr std::chrono::seconds kLongestProgramRun(1);
-constexpr std::size_t kMaxRetired = 16;
 
 struct ArmedWorkload {
   WorkloadTables tables;
@@ -92,11 +77,10 @@ struct Enforcer::State {
   const std::function<void(const Event&)>* handle = nullptr;
   std::size_t taken = 0, limit = 0;
   std::uint32_t max_workloads = 0;
-  std::uint32_t next_policy_id = 1;
   std::uint32_t next_workload_id = 1;
   std::map<std::uint32_t, ArmedWorkload> armed;  // by slot
   std::vector<Address> own_addresses;
-  std::vector<RetiredRules> retired;
+  std::optional<RuleStore> rules;
 
   // The order matters: answers are read before the first question leaves, packets before connects.
   std::array<Attachment, 11> attachments() const {
@@ -114,10 +98,6 @@ struct Enforcer::State {
              {p.namewall_connect6, BPF_CGROUP_INET6_CONNECT}}};
   }
 
-  Result<InstalledRules> install_rules(const PolicyImage& image);
-  Result<void> remove_rules(const InstalledRules& rules);
-  void retire(InstalledRules rules) { retired.push_back({std::move(rules), std::chrono::steady_clock::now()}); }
-  Result<void> remove_retired();
   Result<void> publish_tables(std::uint32_t slot, const WorkloadTables& tables);
   Result<void> attach_all(int cgroup_fd, const nw_workload& config);
   Result<std::uint32_t> free_slot() const;
@@ -150,6 +130,8 @@ Result<Enforcer> Enforcer::load(const LoadOptions& options) {
     const ErrorKind kind = error == EPERM || error == EACCES ? ErrorKind::kPermission : ErrorKind::kUnsupported;
     return fail(kind, explain_load_failure(error));
   }
+  auto& maps = state->skeleton->maps;
+  state->rules.emplace(bpf_map__fd(maps.name_rules), bpf_map__fd(maps.glob_rules), bpf_map__fd(maps.address_rules));
   const auto on_event = [](void* context, void* data, std::size_t size) {
     auto* self = static_cast<State*>(context);
     if (const auto event = decode_event(data, size); event && self->handle) (*self->handle)(*event);
@@ -158,38 +140,6 @@ Result<Enforcer> Enforcer::load(const LoadOptions& options) {
   state->ring.reset(ring_buffer__new(bpf_map__fd(state->skeleton->maps.events), on_event, state.get(), nullptr));
   if (!state->ring) return fail_errno(errno, "cannot read the event ring");
   return Enforcer(std::move(state));
-}
-
-Result<InstalledRules> Enforcer::State::install_rules(const PolicyImage& image) {
-  auto& maps = skeleton->maps;
-  const RuleEntries entries = make_rule_entries(image, next_policy_id);
-  InstalledRules rules{next_policy_id, entries.names.keys, entries.globs.keys, entries.addresses.keys};
-  ++next_policy_id;
-  auto done = update_all(bpf_map__fd(maps.name_rules), "the name rules", entries.names.keys, entries.names.values);
-  if (done) done = update_all(bpf_map__fd(maps.glob_rules), "the patterns", entries.globs.keys, entries.globs.values);
-  if (done) {
-    done = update_all(bpf_map__fd(maps.address_rules), "the address rules", entries.addresses.keys, entries.addresses.values);
-  }
-  if (done) return rules;
-  (void)remove_rules(rules);  // the first error is the one to tell; what stays is unreachable under an unused id
-  return tl::unexpected(done.error());
-}
-
-Result<void> Enforcer::State::remove_rules(const InstalledRules& rules) {
-  auto& maps = skeleton->maps;
-  auto done = delete_all(bpf_map__fd(maps.name_rules), "the name rules", rules.names);
-  if (done) done = delete_all(bpf_map__fd(maps.glob_rules), "the patterns", rules.globs);
-  if (done) done = delete_all(bpf_map__fd(maps.address_rules), "the address rules", rules.addresses);
-  return done;
-}
-
-Result<void> Enforcer::State::remove_retired() {
-  const auto now = std::chrono::steady_clock::now();
-  while (!retired.empty() && now - retired.front().since > kLongestProgramRun) {
-    if (auto done = remove_rules(retired.front().rules); !done) return done;
-    retired.erase(retired.begin());
-  }
-  return {};
 }
 
 Result<void> Enforcer::State::publish_tables(std::uint32_t slot, const WorkloadTables& tables) {
@@ -247,12 +197,13 @@ Result<Workload> Enforcer::arm(int cgroup_fd, const PolicyImage& image, const Ar
   if (!cgroup) return tl::unexpected(cgroup.error());
   const auto slot = state_->free_slot();
   if (!slot) return tl::unexpected(slot.error());
-  if (options.trusted_netns.size() > NW_MAX_NETNS) return fail(ErrorKind::kLimit, "more than 4 trusted network namespaces");
+  if (options.trusted_netns.size() > NW_MAX_NETNS)
+    return fail(ErrorKind::kLimit, "more than 4 trusted network namespaces");
   auto tables = WorkloadTables::create(image.max_addresses);
   if (!tables) return tl::unexpected(tables.error());
   const auto seed = random_seed();
   if (!seed) return tl::unexpected(seed.error());
-  auto rules = state_->install_rules(image);
+  auto rules = state_->rules->install(image);
   if (!rules) return tl::unexpected(rules.error());
 
   nw_workload config{};
@@ -270,13 +221,14 @@ Result<Workload> Enforcer::arm(int cgroup_fd, const PolicyImage& image, const Ar
 
   const nw_stats no_stats{};
   Result<void> done;
-  if (const int error = bpf_map_update_elem(bpf_map__fd(state_->skeleton->maps.stats), &*slot, &no_stats, BPF_ANY); error < 0) {
+  if (const int error = bpf_map_update_elem(bpf_map__fd(state_->skeleton->maps.stats), &*slot, &no_stats, BPF_ANY);
+      error < 0) {
     done = fail_errno(-error, "cannot clear the counters");
   }
   if (done) done = state_->publish_tables(*slot, *tables);
   if (done) done = state_->attach_all(cgroup_fd, config);
   if (!done) {
-    (void)state_->remove_rules(*rules);
+    (void)state_->rules->remove(*rules);
     return tl::unexpected(done.error());
   }
   const Workload workload{config.workload_id, *slot, config.generation, cgroup->id};
@@ -288,14 +240,15 @@ Result<void> Enforcer::replace(Workload& workload, const PolicyImage& image, boo
   const auto found = state_->find(workload);
   if (!found) return tl::unexpected(found.error());
   ArmedWorkload& armed = **found;
-  if (armed.config.generation == NW_GENERATION_MAX) return fail(ErrorKind::kLimit, "the workload's policy was replaced 2^24 times");
-  if (state_->retired.size() >= kMaxRetired) {
+  if (armed.config.generation == NW_GENERATION_MAX)
+    return fail(ErrorKind::kLimit, "the workload's policy was replaced 2^24 times");
+  if (state_->rules->has_many_retired()) {
     // Replacements in quick succession: an update of a map of maps returns when every program that ran has ended.
     if (auto done = state_->publish_tables(workload.slot, armed.tables); !done) return done;
-    for (RetiredRules& retired : state_->retired) retired.since = {};
+    state_->rules->no_program_reads_retired();
   }
-  if (auto done = state_->remove_retired(); !done) return done;
-  auto rules = state_->install_rules(image);
+  if (auto done = state_->rules->remove_retired(); !done) return done;
+  auto rules = state_->rules->install(image);
   if (!rules) return tl::unexpected(rules.error());
   nw_workload config = armed.config;
   describe_policy(image, config);
@@ -305,14 +258,14 @@ Result<void> Enforcer::replace(Workload& workload, const PolicyImage& image, boo
   if (const int error =
           bpf_map_update_elem(bpf_map__fd(state_->skeleton->maps.workloads), &config.cgroup_id, &config, BPF_EXIST);
       error < 0) {
-    (void)state_->remove_rules(*rules);
+    (void)state_->rules->remove(*rules);
     return fail_errno(-error, "cannot write the cgroup's policy");
   }
   armed.config = config;
   armed.image = image;
   std::swap(armed.rules, *rules);
   workload.generation = config.generation;
-  state_->retire(std::move(*rules));
+  state_->rules->retire(std::move(*rules));
   return {};
 }
 
@@ -325,7 +278,7 @@ Result<void> Enforcer::disarm(int cgroup_fd, const Workload& workload) {
     if (error < 0 && error != -ENOENT) done = fail_errno(-error, "cannot detach from the cgroup");
   }
   if (!done) return done;
-  state_->retire(std::move((*found)->rules));
+  state_->rules->retire(std::move((*found)->rules));
   bpf_map_delete_elem(bpf_map__fd(state_->skeleton->maps.grants), &workload.slot);
   bpf_map_delete_elem(bpf_map__fd(state_->skeleton->maps.names), &workload.slot);
   state_->armed.erase(workload.slot);
@@ -345,7 +298,8 @@ Result<void> Enforcer::set_own_addresses(const std::vector<Address>& addresses) 
     }
   }
   // Added first: an address is never without its mark while it moves.
-  if (auto done = update_all(fd, "the host's addresses", added, std::vector<std::uint8_t>(added.size(), 1)); !done) return done;
+  if (auto done = update_all(fd, "the host's addresses", added, std::vector<std::uint8_t>(added.size(), 1)); !done)
+    return done;
   if (auto done = delete_all(fd, "the host's addresses", removed); !done) return done;
   state_->own_addresses = addresses;
   return {};
@@ -384,7 +338,8 @@ Result<std::vector<GrantRecord>> Enforcer::read_grants(const Workload& workload)
 Result<Counters> Enforcer::read_counters(const Workload& workload) const {
   if (auto found = state_->find(workload); !found) return tl::unexpected(found.error());
   nw_stats stats{};
-  if (const int error = bpf_map_lookup_elem(bpf_map__fd(state_->skeleton->maps.stats), &workload.slot, &stats); error < 0) {
+  if (const int error = bpf_map_lookup_elem(bpf_map__fd(state_->skeleton->maps.stats), &workload.slot, &stats);
+      error < 0) {
     return fail_errno(-error, "cannot read the counters");
   }
   Counters counters;
@@ -397,7 +352,7 @@ Result<Counters> Enforcer::read_counters(const Workload& workload) const {
 
 Result<std::uint32_t> Enforcer::reap(const Workload& workload, std::chrono::seconds expired_for) {
   if (auto found = state_->find(workload); !found) return tl::unexpected(found.error());
-  if (auto done = state_->remove_retired(); !done) return tl::unexpected(done.error());
+  if (auto done = state_->rules->remove_retired(); !done) return tl::unexpected(done.error());
   constexpr std::uint32_t kNamesPerCall = 128;
   std::uint32_t removed = 0;
   for (;;) {
@@ -408,7 +363,8 @@ Result<std::uint32_t> Enforcer::reap(const Workload& workload, std::chrono::seco
     context.cb[0] = static_cast<std::uint32_t>(expired_for.count());
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(), .data_size_in = packet.size(), .ctx_in = &context,
                 .ctx_size_in = sizeof(context));
-    if (const int error = bpf_prog_test_run_opts(bpf_program__fd(state_->skeleton->progs.namewall_reap), &options); error < 0) {
+    if (const int error = bpf_prog_test_run_opts(bpf_program__fd(state_->skeleton->progs.namewall_reap), &options);
+        error < 0) {
       return fail_errno(-error, "cannot run the reaper");
     }
     removed += options.retval;

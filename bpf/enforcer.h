@@ -19,8 +19,8 @@
 namespace namewall::bpf {
 
 struct LoadOptions {
-  std::uint32_t max_names = 1u << 20;      // nodes of all name tries together
-  std::uint32_t max_workloads = 1;         // slots
+  std::uint32_t max_names = 1u << 20;  // nodes of all name tries together
+  std::uint32_t max_workloads = 1;     // slots
   std::uint32_t event_ring_bytes = 1u << 20;
 };
 
@@ -47,7 +47,7 @@ struct GrantRecord {
 };
 
 struct Counters {
-  std::vector<std::uint64_t> by_reason;  // indexed by Reason
+  std::vector<std::uint64_t> by_reason;                         // indexed by Reason
   std::vector<std::pair<std::string, std::uint64_t>> counters;  // name in abi.h, value
 };
 

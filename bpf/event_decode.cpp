@@ -36,7 +36,8 @@ std::optional<Event> decode_event(const void* data, std::size_t size) {
   return event;
 }
 
-static_assert(static_cast<int>(Hook::kInbound) == NW_HOOK_INBOUND && static_cast<int>(Hook::kQuestion) == NW_HOOK_QUESTION,
+static_assert(static_cast<int>(Hook::kInbound) == NW_HOOK_INBOUND &&
+                  static_cast<int>(Hook::kQuestion) == NW_HOOK_QUESTION,
               "Hook and nw_hook name the same hooks");
 
 }  // namespace namewall::bpf

@@ -16,10 +16,12 @@ namespace namewall::bpf {
 inline constexpr std::uint32_t kBatchEntries = 4096;
 
 template <typename Key, typename Value>
-Result<void> update_all(int map_fd, const char* map_name, const std::vector<Key>& keys, const std::vector<Value>& values) {
+Result<void> update_all(int map_fd, const char* map_name, const std::vector<Key>& keys,
+                        const std::vector<Value>& values) {
   for (std::size_t done = 0; done < keys.size();) {
     std::uint32_t count = static_cast<std::uint32_t>(std::min<std::size_t>(kBatchEntries, keys.size() - done));
-    if (const int error = bpf_map_update_batch(map_fd, keys.data() + done, values.data() + done, &count, nullptr); error < 0) {
+    if (const int error = bpf_map_update_batch(map_fd, keys.data() + done, values.data() + done, &count, nullptr);
+        error < 0) {
       return fail_errno(-error, std::string("cannot write ") + map_name);
     }
     done += count;

@@ -80,7 +80,8 @@ Result<std::vector<LearnedGrant>> WorkloadTables::read() const {
   return learned;
 }
 
-Result<std::size_t> WorkloadTables::add(const std::vector<Grant>& grants, std::uint64_t seed, std::uint32_t generation) {
+Result<std::size_t> WorkloadTables::add(const std::vector<Grant>& grants, std::uint64_t seed,
+                                        std::uint32_t generation) {
   auto buckets = read_array<nw_grant_bucket>(grants_.get(), "the grants", bucket_count_);
   if (!buckets) return tl::unexpected(buckets.error());
   std::unordered_map<std::uint64_t, nw_name> names;
@@ -116,10 +117,12 @@ Result<std::size_t> WorkloadTables::add(const std::vector<Grant>& grants, std::u
     name_keys.push_back(id);
     name_values.push_back(name);
   }
-  if (auto done = update_all(names_.get(), "the names", name_keys, name_values); !done) return tl::unexpected(done.error());
+  if (auto done = update_all(names_.get(), "the names", name_keys, name_values); !done)
+    return tl::unexpected(done.error());
   std::vector<std::uint32_t> bucket_keys(buckets->size());
   for (std::size_t i = 0; i < bucket_keys.size(); ++i) bucket_keys[i] = static_cast<std::uint32_t>(i);
-  if (auto done = update_all(grants_.get(), "the grants", bucket_keys, *buckets); !done) return tl::unexpected(done.error());
+  if (auto done = update_all(grants_.get(), "the grants", bucket_keys, *buckets); !done)
+    return tl::unexpected(done.error());
   return added;
 }
 
