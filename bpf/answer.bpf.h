@@ -208,10 +208,6 @@ static __always_inline int is_local_place(struct packet *p) {
   return is_loopback(p->address) || bpf_map_lookup_elem(&own_addresses, p->address) != 0;
 }
 
-static __always_inline int same_place(const __u32 *address, __u16 port, const struct packet *p) {
-  return port == p->port && same_address(address, p->address);
-}
-
 __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
                             struct socket_state *state) {
   if (!w || !p || !state) return 0;
@@ -234,6 +230,7 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
   s->hash_seed = w->seed;
   s->now = bpf_ktime_get_boot_ns();
   __u16 id = packet_u16(s, 0), flags = packet_u16(s, 2);
+  __u32 place = place_of(w, p->address, p->port);
   struct pending_question *q = 0;
 #pragma unroll
   for (__u32 i = 0; i < PENDING_QUESTIONS; i++) {
@@ -241,9 +238,7 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
     if (q || READ_ONCE(candidate->time) <= NW_DEADLINE_BUSY || candidate->id != id) continue;
     /* From where the packet went, or from the resolver that the program named: translation may stand between the
      * two. */
-    if (same_place(candidate->address, candidate->port, p) ||
-        same_place(state->resolver.address, state->resolver.port, p))
-      q = candidate;
+    if (candidate->place == place || state->resolver_place == place) q = candidate;
   }
   if (!q) {
     reason = NW_REASON_ANSWER_UNSOLICITED;
@@ -251,7 +246,8 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
   }
   __u64 asked = READ_ONCE(q->time), name_id = q->name_id;
   __u64 ports = q->ports, private_ports = q->private_ports;
-  __u16 type = q->type, question_state = q->state;
+  __u16 type = q->type;
+  __u32 question_state = q->state;
   if (!(flags & 0x8000) || (flags & 0x7800) || packet_u16(s, 4) != 1 || !walk_question(s) ||
       s->offset + 4 > s->length || packet_u16(s, s->offset + 2) != CLASS_IN) {
     reason = NW_REASON_ANSWER_MALFORMED;

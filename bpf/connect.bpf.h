@@ -41,8 +41,7 @@ static __always_inline enum nw_reason mark_dns(struct nw_workload *w, struct bpf
   state->pid = bpf_get_current_pid_tgid() >> 32;
   state->uid = (__u32)bpf_get_current_uid_gid();
   bpf_get_current_comm(state->command, sizeof(state->command));
-  __builtin_memcpy(state->resolver.address, d->address, sizeof(d->address));
-  state->resolver.port = (__u16)d->key;
+  state->resolver_place = place_of(w, d->address, (__u16)d->key);
   return NW_REASON_NONE;
 }
 

@@ -111,11 +111,11 @@ struct pending_question {
   __u64 name_id;
   __u64 ports;         /* mask words, as judged when asked */
   __u64 private_ports;
-  __u32 address[4];    /* the packet's wire destination */
-  __u16 port;
+  __u32 place; /* of the packet's wire destination */
   __u16 id;
   __u16 type;
-  __u16 state;
+  __u32 state;
+  __u32 reserved;
 };
 
 #define PENDING_QUESTIONS 8
@@ -124,7 +124,8 @@ struct pending_question {
 #define SOCKET_JUDGE_EACH (1u << 1)    /* UDP, connected to an allowed address on another port: judged per packet */
 #define SOCKET_NETNS_TRUSTED (1u << 2) /* its network namespace is one whose DNS is trusted */
 
-/* What is known of one socket. The questions lie here so that no neighbour can evict them. Written by the socket's own
+/* What is known of one socket. With the kernel's 72 bytes it fits a 512-byte allocation: each DNS socket pays for one,
+ * so addresses are kept as place_of() hashes. The questions lie here so that no neighbour can evict them. Written by the socket's own
  * hooks and packets; freed with the socket. */
 struct socket_state {
   __u32 workload_id; /* loopback own: set when it binds; 0: not marked */
@@ -132,7 +133,7 @@ struct socket_state {
   __u32 pid; /* who last sent a question: the packet hooks do not know the task */
   __u32 uid;
   __u8 command[16];
-  struct nw_resolver resolver; /* as the program asked for it, before any translation */
+  __u32 resolver_place; /* as the program asked for it, before any translation */
   __u32 reserved;
   struct pending_question questions[PENDING_QUESTIONS];
 };

@@ -67,8 +67,7 @@ static __always_inline int remember_question(struct scratch *s, struct nw_worklo
   q->name_id = s->name_id;
   q->ports = MAKE_WORD(w->generation, s->allow);
   q->private_ports = MAKE_WORD(w->generation, s->allow_private);
-  __builtin_memcpy(q->address, p->address, sizeof(q->address));
-  q->port = p->port;
+  q->place = place_of(w, p->address, p->port);
   q->id = packet_u16(s, 0);
   q->type = type;
   q->state = question_state;

@@ -41,6 +41,12 @@ __noinline int judge_by_rules(struct nw_workload *w, struct destination *d) {
   return node->allow & ~node->deny & ~node->host_deny & NW_PORT_BITS ? RULES_OTHER_PORT : RULES_NOTHING;
 }
 
+/* A keyed hash of an address and port, for comparing places. */
+static __always_inline __u32 place_of(const struct nw_workload *w, const __u32 *address, __u16 port) {
+  __u64 hash = nw_mix(w->seed ^ port, ((__u64)address[0] << 32) | address[1]);
+  return nw_mix(hash, ((__u64)address[2] << 32) | address[3]) >> 32;
+}
+
 static __always_inline int may_be_resolver_port(const struct nw_workload *w, __u16 port) {
   return port >= w->first_resolver_port && port <= w->last_resolver_port;
 }
