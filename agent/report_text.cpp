@@ -48,6 +48,7 @@ std::string permit_of(const Event& event, const TextStyle& style) {
 }
 
 std::string_view outcome_of(const Event& event) {
+  if (event.reason == NW_REASON_ANSWER_TRUNCATED) return "delivered";
   const bool withheld = event.hook == Hook::kAnswer;
   if (event.audit) return withheld ? "would withhold" : "would refuse";
   return withheld ? "withheld" : "refused";

@@ -272,9 +272,8 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
   }
   count(w, NW_COUNTER_ANSWERS);
   if (question_state == QUESTION_REFUSED) goto out;
-  if (flags & 0x0200) {
-    struct nw_stats *st = stats_of(w);
-    if (st) __sync_fetch_and_add(&st->reasons[NW_REASON_ANSWER_TRUNCATED], 1);
+  if (flags & 0x0200) { /* delivered: the client may know what to do */
+    report_about_name(skb, w, p, state, s, NW_HOOK_ANSWER, NW_REASON_ANSWER_TRUNCATED, type);
     goto out;
   }
   if (flags & 0x000f) goto out;
@@ -295,6 +294,11 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
   s->name.ports = ports;
   s->name.private_ports = private_ports;
   reason = teach_records(s, w);
+  if (reason) {
+    report_about_name(skb, w, p, state, s, NW_HOOK_ANSWER, reason, type);
+    release_scratch(s);
+    return refused(w);
+  }
 out:
   release_scratch(s);
   return reason ? refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, reason) : 1;

@@ -102,19 +102,33 @@ static __always_inline int refuse_packet(struct __sk_buff *skb, struct nw_worklo
   return report_packet(skb, w, p, state, hook << 8 | reason) != 0;
 }
 
-/* Reports a well-formed question that the policy refuses, with its name and the packet, so that the agent can answer. */
-static __always_inline void report_question(struct nw_workload *w, struct __sk_buff *skb, struct packet *p,
-                                            struct socket_state *state, struct scratch *s, __u16 type) {
-  struct refusal r = {.hook = NW_HOOK_QUESTION, .reason = NW_REASON_NAME_NOT_ALLOWED, .question_type = type};
+/* Reports a refusal about the name in the window: s->report_hook, s->report_reason, s->report_type. The packet of a
+ * refused question goes along, so that the agent can answer it. */
+__noinline int report_name(struct __sk_buff *skb, struct nw_workload *w, struct packet *p, struct socket_state *state,
+                           struct scratch *s) {
+  if (!w || !p || !state || !s) return 0;
+  struct refusal r = {
+      .hook = (__u8)s->report_hook, .reason = (__u8)s->report_reason, .question_type = (__u16)s->report_type};
   describe_packet(&r, skb, p, state);
   struct nw_event *e = begin_event(w, &r);
-  if (!e) return;
+  if (!e) return 0;
   copy_window(&e->window, window_of(s));
   e->name_length = s->name_length;
   __u32 length = skb->len;
-  if (length > 0 && length <= NW_EVENT_PACKET && bpf_skb_load_bytes(skb, 0, e->packet, length) == 0)
+  if (r.hook == NW_HOOK_QUESTION && length > 0 && length <= NW_EVENT_PACKET &&
+      bpf_skb_load_bytes(skb, 0, e->packet, length) == 0)
     e->packet_length = length;
   bpf_ringbuf_submit(e, 0);
+  return 0;
+}
+
+static __always_inline void report_about_name(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
+                                              struct socket_state *state, struct scratch *s, enum nw_hook hook,
+                                              enum nw_reason reason, __u16 type) {
+  s->report_hook = hook;
+  s->report_reason = reason;
+  s->report_type = type;
+  report_name(skb, w, p, state, s);
 }
 
 __noinline int judge_question(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
@@ -153,8 +167,10 @@ __noinline int judge_question(struct __sk_buff *skb, struct nw_workload *w, stru
     verdict = refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
     goto out;
   }
-  if (!may_ask) report_question(w, skb, p, state, s, type);
-  else count(w, NW_COUNTER_QUESTIONS);
+  if (may_ask)
+    count(w, NW_COUNTER_QUESTIONS);
+  else
+    report_about_name(skb, w, p, state, s, NW_HOOK_QUESTION, NW_REASON_NAME_NOT_ALLOWED, type);
   verdict = passes;
 out:
   release_scratch(s);

@@ -73,6 +73,7 @@ struct scratch {
   __u64 name_id;
   __u64 last_deadline;
   __u32 failure; /* nw_reason */
+  __u32 report_hook, report_reason, report_type;
   __u32 has_addresses;
   struct nw_name name; /* a new entry of the name table */
   struct lesson lesson;

@@ -81,7 +81,7 @@ TEST(ReportText, AuditSaysWouldRefuseAndAnswersAreWithheld) {
   event.hook = Hook::kAnswer;
   event.reason = NW_REASON_ANSWER_TRUNCATED;
   EXPECT_EQ(refusal_line(event, {}),
-            "namewall: withheld  github.com  answer  npm(4188)  a truncated answer teaches nothing");
+            "namewall: delivered  github.com  answer  npm(4188)  a truncated answer teaches nothing");
 }
 
 TEST(ReportText, AnExpiredGrantSaysByHowMuch) {
