@@ -159,8 +159,8 @@ __noinline int judge_question(struct __sk_buff *skb, struct nw_workload *w, stru
     goto out;
   }
   __u16 type = packet_u16(s, s->cursor);
-  int may_ask = decide_name(s, w->policy_id);
   s->name_id = nw_name_id(window_of(s), w->seed);
+  int may_ask = recall_name(s, w) ? (s->allow & NW_ASK_BIT) != 0 : decide_name(s, w->policy_id);
   s->now = bpf_ktime_get_boot_ns();
   int passes = may_ask || w->mode == NW_MODE_AUDIT;
   if (!remember_question(s, w, p, state, type, passes ? QUESTION_ASKED : QUESTION_REFUSED)) {
