@@ -2,8 +2,10 @@
 // another network namespace, is the judge.
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -106,8 +108,54 @@ void write_text(const char* path, const std::string& text) {
   file << text;
 }
 
-// In a fresh user and network namespace: a server of the workload's own, and a translation that makes it answer for the
-// trusted resolver. Returns what came of asking it for an allowed name.
+// RFC 1071, of 16-bit words in network order; `sum` carries a pseudo header's.
+std::uint16_t internet_checksum(const std::uint8_t* bytes, std::size_t size, std::uint32_t sum = 0) {
+  for (std::size_t i = 0; i < size; ++i) sum += static_cast<std::uint32_t>(bytes[i]) << (i % 2 == 0 ? 8 : 0);
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(~sum);
+}
+
+void put_u16(Bytes& bytes, std::size_t at, std::size_t value) {
+  bytes[at] = static_cast<std::uint8_t>(value >> 8);
+  bytes[at + 1] = static_cast<std::uint8_t>(value);
+}
+
+// The IPv4 and UDP packet that answers `packet`, from where that one went to.
+Bytes answer_packet(const Bytes& packet) {
+  const Bytes question(packet.begin() + 28, packet.end());
+  const auto message = make_answer(question, {{"example.com", 600, "", ip(kEvil4)}});
+  Bytes answer(28, 0);
+  answer[0] = 0x45;
+  put_u16(answer, 2, 28 + message.size());
+  answer[8] = 64;
+  answer[9] = IPPROTO_UDP;
+  std::copy_n(packet.begin() + 16, 4, answer.begin() + 12);
+  std::copy_n(packet.begin() + 12, 4, answer.begin() + 16);
+  put_u16(answer, 10, internet_checksum(answer.data(), 20));
+  std::copy_n(packet.begin() + 22, 2, answer.begin() + 20);
+  std::copy_n(packet.begin() + 20, 2, answer.begin() + 22);
+  put_u16(answer, 24, 8 + message.size());
+  answer.insert(answer.end(), message.begin(), message.end());
+  std::uint32_t pseudo_header = IPPROTO_UDP + 8 + static_cast<std::uint32_t>(message.size());
+  for (std::size_t i = 12; i < 20; i += 2) pseudo_header += static_cast<std::uint32_t>(answer[i] << 8 | answer[i + 1]);
+  put_u16(answer, 26, internet_checksum(answer.data() + 20, answer.size() - 20, pseudo_header));
+  return answer;
+}
+
+// A TUN device that everything beyond it leads to; -1 where this namespace may not have one.
+OwnedFd open_tun() {
+  OwnedFd tun(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  ifreq device{};
+  std::strcpy(device.ifr_name, "nwh-tun");
+  device.ifr_flags = IFF_TUN | IFF_NO_PI;
+  if (tun.get() < 0 || ioctl(tun.get(), TUNSETIFF, &device) != 0) return OwnedFd();
+  run_command({"ip", "addr", "add", "10.77.0.2/24", "dev", device.ifr_name});
+  run_command({"ip", "link", "set", device.ifr_name, "up"});
+  return tun;
+}
+
+// In a fresh network namespace: a TUN device behind which the workload itself plays the far trusted resolver. Returns
+// what came of asking it for an allowed name.
 LookupOutcome ask_own_resolver_in_own_netns(bool with_user_namespace) {
   LookupOutcome outcome;
   const auto uid = geteuid(), gid = getegid();
@@ -120,39 +168,28 @@ LookupOutcome ask_own_resolver_in_own_netns(bool with_user_namespace) {
     write_text("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1");
     write_text("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1");
   }
-  const auto control = make_socket(AF_INET, SOCK_DGRAM);
-  ifreq loopback{};
-  std::strcpy(loopback.ifr_name, "lo");
-  loopback.ifr_flags = IFF_UP | IFF_RUNNING;
-  ioctl(control.get(), SIOCSIFFLAGS, &loopback);
-  const std::string rules =
-      "add table ip nwharness; add chain ip nwharness out { type nat hook output priority -100; }; "
-      "add rule ip nwharness out ip daddr 127.0.0.53 udp dport 53 dnat to 127.0.0.1:5300";
-  run_command({"nft", rules});
-  // The server is connected to the client before the client is to the resolver: loopback "own" lets these two talk.
-  const auto server = make_socket(AF_INET, SOCK_DGRAM), client = make_socket(AF_INET, SOCK_DGRAM);
-  const SocketAddress at(ip("127.0.0.1"), 5300), from(ip("127.0.0.1"), 40077);
-  const auto trusted = resolver();
-  if (bind(server.get(), at.get(), at.length) != 0 || bind(client.get(), from.get(), from.length) != 0 ||
-      connect(server.get(), from.get(), from.length) != 0) {
+  const auto tun = open_tun();
+  if (tun.get() < 0) {
     outcome.send_error = -2;
     return outcome;
   }
-  if (connect(client.get(), trusted.get(), trusted.length) != 0) {
-    outcome.send_error = errno;
-    return outcome;
-  }
-  std::thread serving([&server] {
-    const timeval soon{0, 300'000};
-    setsockopt(server.get(), SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
-    Bytes question(512);
-    const ssize_t n = recv(server.get(), question.data(), question.size(), 0);
-    if (n <= 0) return;
-    question.resize(static_cast<std::size_t>(n));
-    const auto answer = make_answer(question, {{"example.com", 600, "", ip(kEvil4)}});
-    send(server.get(), answer.data(), answer.size(), 0);
+  std::thread serving([&tun] {
+    const auto to = ip("10.77.0.1").v4_bytes();
+    const auto end = std::chrono::steady_clock::now() + milliseconds(400);
+    pollfd arrival{tun.get(), POLLIN, 0};
+    while (std::chrono::steady_clock::now() < end) {
+      if (poll(&arrival, 1, 50) <= 0) continue;
+      Bytes packet(2048);
+      const ssize_t n = read(tun.get(), packet.data(), packet.size());
+      if (n <= 28) continue;
+      packet.resize(static_cast<std::size_t>(n));
+      if (packet[0] != 0x45 || packet[9] != IPPROTO_UDP || !std::equal(to.begin(), to.end(), packet.begin() + 16))
+        continue;
+      const auto answer = answer_packet(packet);
+      if (write(tun.get(), answer.data(), answer.size()) < 0) return;
+    }
   });
-  outcome = ask_on(client.get(), make_question(4711, "example.com", 1), milliseconds(400));
+  outcome = look_up(far_resolver(), "example.com", 1, milliseconds(400));
   serving.join();
   return outcome;
 }
