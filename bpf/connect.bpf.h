@@ -142,16 +142,31 @@ static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct d
 #define DESTINATION_V6(ctx) \
   struct destination d = { .address = {(ctx)->user_ip6[0], (ctx)->user_ip6[1], (ctx)->user_ip6[2], (ctx)->user_ip6[3]} }
 
+/* The kernel would take the unspecified address for the one that the socket is bound to, or for one of its device: it
+ * shall be the loopback address that was judged. */
+static __always_inline int settle_v4(struct bpf_sock_addr *ctx, int verdict) {
+  if (!ctx->user_ip4) ctx->user_ip4 = bpf_htonl(0x7f000001);
+  return verdict;
+}
+
+static __always_inline int settle_v6(struct bpf_sock_addr *ctx, const struct destination *d, int verdict) {
+  if (is_v4(d->address) && !d->address[3])
+    ctx->user_ip6[3] = bpf_htonl(0x7f000001);
+  else if (!(d->address[0] | d->address[1] | d->address[2] | d->address[3]))
+    ctx->user_ip6[3] = bpf_htonl(1);
+  return verdict;
+}
+
 SEC("cgroup/connect4")
 int namewall_connect4(struct bpf_sock_addr *ctx) {
   DESTINATION_V4(ctx);
-  return judge_destination(ctx, &d, NW_HOOK_CONNECT);
+  return settle_v4(ctx, judge_destination(ctx, &d, NW_HOOK_CONNECT));
 }
 
 SEC("cgroup/connect6")
 int namewall_connect6(struct bpf_sock_addr *ctx) {
   DESTINATION_V6(ctx);
-  return judge_destination(ctx, &d, NW_HOOK_CONNECT);
+  return settle_v6(ctx, &d, judge_destination(ctx, &d, NW_HOOK_CONNECT));
 }
 
 /* A connected socket that sends with ancillary data (QUIC) comes here without a destination: connect judged it, and
@@ -161,7 +176,7 @@ int namewall_sendmsg4(struct bpf_sock_addr *ctx) {
   DESTINATION_V4(ctx);
   struct bpf_sock *sk = ctx->sk;
   if (!ctx->user_ip4 && !ctx->user_port && sk && sk->dst_port) return 1;
-  return judge_destination(ctx, &d, NW_HOOK_SEND);
+  return settle_v4(ctx, judge_destination(ctx, &d, NW_HOOK_SEND));
 }
 
 SEC("cgroup/sendmsg6")
@@ -169,7 +184,7 @@ int namewall_sendmsg6(struct bpf_sock_addr *ctx) {
   DESTINATION_V6(ctx);
   struct bpf_sock *sk = ctx->sk;
   if (!ctx->user_port && !(d.address[0] | d.address[1] | d.address[2] | d.address[3]) && sk && sk->dst_port) return 1;
-  return judge_destination(ctx, &d, NW_HOOK_SEND);
+  return settle_v6(ctx, &d, judge_destination(ctx, &d, NW_HOOK_SEND));
 }
 
 #endif
