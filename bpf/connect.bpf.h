@@ -37,6 +37,10 @@ static __always_inline enum nw_reason mark_dns(struct nw_workload *w, struct bpf
     if (!is_trusted_netns(w, ctx, sk)) return NW_REASON_UNTRUSTED_NETNS;
     state->flags |= SOCKET_NETNS_TRUSTED;
   }
+  /* Connected elsewhere before there was a policy. The hooks hold the socket's lock. */
+  struct destination peer = {};
+  if (socket_destination(sk, &peer) && !is_resolver(w, (struct ip_address *)peer.address, (__u16)peer.key))
+    state->flags |= SOCKET_ORDINARY;
   state->flags |= SOCKET_DNS;
   state->pid = bpf_get_current_pid_tgid() >> 32;
   state->uid = (__u32)bpf_get_current_uid_gid();
@@ -75,9 +79,21 @@ static __always_inline int is_own_listener(const struct nw_workload *w, struct b
   return own;
 }
 
-static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct destination *d, enum nw_hook hook) {
-  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
-  struct bpf_sock *sk = ctx->sk;
+/* The UDP socket goes where no resolver is. Its packets are judged too where they can go elsewhere than what was judged
+ * here: to loopback, where another socket may have taken the place by then; and when it is connected again, for a send
+ * reads the address and the port without the socket's lock, and may get half of each. */
+static __always_inline int mark_ordinary(struct bpf_sock *sk, const struct destination *d, enum nw_hook hook) {
+  struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!state) return 0;
+  __u32 flags = state->flags | SOCKET_ORDINARY;
+  if (hook == NW_HOOK_CONNECT) flags |= flags & SOCKET_CONNECTED ? SOCKET_EACH_PACKET : SOCKET_CONNECTED;
+  if (is_loopback(d->address)) flags |= SOCKET_EACH_PACKET;
+  if (flags != state->flags) state->flags = flags;
+  return 1;
+}
+
+static __always_inline int judge_any_destination(struct bpf_sock_addr *ctx, struct nw_workload *w, struct bpf_sock *sk,
+                                                 struct destination *d, enum nw_hook hook) {
   __u16 port = bpf_ntohs((__u16)ctx->user_port);
   __u32 protocol = ctx->protocol;
   d->ip_protocol = protocol == IPPROTO_MPTCP_NUMBER ? IPPROTO_TCP : protocol;
@@ -135,6 +151,14 @@ static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct d
   enum nw_reason reason = why_not_granted(w, d);
   if (reason == NW_REASON_NOT_LOOKED_UP && rules == RULES_OTHER_PORT) reason = NW_REASON_PORT;
   return refuse_destination(w, ctx, d, hook, reason);
+}
+
+static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct destination *d, enum nw_hook hook) {
+  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
+  struct bpf_sock *sk = ctx->sk;
+  if (!judge_any_destination(ctx, w, sk, d, hook)) return 0;
+  if (d->ip_protocol != IPPROTO_UDP || !sk || is_resolver(w, (struct ip_address *)d->address, (__u16)d->key)) return 1;
+  return mark_ordinary(sk, d, hook) || refuse_destination(w, ctx, d, hook, NW_REASON_QUESTION_NO_SLOT);
 }
 
 #define DESTINATION_V4(ctx) \

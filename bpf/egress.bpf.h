@@ -37,13 +37,10 @@ static __always_inline int is_connected_to_resolver(struct nw_workload *w, struc
 }
 
 /* Whether the workload could reach the packet's other end without the resolver exception: by a rule, a grant (also an
- * expired one that is remembered), loopback, or in answer. Between such an end and a socket that was marked on its way
- * to a resolver, datagrams are ordinary ones: no question is checked, and no answer teaches. What is left was a resolver
- * when the hooks judged it and was translated beneath them. Nothing else can have sent there, whatever other threads do
- * to the socket meanwhile. In audit mode everything can be reached. */
+ * expired one that is remembered), loopback, or in answer. */
 static __always_inline int is_reachable_itself(struct nw_workload *w, struct __sk_buff *skb, struct packet *p,
                                                struct bpf_sock *sk, int outwards) {
-  if (w->mode == NW_MODE_AUDIT || is_open_loopback(skb, w, p, outwards)) return 1;
+  if (is_open_loopback(skb, w, p, outwards)) return 1;
   struct destination d = {
       .ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16 | p->port, .since = NW_DEADLINE_DEAD};
   __builtin_memcpy(d.address, p->address, sizeof(d.address));
@@ -51,26 +48,45 @@ static __always_inline int is_reachable_itself(struct nw_workload *w, struct __s
   return is_allowed(w, &d) || may_answer(sk, &d);
 }
 
+/* Whether the socket's other end was a trusted resolver when the hooks judged it, and was translated beneath them: the
+ * hooks let the socket go to nothing but resolvers, and the policy still trusts the last one. A socket that was ever let
+ * go elsewhere is not believed, for what allowed that may be over by now. */
+static __always_inline int has_translated_resolver(struct nw_workload *w, struct socket_state *state) {
+  return (state->flags & (SOCKET_DNS | SOCKET_ORDINARY)) == SOCKET_DNS &&
+         is_resolver(w, (struct ip_address *)state->resolver.address, state->resolver.port);
+}
+
+/* What a packet to a place that is no resolver is, by what the hooks know of its socket. */
+enum datagram_kind { DATAGRAM_ORDINARY, DATAGRAM_QUESTION, DATAGRAM_REFUSED };
+
+static __always_inline enum datagram_kind kind_of_datagram(struct nw_workload *w, struct __sk_buff *skb,
+                                                           struct packet *p, struct bpf_sock *sk,
+                                                           struct socket_state *state) {
+  __u32 flags = state ? state->flags : 0;
+  if (!(flags & (SOCKET_DNS | SOCKET_JUDGE_EACH | SOCKET_EACH_PACKET)))
+    return (w->flags & NW_FLAG_STRICT) && !(flags & SOCKET_ORDINARY) && is_connected_to_resolver(w, sk)
+               ? DATAGRAM_QUESTION
+               : DATAGRAM_ORDINARY;
+  if (w->mode == NW_MODE_AUDIT && !(flags & SOCKET_JUDGE_EACH)) return DATAGRAM_ORDINARY;
+  if (is_reachable_itself(w, skb, p, sk, 1)) return DATAGRAM_ORDINARY;
+  return state && has_translated_resolver(w, state) ? DATAGRAM_QUESTION : DATAGRAM_REFUSED;
+}
+
 static __always_inline int judge_udp_out(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
   struct bpf_sock *sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_NO_SOCKET);
+  /* bind is not the only way to an address and a port: there are IP_PKTINFO, ports that the kernel chooses, and answers
+   * that translation takes for the resolver's. */
+  struct local_end from = {};
+  read_local(skb, &from, p->transport, 1);
+  if (is_resolver(w, (struct ip_address *)from.address, from.port))
+    return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_BIND_RESOLVER);
   struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-  __u32 flags = state ? state->flags : 0;
-  int is_question = is_resolver(w, (struct ip_address *)p->address, p->port);
-  if (!is_question && (flags & SOCKET_JUDGE_EACH)) {
-    struct destination d = {.ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16};
-    if (socket_destination(sk, &d)) { /* else sendmsg judged the datagram */
-      d.now = bpf_ktime_get_boot_ns();
-      d.since = d.now;
-      if (!is_allowed(w, &d)) return refuse_packet(skb, w, p, 0, NW_HOOK_SEND, NW_REASON_PORT);
-    }
-  } else if (!is_question && (flags & SOCKET_DNS)) {
-    is_question = !is_reachable_itself(w, skb, p, sk, 1);
-  } else if (!is_question && (w->flags & NW_FLAG_STRICT)) {
-    is_question = is_connected_to_resolver(w, sk);
-  }
-  if (is_question) {
+  enum datagram_kind kind = DATAGRAM_QUESTION;
+  if (!is_resolver(w, (struct ip_address *)p->address, p->port)) kind = kind_of_datagram(w, skb, p, sk, state);
+  if (kind == DATAGRAM_REFUSED) return refuse_packet(skb, w, p, state, NW_HOOK_SEND, NW_REASON_PORT);
+  if (kind == DATAGRAM_QUESTION) {
     if (!state) state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
     return judge_question(skb, w, p, state) != 0;

@@ -23,7 +23,8 @@ static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff 
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_PACKET_NO_SOCKET);
   struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
   int is_answer = is_resolver(w, (struct ip_address *)p->address, p->port);
-  if (!is_answer && state && (state->flags & SOCKET_DNS)) is_answer = !is_reachable_itself(w, skb, p, sk, 0);
+  if (!is_answer && state && has_translated_resolver(w, state))
+    is_answer = w->mode != NW_MODE_AUDIT && !is_reachable_itself(w, skb, p, sk, 0);
   if (is_answer) {
     if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_ANSWER, NW_REASON_ANSWER_UNSOLICITED);
     return judge_answer(skb, w, p, state) != 0;

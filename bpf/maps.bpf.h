@@ -123,6 +123,9 @@ struct pending_question {
 #define SOCKET_DNS (1u << 0)           /* the hooks saw it going to a trusted resolver: its datagrams are questions */
 #define SOCKET_JUDGE_EACH (1u << 1)    /* UDP, connected to an allowed address on another port: judged per packet */
 #define SOCKET_NETNS_TRUSTED (1u << 2) /* its network namespace is one whose DNS is trusted */
+#define SOCKET_ORDINARY (1u << 3)      /* UDP: the hooks let it go where no resolver is, so translation hides none */
+#define SOCKET_CONNECTED (1u << 4)     /* UDP: it was connected to an ordinary destination */
+#define SOCKET_EACH_PACKET (1u << 5)   /* UDP: what the hooks judged need not be where a packet goes */
 
 /* What is known of one socket. With the kernel's 72 bytes it fits a 512-byte allocation: each DNS socket pays for one,
  * so addresses are kept as place_of() hashes. The questions lie here so that no neighbour can evict them. Written by the socket's own

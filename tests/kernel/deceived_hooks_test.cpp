@@ -1,11 +1,19 @@
 // A hook judges a destination, and what then happens is another one: the kernel chooses the address, the policy moves
 // on under a socket that stays, translation hides the resolver, or a packet borrows its source.
+#include <netinet/in.h>
 #include <poll.h>
+
+#include <atomic>
+#include <thread>
 
 #include "tests/kernel/support/workload_test.h"
 
 namespace namewall::kernel_tests {
 namespace {
+
+using testing::IsEmpty;
+
+const char kEvil[] = "203.0.113.66", kServer[] = "192.0.2.1";
 
 OwnedFd bound(const SocketAddress& at, int type) {
   auto s = make_socket(at.family(), type);
@@ -71,6 +79,279 @@ TEST_F(UnspecifiedDestination, DatagramsGoWhereTheHookLooked) {
     });
     EXPECT_FALSE(receive(foreign.get(), milliseconds(50))) << (connected ? "connected" : "sendto");
   }
+}
+
+TEST_F(UnspecifiedDestination, PlaceOfAnOwnSocketThatIsGoneIsNotItsSuccessors) {
+  for (const bool connected : {true, false}) {
+    Rendezvous turn;
+    WorkloadProcess child(cgroup_, [&] {
+      auto server = bound({ip("127.0.0.1"), 3001}, SOCK_DGRAM);
+      const auto client = bound({ip("127.0.0.1"), 40088}, SOCK_DGRAM);
+      const SocketAddress to(ip("127.0.0.1"), 3001);
+      if (connected) {
+        connect(client.get(), to.get(), to.length);
+        server = OwnedFd();
+      }
+      turn.arrive_and_wait();
+      sendto(client.get(), "x", 1, 0, connected ? nullptr : to.get(), connected ? 0 : to.length);
+      return std::string();
+    });
+    ASSERT_TRUE(turn.await_arrival());
+    // Either in its place, or beside it and connected to the client: the kernel prefers it then.
+    const auto foreign = bound({ip("127.0.0.1"), 3001}, SOCK_DGRAM);
+    ASSERT_GE(foreign.get(), 0);
+    const SocketAddress client_at(ip("127.0.0.1"), 40088);
+    connect(foreign.get(), client_at.get(), client_at.length);
+    turn.release();
+    child.wait();
+    EXPECT_FALSE(receive(foreign.get(), milliseconds(50))) << (connected ? "connected" : "sendto");
+  }
+}
+
+// ---- a socket that knew the resolver, and a server that the policy no longer allows ----
+
+class StaleTrust : public WorkloadTest {
+ protected:
+  void SetUp() override {
+    WorkloadTest::SetUp();
+    if (HasFatalFailure()) return;
+    network_.in_far([&] {
+      accomplice_ =
+          std::make_unique<DnsServer>(std::vector{SocketAddress(ip(kServer), 5300)}, [](const ReceivedQuestion& q) {
+            return std::vector<Reply>{{make_answer(q.bytes, {{q.read.name, 600, "", ip(kEvil)}})}};
+          });
+    });
+    dns_->answer_with([](const ReceivedQuestion&) { return std::vector<Reply>{}; });
+  }
+  // The workload's socket goes to the resolver and to the accomplice; `change` happens; the socket asks again.
+  void ask_accomplice_after(const std::function<void()>& change, bool server_first) {
+    Rendezvous turn;
+    WorkloadProcess child(cgroup_, [&] {
+      const SocketAddress server(ip(kServer), 5300);
+      const auto trusted = resolver();
+      const auto client = make_socket(AF_INET, SOCK_DGRAM);
+      const auto first = make_question(76, "example.com", 1), second = make_question(77, "example.com", 1);
+      if (!server_first) sendto(client.get(), first.data(), first.size(), 0, trusted.get(), trusted.length);
+      connect(client.get(), server.get(), server.length);
+      if (server_first) sendto(client.get(), first.data(), first.size(), 0, trusted.get(), trusted.length);
+      turn.arrive_and_wait();
+      send(client.get(), second.data(), second.size(), 0);
+      receive(client.get(), milliseconds(200));
+      return std::string();
+    });
+    ASSERT_TRUE(turn.await_arrival());
+    change();
+    turn.release();
+    child.wait();
+    EXPECT_EQ(accomplice_->questions_for("example.com"), 0u);
+    EXPECT_THAT(granted_addresses(), IsEmpty());
+    EXPECT_EQ(tcp_inside(ip(kEvil)), ECONNREFUSED);
+  }
+  std::unique_ptr<DnsServer> accomplice_;
+};
+
+TEST_F(StaleTrust, ServerThatOnlyAuditAllowedTeachesNothing) {
+  for (const bool server_first : {true, false}) {
+    auto audit = make_policy({"example.com"});
+    audit.mode = Mode::kAudit;
+    if (server_first)
+      arm(audit);
+    else
+      replace(audit);
+    ask_accomplice_after([&] { replace(make_policy({"example.com"})); }, server_first);
+  }
+}
+
+TEST_F(StaleTrust, ServerWhoseRuleIsGoneTeachesNothing) {
+  for (const bool server_first : {true, false}) {
+    const auto before = make_policy({"example.com", "udp://192.0.2.1:5300"});
+    if (server_first)
+      arm(before);
+    else
+      replace(before);
+    ask_accomplice_after([&] { replace(make_policy({"example.com"})); }, server_first);
+  }
+}
+
+TEST_F(StaleTrust, ServerOfASocketOlderThanThePolicyTeachesNothing) {
+  // Connected before there was a policy; it goes to the resolver afterwards.
+  Rendezvous turn;
+  WorkloadProcess child(cgroup_, [&] {
+    const SocketAddress server(ip(kServer), 5300);
+    const auto trusted = resolver();
+    const auto client = make_socket(AF_INET, SOCK_DGRAM);
+    const auto question = make_question(77, "example.com", 1);
+    connect(client.get(), server.get(), server.length);
+    turn.arrive_and_wait();
+    sendto(client.get(), question.data(), question.size(), 0, trusted.get(), trusted.length);
+    send(client.get(), question.data(), question.size(), 0);
+    receive(client.get(), milliseconds(200));
+    return std::string();
+  });
+  ASSERT_TRUE(turn.await_arrival());
+  arm(make_policy({"example.com"}));
+  turn.release();
+  child.wait();
+  EXPECT_THAT(granted_addresses(), IsEmpty());
+}
+
+TEST_F(StaleTrust, ResolverThatThePolicyNoLongerTrustsTeachesNothing) {
+  arm(make_policy({"example.com"}));
+  far_dns_->answer_with([](const ReceivedQuestion& q) {
+    return std::vector<Reply>{{make_answer(q.bytes, {{q.read.name, 600, "", ip(kEvil)}})}};
+  });
+  Rendezvous turn;
+  WorkloadProcess child(cgroup_, [&] {
+    const auto old = far_resolver();
+    const auto client = make_socket(AF_INET, SOCK_DGRAM);
+    const auto question = make_question(77, "example.com", 1);
+    connect(client.get(), old.get(), old.length);
+    turn.arrive_and_wait();
+    send(client.get(), question.data(), question.size(), 0);
+    receive(client.get(), milliseconds(200));
+    return std::string();
+  });
+  ASSERT_TRUE(turn.await_arrival());
+  auto without = make_policy({"example.com"});
+  without.dns.resolvers = {{resolver().address(), Port{53}}};
+  replace(without);
+  turn.release();
+  child.wait();
+  EXPECT_THAT(granted_addresses(), IsEmpty());
+}
+
+// ---- a resolver behind translation, as Docker's 127.0.0.11 is ----
+
+class TranslatedResolver : public WorkloadTest {
+ protected:
+  static constexpr std::uint16_t kRealPort = 43210;
+  void SetUp() override {
+    WorkloadTest::SetUp();
+    if (HasFatalFailure()) return;
+    real_ = std::make_unique<DnsServer>(std::vector{SocketAddress(ip("127.0.0.11"), kRealPort)}, zone_.answerer());
+    run_command({"nft",
+                 "add table ip nwharness; add chain ip nwharness out { type nat hook output priority -100; }; "
+                 "add rule ip nwharness out ip daddr 127.0.0.11 udp dport 53 dnat to 127.0.0.11:43210"});
+    auto policy = make_policy({"example.com", "udp://192.0.2.1:443"});
+    policy.dns.resolvers = {{ip("127.0.0.11"), Port{53}}};
+    arm(policy);
+  }
+  const SocketAddress at_{ip("127.0.0.11"), 53};
+  std::unique_ptr<DnsServer> real_;
+};
+
+TEST_F(TranslatedResolver, AnswersAndTeaches) {
+  zone_.add("example.com", ip("192.0.2.9"));
+  real_->answer_with(zone_.answerer());
+  EXPECT_TRUE(in_cgroup(cgroup_, [&] { return look_up(at_, "example.com"); }).delivered());
+  EXPECT_THAT(granted_addresses(), testing::ElementsAre("192.0.2.9"));
+}
+
+TEST_F(TranslatedResolver, SocketThatWasOnAnotherPortOfAnAllowedAddressAsksNoOtherName) {
+  for (const char* left : {"connected elsewhere", "disconnected", "connected to the port that is allowed"}) {
+    in_cgroup(cgroup_, [&] {
+      const auto client = make_socket(AF_INET, SOCK_DGRAM);
+      const SocketAddress probe(ip(kServer), 80), allowed(ip(kServer), 443);
+      connect(client.get(), probe.get(), probe.length);
+      const sockaddr unspecified{AF_UNSPEC, {}};
+      if (left[0] == 'd') connect(client.get(), &unspecified, sizeof(unspecified));
+      if (std::string(left).find("port") != std::string::npos) connect(client.get(), allowed.get(), allowed.length);
+      const auto question = make_question(77, "s3cr3t.evil", 1);
+      sendto(client.get(), question.data(), question.size(), 0, at_.get(), at_.length);
+    });
+    std::this_thread::sleep_for(milliseconds(20));
+    EXPECT_EQ(real_->questions_for("s3cr3t.evil"), 0u) << left;
+  }
+}
+
+// Sends from `source`, whatever the socket is bound to.
+void send_from(int socket, const Address& source, const SocketAddress& to, const Bytes& bytes) {
+  in_pktinfo info{};
+  std::memcpy(&info.ipi_spec_dst, source.v4_bytes().data(), 4);
+  SocketAddress target = to;
+  iovec part{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(info))] = {};
+  msghdr message{};
+  message.msg_name = target.get();
+  message.msg_namelen = target.length;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = IPPROTO_IP;
+  header->cmsg_type = IP_PKTINFO;
+  header->cmsg_len = CMSG_LEN(sizeof(info));
+  std::memcpy(CMSG_DATA(header), &info, sizeof(info));
+  sendmsg(socket, &message, 0);
+}
+
+// Asks `resolver`, and answers itself from the resolver's address by `forger`.
+void answer_own_question(const SocketAddress& resolver, int forger) {
+  const SocketAddress client_at(ip("127.0.0.1"), 40077);
+  const auto client = bound(client_at, SOCK_DGRAM);
+  const auto question = make_question(77, "example.com", 1);
+  sendto(client.get(), question.data(), question.size(), 0, resolver.get(), resolver.length);
+  send_from(forger, resolver.address(), client_at, make_answer(question, {{"example.com", 600, "", ip(kEvil)}}));
+  receive(client.get(), milliseconds(100));
+}
+
+TEST_F(TranslatedResolver, OwnSocketOnItsRealPortCannotAnswerForIt) {
+  real_->answer_with([](const ReceivedQuestion&) { return std::vector<Reply>{}; });
+  in_cgroup(cgroup_, [&] { answer_own_question(at_, bound({ip("127.0.0.5"), kRealPort}, SOCK_DGRAM).get()); });
+  EXPECT_EQ(real_->questions_for("example.com"), 1u);
+  EXPECT_THAT(granted_addresses(), IsEmpty());
+  EXPECT_EQ(tcp_inside(ip(kEvil)), ECONNREFUSED);
+}
+
+class ResolverOnAHighPort : public WorkloadTest {};
+
+TEST_F(ResolverOnAHighPort, PortThatTheKernelChoseCannotAnswerForIt) {
+  const SocketAddress at(ip("127.0.0.1"), 45053);
+  DnsServer silent({at}, [](const ReceivedQuestion&) { return std::vector<Reply>{}; });
+  auto policy = make_policy({"example.com"});
+  policy.dns.resolvers = {{at.address(), Port{at.port()}}};
+  arm(policy);
+  const int port = in_cgroup(cgroup_, [&] {
+    const auto forger = make_socket(AF_INET, SOCK_DGRAM);
+    const std::uint32_t range = 45053u << 16 | 45053u;
+    setsockopt(forger.get(), IPPROTO_IP, 51 /* IP_LOCAL_PORT_RANGE */, &range, sizeof(range));
+    SocketAddress any_port(ip("127.0.0.2"), 0), own;
+    bind(forger.get(), any_port.get(), any_port.length);
+    own.length = sizeof(own.storage);
+    getsockname(forger.get(), own.get(), &own.length);
+    answer_own_question(at, forger.get());
+    return static_cast<int>(own.port());
+  });
+  RecordProperty("port", port);
+  EXPECT_THAT(granted_addresses(), IsEmpty()) << "from port " << port;
+}
+
+// ---- two destinations, read half and half ----
+
+class TornDestination : public WorkloadTest {};
+
+TEST_F(TornDestination, ConnectsInTwoThreadsReachNoThirdDestination) {
+  std::unique_ptr<DnsServer> third;
+  network_.in_far([&] {
+    third = std::make_unique<DnsServer>(std::vector{SocketAddress(ip("192.0.2.1"), 1230)},
+                                        [](const ReceivedQuestion&) { return std::vector<Reply>{}; });
+  });
+  arm(make_policy({"udp://192.0.2.1:443", "udp://192.0.2.2:1230"}));
+  in_cgroup(cgroup_, [] {
+    const auto s = make_socket(AF_INET, SOCK_DGRAM);
+    const SocketAddress one(ip("192.0.2.1"), 443), two(ip("192.0.2.2"), 1230);
+    std::atomic<bool> stop{false};
+    std::thread flip([&] {
+      while (!stop) connect(s.get(), one.get(), one.length), connect(s.get(), two.get(), two.length);
+    });
+    const auto question = make_question(77, "torn.example", 1);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(4);
+    while (std::chrono::steady_clock::now() < end) send(s.get(), question.data(), question.size(), MSG_DONTWAIT);
+    stop = true;
+    flip.join();
+  });
+  EXPECT_EQ(third->questions_for("torn.example"), 0u);
 }
 
 }  // namespace
