@@ -95,7 +95,22 @@ static __always_inline int judge_udp_out(struct nw_workload *w, struct __sk_buff
   return 1;
 }
 
+/* The connect hook saw a listener of the workload's own at the place. This connection may meet another one: of a group
+ * that shares the port (SO_REUSEPORT), or that took the place since. */
+static __always_inline int meets_foreign_listener(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
+  if (w->mode == NW_MODE_AUDIT || !is_loopback(p->address)) return 0;
+  __u8 flags;
+  if (bpf_skb_load_bytes(skb, p->transport + TCP_FLAGS, &flags, 1)) return 1;
+  if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN || is_open_loopback(skb, w, p, 1)) return 0;
+  struct destination d = {.ip_protocol = IPPROTO_TCP, .key = NW_PROTOCOL_TCP << 16 | p->port};
+  __builtin_memcpy(d.address, p->address, sizeof(d.address));
+  d.now = bpf_ktime_get_boot_ns();
+  d.since = d.now;
+  return !is_allowed(w, &d);
+}
+
 static __always_inline int judge_tcp_out(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
+  if (meets_foreign_listener(w, skb, p)) return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_LOOPBACK);
   if (!(w->flags & NW_FLAG_STRICT)) return 1;
   struct bpf_sock *sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
@@ -145,7 +160,7 @@ SEC("cgroup_skb/egress")
 int namewall_egress(struct __sk_buff *skb) {
   struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
   if (w->mode == NW_MODE_DENY) return 0;
-  if (!(w->flags & NW_FLAG_STRICT) && (is_plain_tcp(skb, 0, 1) || is_ordinary_udp(w, skb))) return 1;
+  if (!(w->flags & NW_FLAG_STRICT) && (is_plain_tcp(skb, TCP_SYN | TCP_ACK, TCP_SYN) || is_ordinary_udp(w, skb))) return 1;
   struct packet p = {};
   if (!read_headers(skb, &p, 1)) return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OPTIONS);
   switch (p.protocol) {

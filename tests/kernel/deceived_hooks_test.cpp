@@ -108,6 +108,27 @@ TEST_F(UnspecifiedDestination, PlaceOfAnOwnSocketThatIsGoneIsNotItsSuccessors) {
   }
 }
 
+TEST_F(UnspecifiedDestination, ListenerOfAnotherInTheSameGroupIsNotReached) {
+  const auto share = [](const SocketAddress& at) {
+    auto s = make_socket(at.family(), SOCK_STREAM);
+    const int yes = 1;
+    setsockopt(s.get(), SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes));
+    EXPECT_EQ(bind(s.get(), at.get(), at.length), 0);
+    listen(s.get(), 64);
+    return s;
+  };
+  const auto foreign = share({ip("127.0.0.1"), 3002});
+  const int reached = in_cgroup(cgroup_, [&] {
+    const auto own = share({ip("127.0.0.1"), 3002});
+    int count = 0;
+    for (int i = 0; i < 16; ++i) count += tcp_connect(ip("127.0.0.1"), 3002, milliseconds(20)) == 0;
+    return count;
+  });
+  EXPECT_GT(reached, 0);
+  pollfd arrival{foreign.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&arrival, 1, 0), 0);
+}
+
 // ---- a socket that knew the resolver, and a server that the policy no longer allows ----
 
 class StaleTrust : public WorkloadTest {
