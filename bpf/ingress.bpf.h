@@ -29,7 +29,9 @@ static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff 
     if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_ANSWER, NW_REASON_ANSWER_UNSOLICITED);
     return judge_answer(skb, w, p, state) != 0;
   }
-  if (sk->dst_port) return 1; /* connected: the kernel delivers from the peer only */
+  /* Connected: the kernel delivers from the peer only, unless the socket was connected behind the kernel's lookup. */
+  struct destination peer = {};
+  if (socket_destination(sk, &peer) && (__u16)peer.key == p->port && same_address(peer.address, p->address)) return 1;
   struct local_end local = {};
   read_local(skb, &local, p->transport, 0);
   struct destination d = {.ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16 | p->port};
@@ -48,6 +50,18 @@ static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff 
   return 1;
 }
 
+/* Replies to ping sockets: the other messages do not reach a workload's socket, for raw ones do not exist in it. */
+static __always_inline int judge_icmp_in(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
+  p->port = 0;
+  if (is_loopback(p->address) && (w->flags & (NW_FLAG_LOOPBACK_OWN | NW_FLAG_LOOPBACK_ANY))) return 1;
+  struct destination d = {.ip_protocol = p->protocol, .key = NW_PROTOCOL_ICMP << 16};
+  __builtin_memcpy(d.address, p->address, sizeof(d.address));
+  d.now = bpf_ktime_get_boot_ns();
+  d.since = d.now > RECENTLY ? d.now - RECENTLY : 0;
+  if (is_allowed(w, &d)) return 1;
+  return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_INBOUND_UDP);
+}
+
 SEC("cgroup_skb/ingress")
 int namewall_ingress(struct __sk_buff *skb) {
   struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
@@ -62,7 +76,7 @@ int namewall_ingress(struct __sk_buff *skb) {
       return judge_udp_in(w, skb, &p);
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
-      return 1;
+      return judge_icmp_in(w, skb, &p);
     default:
       return refuse_packet(skb, w, &p, 0, NW_HOOK_INBOUND, NW_REASON_PACKET_PROTOCOL);
   }

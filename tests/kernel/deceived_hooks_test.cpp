@@ -375,5 +375,63 @@ TEST_F(TornDestination, ConnectsInTwoThreadsReachNoThirdDestination) {
   EXPECT_EQ(third->questions_for("torn.example"), 0u);
 }
 
+// ---- what comes in ----
+
+class UnaskedInbound : public WorkloadTest {};
+
+TEST_F(UnaskedInbound, EchoReplyOfAStrangerDoesNotArrive) {
+  arm(make_policy({"icmp://192.0.2.1"}));
+  Rendezvous turn;
+  std::uint16_t id = 0x4e57;
+  WorkloadProcess child(cgroup_, [&] {
+    const auto ping = make_socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+    const SocketAddress at(ip("0.0.0.0"), id);
+    if (bind(ping.get(), at.get(), at.length) != 0) return std::string("bind");
+    turn.arrive_and_wait();
+    return std::string(receive(ping.get(), milliseconds(200)) ? "received" : "nothing");
+  });
+  ASSERT_TRUE(turn.await_arrival());
+  network_.in_far([&] {
+    const auto raw = make_socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+    Bytes reply = {0, 0, 0, 0, static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id), 0, 1};
+    const unsigned sum = id + 1u;
+    reply[2] = static_cast<std::uint8_t>(~sum >> 8), reply[3] = static_cast<std::uint8_t>(~sum);
+    const SocketAddress to(ip("10.77.0.2"), 0);
+    sendto(raw.get(), reply.data(), reply.size(), 0, to.get(), to.length);
+  });
+  turn.release();
+  EXPECT_EQ(child.wait(), "nothing");
+}
+
+TEST_F(UnaskedInbound, DatagramOfAStrangerDoesNotArriveWhileTheSocketConnects) {
+  arm(make_policy({"udp://192.0.2.1:443"}));
+  std::atomic<bool> stop{false};
+  std::thread flood;
+  network_.in_far([&] {
+    flood = std::thread([&] {
+      const auto s = make_socket(AF_INET, SOCK_DGRAM);
+      const SocketAddress to(ip("10.77.0.2"), 9000);
+      while (!stop) sendto(s.get(), "x", 1, 0, to.get(), to.length);
+    });
+  });
+  const int received = in_cgroup(cgroup_, [] {
+    const auto s = bound({ip("0.0.0.0"), 9000}, SOCK_DGRAM);
+    const SocketAddress peer(ip(kServer), 443);
+    const sockaddr unspecified{AF_UNSPEC, {}};
+    int count = 0;
+    char byte;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+    while (std::chrono::steady_clock::now() < end) {
+      connect(s.get(), peer.get(), peer.length);
+      connect(s.get(), &unspecified, sizeof(unspecified));
+      while (recv(s.get(), &byte, 1, MSG_DONTWAIT) >= 0) ++count;
+    }
+    return count;
+  });
+  stop = true;
+  flood.join();
+  EXPECT_EQ(received, 0);
+}
+
 }  // namespace
 }  // namespace namewall::kernel_tests
