@@ -12,6 +12,7 @@
 #define SECOND 1000000000ULL
 
 #define EPERM 1
+#define ENOENT 2
 #define E2BIG 7
 #define EACCES 13
 #define EEXIST 17

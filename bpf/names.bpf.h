@@ -34,7 +34,11 @@ static long reap_each(struct bpf_map *map, const __u64 *id, struct nw_name *name
   }
   if (deadline == NW_DEADLINE_DEAD) return 0;
   if (__sync_val_compare_and_swap(&name->deadline, deadline, NW_DEADLINE_DEAD) != deadline) return 0;
-  bpf_map_delete_elem(map, id);
+  long error = bpf_map_delete_elem(map, id);
+  if (error && error != -ENOENT) { /* its lock was busy: it must not stay dead, or nobody could ever learn it again */
+    __sync_lock_test_and_set(&name->deadline, deadline);
+    return 0;
+  }
   return ++reap->removed >= reap->limit;
 }
 
