@@ -61,8 +61,11 @@ enum datagram_kind { DATAGRAM_ORDINARY, DATAGRAM_QUESTION, DATAGRAM_REFUSED };
 
 static __always_inline enum datagram_kind kind_of_datagram(struct nw_workload *w, struct __sk_buff *skb,
                                                            struct packet *p, struct bpf_sock *sk,
-                                                           struct socket_state *state) {
+                                                           struct socket_state *state, const __u32 *from) {
   __u32 flags = state ? state->flags : 0;
+  /* A send that races with a disconnect gets no address and the port: the kernel takes loopback or the source for it. */
+  if ((flags & SOCKET_ORDINARY) && (is_loopback(p->address) || same_address(p->address, from)))
+    flags |= SOCKET_EACH_PACKET;
   if (!(flags & (SOCKET_DNS | SOCKET_JUDGE_EACH | SOCKET_EACH_PACKET)))
     return (w->flags & NW_FLAG_STRICT) && !(flags & SOCKET_ORDINARY) && is_connected_to_resolver(w, sk)
                ? DATAGRAM_QUESTION
@@ -84,7 +87,7 @@ static __always_inline int judge_udp_out(struct nw_workload *w, struct __sk_buff
     return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_BIND_RESOLVER);
   struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
   enum datagram_kind kind = DATAGRAM_QUESTION;
-  if (!is_resolver(w, (struct ip_address *)p->address, p->port)) kind = kind_of_datagram(w, skb, p, sk, state);
+  if (!is_resolver(w, (struct ip_address *)p->address, p->port)) kind = kind_of_datagram(w, skb, p, sk, state, from.address);
   if (kind == DATAGRAM_REFUSED) return refuse_packet(skb, w, p, state, NW_HOOK_SEND, NW_REASON_PORT);
   if (kind == DATAGRAM_QUESTION) {
     if (!state) state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);

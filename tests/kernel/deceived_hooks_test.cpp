@@ -352,6 +352,37 @@ TEST_F(ResolverOnAHighPort, PortThatTheKernelChoseCannotAnswerForIt) {
 
 class TornDestination : public WorkloadTest {};
 
+TEST_F(TornDestination, DisconnectWhileSendingReachesNothingNear) {
+  arm(make_policy({"udp://192.0.2.1:443"}));
+  const auto loopback = bound({ip("127.0.0.1"), 443}, SOCK_DGRAM), near = bound({ip("10.77.0.2"), 443}, SOCK_DGRAM);
+  for (const char* source : {"0.0.0.0", "10.77.0.2"}) {
+    in_cgroup(cgroup_, [&] {
+      const SocketAddress to(ip(kServer), 443), from(ip(source), 0);
+      const sockaddr unspecified{AF_UNSPEC, {}};
+      std::atomic<int> current{-1};
+      std::atomic<bool> stop{false};
+      std::thread sender([&] {
+        while (!stop) {
+          if (const int s = current; s >= 0) send(s, "x", 1, MSG_DONTWAIT);
+        }
+      });
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+      while (std::chrono::steady_clock::now() < end) {
+        const auto s = bound(from, SOCK_DGRAM);
+        connect(s.get(), to.get(), to.length);
+        current = s.get();
+        for (int i = 0; i < 200; ++i) std::atomic_signal_fence(std::memory_order_seq_cst);
+        connect(s.get(), &unspecified, sizeof(unspecified));
+        current = -1;
+      }
+      stop = true;
+      sender.join();
+    });
+    EXPECT_FALSE(receive(loopback.get(), milliseconds(20))) << source;
+    EXPECT_FALSE(receive(near.get(), milliseconds(20))) << source;
+  }
+}
+
 TEST_F(TornDestination, ConnectsInTwoThreadsReachNoThirdDestination) {
   std::unique_ptr<DnsServer> third;
   network_.in_far([&] {
