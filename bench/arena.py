@@ -15,6 +15,7 @@ SERVER_ADDRESS = "10.99.0.2"
 CRAFTED_PREFIX = "10.99.1"  # .N: the one crafted DNS server per cgroup that asks
 CRAFTED_SERVERS = 32
 GRANTED_NETWORK = "11.0.0.0/8"
+GRANTED_SOURCE = "192.0.2.1"
 
 ZONE = """$ORIGIN bench.example.
 $TTL 300
@@ -132,7 +133,10 @@ class Arena:
         run("ip", "-n", self.server, "address", "add", f"{SERVER_ADDRESS}/16", "dev", "nwb-server")
         run("ip", "-n", self.client, "link", "set", "nwb-client", "up")
         run("ip", "-n", self.server, "link", "set", "nwb-server", "up")
-        run("ip", "-n", self.client, "route", "add", "local", GRANTED_NETWORK, "dev", "lo")
+        # A source of its own: without it a packet to a local address has that very address as its source, which no packet
+        # that leaves a host has, and which the programs look at twice.
+        run("ip", "-n", self.client, "address", "add", f"{GRANTED_SOURCE}/32", "dev", "lo")
+        run("ip", "-n", self.client, "route", "add", "local", GRANTED_NETWORK, "dev", "lo", "src", GRANTED_SOURCE)
         run("ip", "-n", self.server, "route", "add", "local", f"{CRAFTED_PREFIX}.0/24", "dev", "lo")
         # Neighbours known beforehand: no packet of a measured transaction waits for ARP.
         at_client, at_server = self._mac(self.client, "nwb-client"), self._mac(self.server, "nwb-server")

@@ -12,7 +12,7 @@
 #define TYPE_AAAA 28
 
 /* Reads the record at the cursor; A, AAAA and CNAME records of class IN are kept. 1: malformed. */
-static __always_inline int read_record(struct scratch *s) {
+static __always_inline int read_record(struct scratch* s) {
   __u32 offset = s->cursor;
   if (!walk_name(s, offset)) return 1;
   __u64 owner = s->hash;
@@ -34,7 +34,7 @@ static __always_inline int read_record(struct scratch *s) {
   }
   __u32 index = s->record_count;
   if (index >= MAX_RECORDS) return 1;
-  struct record *r = &s->records[index & (MAX_RECORDS - 1)];
+  struct record* r = &s->records[index & (MAX_RECORDS - 1)];
   r->owner = owner;
   r->target = target;
   r->ttl = ttl & 0x80000000 ? 0 : ttl; /* RFC 2181 section 8 */
@@ -47,8 +47,8 @@ static __always_inline int read_record(struct scratch *s) {
   return 0;
 }
 
-static long record_step(__u32 i, struct walk *walk) {
-  struct scratch *s = walk->s;
+static long record_step(__u32 i, struct walk* walk) {
+  struct scratch* s = walk->s;
   if (read_record(s)) {
     s->error = WALK_SHORT;
     s->failure = NW_REASON_ANSWER_MALFORMED;
@@ -57,9 +57,9 @@ static long record_step(__u32 i, struct walk *walk) {
   return 0;
 }
 
-static long find_alias(__u32 i, struct walk *walk) {
-  struct scratch *s = walk->s;
-  struct record *r = &s->records[i & (MAX_RECORDS - 1)];
+static long find_alias(__u32 i, struct walk* walk) {
+  struct scratch* s = walk->s;
+  struct record* r = &s->records[i & (MAX_RECORDS - 1)];
   if (r->type != TYPE_CNAME || !r->reached || r->expanded) return 0;
   r->expanded = 1;
   s->alias = r->target;
@@ -68,17 +68,17 @@ static long find_alias(__u32 i, struct walk *walk) {
   return 1;
 }
 
-static long reach_records(__u32 i, struct walk *walk) {
-  struct scratch *s = walk->s;
-  struct record *r = &s->records[i & (MAX_RECORDS - 1)];
+static long reach_records(__u32 i, struct walk* walk) {
+  struct scratch* s = walk->s;
+  struct record* r = &s->records[i & (MAX_RECORDS - 1)];
   if (r->reached || r->owner != s->alias) return 0;
   r->reached = 1;
   if (s->alias_ttl < r->path_ttl) r->path_ttl = s->alias_ttl;
   return 0;
 }
 
-static long alias_step(__u32 i, struct walk *walk) {
-  struct scratch *s = walk->s;
+static long alias_step(__u32 i, struct walk* walk) {
+  struct scratch* s = walk->s;
   s->next_alias = NOWHERE;
   bpf_loop(s->record_count, find_alias, walk, 0);
   if (s->next_alias == NOWHERE) return 1;
@@ -87,7 +87,7 @@ static long alias_step(__u32 i, struct walk *walk) {
 }
 
 /* Reads the answer section and marks the records that belong to the question. 0: malformed, see `failure`. */
-__noinline int read_answers(struct scratch *s, __u32 answer_count) {
+__noinline int read_answers(struct scratch* s, __u32 answer_count) {
   if (!s) return 0;
   s->record_count = 0;
   s->has_addresses = 0;
@@ -104,11 +104,11 @@ __noinline int read_answers(struct scratch *s, __u32 answer_count) {
 }
 
 struct teach {
-  struct scratch *s;
-  struct nw_workload *w;
+  struct scratch* s;
+  struct nw_workload* w;
 };
 
-static __always_inline __u64 deadline_of(const struct nw_workload *w, __u32 ttl, __u64 now) {
+static __always_inline __u64 deadline_of(const struct nw_workload* w, __u32 ttl, __u64 now) {
   if (w->flags & NW_FLAG_RETAIN_WORKLOAD) return ~0ULL >> 1;
   __u64 life = (__u64)ttl * SECOND;
   if (life < w->min_ttl) life = w->min_ttl;
@@ -116,16 +116,16 @@ static __always_inline __u64 deadline_of(const struct nw_workload *w, __u32 ttl,
   return now + life + w->grace;
 }
 
-static long last_deadline_step(__u32 i, struct teach *teach) {
-  struct scratch *s = teach->s;
-  struct record *r = &s->records[i & (MAX_RECORDS - 1)];
+static long last_deadline_step(__u32 i, struct teach* teach) {
+  struct scratch* s = teach->s;
+  struct record* r = &s->records[i & (MAX_RECORDS - 1)];
   if (!r->reached || r->type == TYPE_CNAME) return 0;
   __u64 deadline = deadline_of(teach->w, r->path_ttl, s->now);
   if (deadline > s->last_deadline) s->last_deadline = deadline;
   return 0;
 }
 
-static __always_inline int carries_own(struct scratch *s, __u32 v4_in_host_order) {
+static __always_inline int carries_own(struct scratch* s, __u32 v4_in_host_order) {
   s->own.address[0] = 0;
   s->own.address[1] = 0;
   s->own.address[2] = MAPPED_WORD;
@@ -134,7 +134,7 @@ static __always_inline int carries_own(struct scratch *s, __u32 v4_in_host_order
 }
 
 /* Whether `own` is one of the host's addresses, or a NAT64, Teredo or 6to4 form of one. */
-__noinline int is_own_address(struct scratch *s) {
+__noinline int is_own_address(struct scratch* s) {
   if (!s || bpf_map_lookup_elem(&own_addresses, &s->own)) return 1;
   __u32 w0 = bpf_ntohl(s->own.address[0]), w1 = bpf_ntohl(s->own.address[1]);
   __u32 w2 = bpf_ntohl(s->own.address[2]), w3 = bpf_ntohl(s->own.address[3]);
@@ -145,16 +145,16 @@ __noinline int is_own_address(struct scratch *s) {
 }
 
 /* Turns one reached address record into a grant, or into a note of why it is none. */
-static long teach_step(__u32 i, struct teach *teach) {
-  struct scratch *s = teach->s;
-  struct nw_workload *w = teach->w;
-  struct record *r = &s->records[i & (MAX_RECORDS - 1)];
+static long teach_step(__u32 i, struct teach* teach) {
+  struct scratch* s = teach->s;
+  struct nw_workload* w = teach->w;
+  struct record* r = &s->records[i & (MAX_RECORDS - 1)];
   if (!r->reached) {
     count(w, NW_COUNTER_CHAIN_MISSES);
     return 0;
   }
   if (r->type == TYPE_CNAME) return 0;
-  struct lesson *l = &s->lesson;
+  struct lesson* l = &s->lesson;
   l->now = s->now;
   l->name_id = s->name_id;
   l->deadline = deadline_of(w, r->path_ttl, s->now);
@@ -192,7 +192,7 @@ static long teach_step(__u32 i, struct teach *teach) {
 }
 
 /* Puts what the answer teaches into the tables. NW_REASON_NONE: it may be delivered. */
-__noinline int teach_records(struct scratch *s, struct nw_workload *w) {
+__noinline int teach_records(struct scratch* s, struct nw_workload* w) {
   if (!s || !w) return NW_REASON_GRANTS_FULL;
   struct teach teach = {s, w};
   s->last_deadline = s->now;
@@ -204,22 +204,25 @@ __noinline int teach_records(struct scratch *s, struct nw_workload *w) {
   return s->failure;
 }
 
-static __always_inline int is_local_place(struct packet *p) {
+static __always_inline int is_local_place(struct packet* p) {
   return is_loopback(p->address) || bpf_map_lookup_elem(&own_addresses, p->address) != 0;
 }
 
-__noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
-                            struct socket_state *state) {
+__noinline int judge_answer(struct __sk_buff* skb, struct nw_workload* w, struct packet* p,
+                            struct socket_state* state) {
   if (!w || !p || !state) return 0;
   __u32 length = skb->len, message = p->transport + UDP_HEADER;
   /* A translated resolver on loopback answers from its own place again. A socket of the workload's own on loopback can
    * come and go between any two checks, so nothing else there teaches. */
-  if (is_local_place(p) && !is_resolver(w, (struct ip_address *)p->address, p->port))
+  if (is_local_place(p) && !is_resolver(w, (struct ip_address*)p->address, p->port))
     return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_UNSOLICITED);
-  if (length < message + MIN_QUESTION) return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_MALFORMED);
+  /* UDP_GRO: answers behind the first would be delivered unread. */
+  if (skb->gso_segs > 1) return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_MALFORMED);
+  if (length < message + MIN_QUESTION)
+    return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_MALFORMED);
   length -= message;
   if (length > PACKET_BYTES) return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_TOO_LONG);
-  struct scratch *s = claim_scratch(SCRATCH_INGRESS);
+  struct scratch* s = claim_scratch(SCRATCH_INGRESS);
   if (!s) return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_BUSY);
   enum nw_reason reason = NW_REASON_NONE;
   if (length < MIN_QUESTION || length > PACKET_BYTES || bpf_skb_load_bytes(skb, message, s->packet, length)) {
@@ -231,10 +234,10 @@ __noinline int judge_answer(struct __sk_buff *skb, struct nw_workload *w, struct
   s->now = bpf_ktime_get_boot_ns();
   __u16 id = packet_u16(s, 0), flags = packet_u16(s, 2);
   __u32 place = place_of(w, p->address, p->port);
-  struct pending_question *q = 0;
+  struct pending_question* q = 0;
 #pragma unroll
   for (__u32 i = 0; i < PENDING_QUESTIONS; i++) {
-    struct pending_question *candidate = &state->questions[i];
+    struct pending_question* candidate = &state->questions[i];
     if (q || READ_ONCE(candidate->time) <= NW_DEADLINE_BUSY || candidate->id != id) continue;
     /* From where the packet went, or from the resolver that the program named: translation may stand between the
      * two. */

@@ -5,13 +5,13 @@
 #include "bpf/peers.bpf.h"
 #include "bpf/socket_trust.bpf.h"
 
-static __always_inline void describe_task(struct refusal *r) {
+static __always_inline void describe_task(struct refusal* r) {
   r->pid = bpf_get_current_pid_tgid() >> 32;
   r->uid = (__u32)bpf_get_current_uid_gid();
   bpf_get_current_comm(r->command, sizeof(r->command));
 }
 
-static __always_inline int refuse_destination(struct nw_workload *w, struct bpf_sock_addr *ctx, struct destination *d,
+static __always_inline int refuse_destination(struct nw_workload* w, struct bpf_sock_addr* ctx, struct destination* d,
                                               enum nw_hook hook, enum nw_reason reason) {
   struct refusal r = {.hook = hook,
                       .reason = reason,
@@ -29,9 +29,9 @@ static __always_inline int refuse_destination(struct nw_workload *w, struct bpf_
 }
 
 /* The socket goes to a trusted resolver: its datagrams are questions from now on. */
-static __always_inline enum nw_reason mark_dns(struct nw_workload *w, struct bpf_sock_addr *ctx, struct bpf_sock *sk,
-                                               struct destination *d) {
-  struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+static __always_inline enum nw_reason mark_dns(struct nw_workload* w, struct bpf_sock_addr* ctx, struct bpf_sock* sk,
+                                               struct destination* d) {
+  struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (!state) return NW_REASON_QUESTION_NO_SLOT;
   if (!(state->flags & SOCKET_NETNS_TRUSTED)) {
     if (!is_trusted_netns(w, ctx, sk)) return NW_REASON_UNTRUSTED_NETNS;
@@ -39,19 +39,21 @@ static __always_inline enum nw_reason mark_dns(struct nw_workload *w, struct bpf
   }
   /* Connected elsewhere before there was a policy. The hooks hold the socket's lock. */
   struct destination peer = {};
-  if (socket_destination(sk, &peer) && !is_resolver(w, (struct ip_address *)peer.address, (__u16)peer.key))
+  if (socket_destination(sk, &peer) && !is_resolver(w, (struct ip_address*)peer.address, (__u16)peer.key))
     state->flags |= SOCKET_ORDINARY;
   state->flags |= SOCKET_DNS;
   state->pid = bpf_get_current_pid_tgid() >> 32;
   state->uid = (__u32)bpf_get_current_uid_gid();
   bpf_get_current_comm(state->command, sizeof(state->command));
+  __builtin_memcpy(state->resolver.address, d->address, sizeof(d->address));
+  state->resolver.port = (__u16)d->key;
   state->resolver_place = place_of(w, d->address, (__u16)d->key);
   return NW_REASON_NONE;
 }
 
 /* Whether the socket that would receive there is one of the workload's own. */
-static __always_inline int is_own_listener(const struct nw_workload *w, struct bpf_sock_addr *ctx,
-                                           struct destination *d) {
+static __always_inline int is_own_listener(const struct nw_workload* w, struct bpf_sock_addr* ctx,
+                                           struct destination* d) {
   struct bpf_sock_tuple tuple = {};
   __u32 size;
   __u16 port_be = bpf_htons((__u16)d->key);
@@ -67,13 +69,13 @@ static __always_inline int is_own_listener(const struct nw_workload *w, struct b
     tuple.ipv6.dport = port_be;
     size = sizeof(tuple.ipv6);
   }
-  struct bpf_sock *listener;
+  struct bpf_sock* listener;
   if (d->key >> 16 == NW_PROTOCOL_TCP)
     listener = bpf_sk_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
   else
     listener = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
   if (!listener) return 0;
-  struct socket_state *state = bpf_sk_storage_get(&sockets, listener, 0, 0);
+  struct socket_state* state = bpf_sk_storage_get(&sockets, listener, 0, 0);
   int own = state && state->workload_id == w->workload_id;
   bpf_sk_release(listener);
   return own;
@@ -82,8 +84,8 @@ static __always_inline int is_own_listener(const struct nw_workload *w, struct b
 /* The UDP socket goes where no resolver is. Its packets are judged too where they can go elsewhere than what was judged
  * here: to loopback, where another socket may have taken the place by then; and when it is connected again, for a send
  * reads the address and the port without the socket's lock, and may get half of each. */
-static __always_inline int mark_ordinary(struct bpf_sock *sk, const struct destination *d, enum nw_hook hook) {
-  struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+static __always_inline int mark_ordinary(struct bpf_sock* sk, const struct destination* d, enum nw_hook hook) {
+  struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (!state) return 0;
   __u32 flags = state->flags | SOCKET_ORDINARY;
   if (hook == NW_HOOK_CONNECT) flags |= flags & SOCKET_CONNECTED ? SOCKET_EACH_PACKET : SOCKET_CONNECTED;
@@ -92,8 +94,8 @@ static __always_inline int mark_ordinary(struct bpf_sock *sk, const struct desti
   return 1;
 }
 
-static __always_inline int judge_any_destination(struct bpf_sock_addr *ctx, struct nw_workload *w, struct bpf_sock *sk,
-                                                 struct destination *d, enum nw_hook hook) {
+static __always_inline int judge_any_destination(struct bpf_sock_addr* ctx, struct nw_workload* w, struct bpf_sock* sk,
+                                                 struct destination* d, enum nw_hook hook) {
   __u16 port = bpf_ntohs((__u16)ctx->user_port);
   __u32 protocol = ctx->protocol;
   d->ip_protocol = protocol == IPPROTO_MPTCP_NUMBER ? IPPROTO_TCP : protocol;
@@ -113,7 +115,8 @@ static __always_inline int judge_any_destination(struct bpf_sock_addr *ctx, stru
   if (rules == RULES_HOST_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_HOST_DENY);
   if (rules == RULES_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_DENY_RULE);
 
-  if (is_resolver(w, (struct ip_address *)d->address, port) && d->ip_protocol != IPPROTO_ICMP && d->ip_protocol != IPPROTO_ICMPV6) {
+  if (is_resolver(w, (struct ip_address*)d->address, port) && d->ip_protocol != IPPROTO_ICMP &&
+      d->ip_protocol != IPPROTO_ICMPV6) {
     if (d->ip_protocol == IPPROTO_TCP) return refuse_destination(w, ctx, d, hook, NW_REASON_DNS_OVER_TCP);
     enum nw_reason reason = mark_dns(w, ctx, sk, d);
     return reason ? refuse_destination(w, ctx, d, hook, reason) : 1;
@@ -141,7 +144,7 @@ static __always_inline int judge_any_destination(struct bpf_sock_addr *ctx, stru
   if (hook == NW_HOOK_CONNECT && d->ip_protocol == IPPROTO_UDP &&
       (match == GRANT_OTHER_PORT || rules == RULES_OTHER_PORT)) {
     /* glibc connects UDP sockets to sort addresses (RFC 6724); what it sends is judged packet by packet. */
-    struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+    struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     if (state) {
       state->flags |= SOCKET_JUDGE_EACH;
       return 1;
@@ -153,27 +156,26 @@ static __always_inline int judge_any_destination(struct bpf_sock_addr *ctx, stru
   return refuse_destination(w, ctx, d, hook, reason);
 }
 
-static __always_inline int judge_destination(struct bpf_sock_addr *ctx, struct destination *d, enum nw_hook hook) {
-  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
-  struct bpf_sock *sk = ctx->sk;
+static __always_inline int judge_destination(struct bpf_sock_addr* ctx, struct destination* d, enum nw_hook hook) {
+  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
+  struct bpf_sock* sk = ctx->sk;
   if (!judge_any_destination(ctx, w, sk, d, hook)) return 0;
-  if (d->ip_protocol != IPPROTO_UDP || !sk || is_resolver(w, (struct ip_address *)d->address, (__u16)d->key)) return 1;
+  if (d->ip_protocol != IPPROTO_UDP || !sk || is_resolver(w, (struct ip_address*)d->address, (__u16)d->key)) return 1;
   return mark_ordinary(sk, d, hook) || refuse_destination(w, ctx, d, hook, NW_REASON_QUESTION_NO_SLOT);
 }
 
-#define DESTINATION_V4(ctx) \
-  struct destination d = { .address = {0, 0, MAPPED_WORD, (ctx)->user_ip4} }
+#define DESTINATION_V4(ctx) struct destination d = {.address = {0, 0, MAPPED_WORD, (ctx)->user_ip4}}
 #define DESTINATION_V6(ctx) \
-  struct destination d = { .address = {(ctx)->user_ip6[0], (ctx)->user_ip6[1], (ctx)->user_ip6[2], (ctx)->user_ip6[3]} }
+  struct destination d = {.address = {(ctx)->user_ip6[0], (ctx)->user_ip6[1], (ctx)->user_ip6[2], (ctx)->user_ip6[3]}}
 
 /* The kernel would take the unspecified address for the one that the socket is bound to, or for one of its device: it
  * shall be the loopback address that was judged. */
-static __always_inline int settle_v4(struct bpf_sock_addr *ctx, int verdict) {
+static __always_inline int settle_v4(struct bpf_sock_addr* ctx, int verdict) {
   if (!ctx->user_ip4) ctx->user_ip4 = bpf_htonl(0x7f000001);
   return verdict;
 }
 
-static __always_inline int settle_v6(struct bpf_sock_addr *ctx, const struct destination *d, int verdict) {
+static __always_inline int settle_v6(struct bpf_sock_addr* ctx, const struct destination* d, int verdict) {
   if (is_v4(d->address) && !d->address[3])
     ctx->user_ip6[3] = bpf_htonl(0x7f000001);
   else if (!(d->address[0] | d->address[1] | d->address[2] | d->address[3]))
@@ -182,13 +184,13 @@ static __always_inline int settle_v6(struct bpf_sock_addr *ctx, const struct des
 }
 
 SEC("cgroup/connect4")
-int namewall_connect4(struct bpf_sock_addr *ctx) {
+int namewall_connect4(struct bpf_sock_addr* ctx) {
   DESTINATION_V4(ctx);
   return settle_v4(ctx, judge_destination(ctx, &d, NW_HOOK_CONNECT));
 }
 
 SEC("cgroup/connect6")
-int namewall_connect6(struct bpf_sock_addr *ctx) {
+int namewall_connect6(struct bpf_sock_addr* ctx) {
   DESTINATION_V6(ctx);
   return settle_v6(ctx, &d, judge_destination(ctx, &d, NW_HOOK_CONNECT));
 }
@@ -196,17 +198,17 @@ int namewall_connect6(struct bpf_sock_addr *ctx) {
 /* A connected socket that sends with ancillary data (QUIC) comes here without a destination: connect judged it, and
  * egress judges its packets where connect said so. */
 SEC("cgroup/sendmsg4")
-int namewall_sendmsg4(struct bpf_sock_addr *ctx) {
+int namewall_sendmsg4(struct bpf_sock_addr* ctx) {
   DESTINATION_V4(ctx);
-  struct bpf_sock *sk = ctx->sk;
+  struct bpf_sock* sk = ctx->sk;
   if (!ctx->user_ip4 && !ctx->user_port && sk && sk->dst_port) return 1;
   return settle_v4(ctx, judge_destination(ctx, &d, NW_HOOK_SEND));
 }
 
 SEC("cgroup/sendmsg6")
-int namewall_sendmsg6(struct bpf_sock_addr *ctx) {
+int namewall_sendmsg6(struct bpf_sock_addr* ctx) {
   DESTINATION_V6(ctx);
-  struct bpf_sock *sk = ctx->sk;
+  struct bpf_sock* sk = ctx->sk;
   if (!ctx->user_port && !(d.address[0] | d.address[1] | d.address[2] | d.address[3]) && sk && sk->dst_port) return 1;
   return settle_v6(ctx, &d, judge_destination(ctx, &d, NW_HOOK_SEND));
 }

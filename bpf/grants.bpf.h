@@ -1,8 +1,9 @@
 /* The grants of a workload: an array of 8-slot buckets, two choices for an address.
  *
- * A slot is claimed by cmpxchg of its deadline from a time that is over to NW_DEADLINE_BUSY; its fields are written; the
- * new deadline publishes them. A live slot is never claimed, so a reader that saw a live deadline, read the fields and
- * sees the same deadline again has read one grant. An expired slot stays what it was until somebody needs the room. */
+ * A slot is claimed by cmpxchg of its deadline from a time that is over to NW_DEADLINE_BUSY; its fields are written;
+ * the new deadline publishes them. A live slot is never claimed, so a reader that saw a live deadline, read the fields
+ * and sees the same deadline again has read one grant. An expired slot stays what it was until somebody needs the room.
+ */
 #ifndef NAMEWALL_BPF_GRANTS_BPF_H
 #define NAMEWALL_BPF_GRANTS_BPF_H
 
@@ -13,7 +14,7 @@ struct destination {
   __u32 address[4];
   __u32 key; /* protocol index << 16 | port */
   __u32 ip_protocol;
-  __u64 bit;  /* of the key's port class; 0: no rule names the port */
+  __u64 bit; /* of the key's port class; 0: no rule names the port */
   __u64 now;
   __u64 since; /* grants live after this time count: now, or earlier where a grace applies */
   /* of a refusal */
@@ -21,12 +22,12 @@ struct destination {
   __s64 expired_for;
 };
 
-static __always_inline int same_address(const __u32 *a, const __u32 *b) {
+static __always_inline int same_address(const __u32* a, const __u32* b) {
   return a[3] == b[3] && a[2] == b[2] && a[1] == b[1] && a[0] == b[0];
 }
 
 /* The port class of a key; 63 when there is none. */
-__noinline int port_class_of(struct nw_workload *w, __u32 key) {
+__noinline int port_class_of(struct nw_workload* w, __u32 key) {
   if (!w) return 63;
   __u32 at = 0;
   if (w->interval_count > 16) {
@@ -40,13 +41,13 @@ __noinline int port_class_of(struct nw_workload *w, __u32 key) {
   return w->intervals[at & (NW_MAX_PORT_INTERVALS - 1)] & 63;
 }
 
-static __always_inline __u64 bit_of(struct nw_workload *w, __u32 key) {
+static __always_inline __u64 bit_of(struct nw_workload* w, __u32 key) {
   return (1ULL << port_class_of(w, key)) & NW_PORT_BITS;
 }
 
 enum grant_match { GRANT_NONE, GRANT_OTHER_PORT, GRANT_MATCH };
 
-__noinline int match_slot(struct nw_workload *w, struct destination *d, struct nw_grant *grant) {
+__noinline int match_slot(struct nw_workload* w, struct destination* d, struct nw_grant* grant) {
   if (!w || !d || !grant) return GRANT_NONE;
   /* The deadline moves when the grant is refreshed meanwhile: look again, a bounded number of times. */
   for (int i = 0; i < 4; i++) {
@@ -69,8 +70,8 @@ __noinline int match_slot(struct nw_workload *w, struct destination *d, struct n
 }
 
 /* match_slot's common case, without a call: a live grant, judged under the policy in force, with the port. */
-static __always_inline int is_settled_match(const struct nw_workload *w, const struct destination *d,
-                                            struct nw_grant *grant) {
+static __always_inline int is_settled_match(const struct nw_workload* w, const struct destination* d,
+                                            struct nw_grant* grant) {
   __u64 deadline = READ_ONCE(grant->deadline), word = READ_ONCE(grant->ports);
   if (deadline <= d->since || WORD_GENERATION(word) != w->generation || !(word & d->bit)) return 0;
   if (!same_address(grant->address, d->address) || READ_ONCE(grant->note)) return 0;
@@ -79,9 +80,9 @@ static __always_inline int is_settled_match(const struct nw_workload *w, const s
   return 1;
 }
 
-static __always_inline enum grant_match match_bucket(struct nw_workload *w, struct destination *d, void *buckets,
+static __always_inline enum grant_match match_bucket(struct nw_workload* w, struct destination* d, void* buckets,
                                                      __u32 index, __u32 tag) {
-  struct nw_grant_bucket *bucket = bpf_map_lookup_elem(buckets, &index);
+  struct nw_grant_bucket* bucket = bpf_map_lookup_elem(buckets, &index);
   if (!bucket) return GRANT_NONE;
   enum grant_match best = GRANT_NONE;
   for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) {
@@ -95,10 +96,10 @@ static __always_inline enum grant_match match_bucket(struct nw_workload *w, stru
 }
 
 /* Whether a grant that is live after d->since covers the destination. */
-__noinline int find_grant(struct nw_workload *w, struct destination *d) {
+__noinline int find_grant(struct nw_workload* w, struct destination* d) {
   if (!w || !d) return GRANT_NONE;
   __u32 slot = w->slot, bucket_count = w->bucket_count;
-  void *buckets = bpf_map_lookup_elem(&grants, &slot);
+  void* buckets = bpf_map_lookup_elem(&grants, &slot);
   if (!buckets || !bucket_count) return GRANT_NONE;
   struct nw_place place = nw_place_of(d->address, w->seed, bucket_count);
   enum grant_match first = match_bucket(w, d, buckets, place.first, place.tag);
@@ -120,21 +121,21 @@ enum refusal_rank {
 };
 
 struct refusal_search {
-  struct nw_workload *w;
-  struct destination *d;
+  struct nw_workload* w;
+  struct destination* d;
   struct nw_place place;
   __u32 rank;
   __u32 reason;
 };
 
-static long rank_slot(__u32 i, struct refusal_search *found) {
-  struct nw_workload *w = found->w;
-  struct destination *d = found->d;
+static long rank_slot(__u32 i, struct refusal_search* found) {
+  struct nw_workload* w = found->w;
+  struct destination* d = found->d;
   __u32 slot = w->slot, index = i < NW_SLOTS_PER_BUCKET ? found->place.first : found->place.second;
-  void *buckets = bpf_map_lookup_elem(&grants, &slot);
-  struct nw_grant_bucket *bucket = buckets ? bpf_map_lookup_elem(buckets, &index) : 0;
+  void* buckets = bpf_map_lookup_elem(&grants, &slot);
+  struct nw_grant_bucket* bucket = buckets ? bpf_map_lookup_elem(buckets, &index) : 0;
   if (!bucket) return 1;
-  struct nw_grant *grant = &bucket->slots[i & (NW_SLOTS_PER_BUCKET - 1)];
+  struct nw_grant* grant = &bucket->slots[i & (NW_SLOTS_PER_BUCKET - 1)];
   __u64 deadline = READ_ONCE(grant->deadline);
   if (deadline <= NW_DEADLINE_DEAD || !same_address(grant->address, d->address)) return 0;
   __u64 name_id = READ_ONCE(grant->name_id), word = READ_ONCE(grant->ports);
@@ -163,7 +164,7 @@ static long rank_slot(__u32 i, struct refusal_search *found) {
 }
 
 /* The reason of a refusal by grants; sets d->name_id and d->expired_for. */
-__noinline int why_not_granted(struct nw_workload *w, struct destination *d) {
+__noinline int why_not_granted(struct nw_workload* w, struct destination* d) {
   if (!w || !d || !w->bucket_count) return NW_REASON_NOT_LOOKED_UP;
   struct refusal_search found = {.w = w, .d = d, .rank = RANK_NONE, .reason = NW_REASON_NOT_LOOKED_UP};
   found.place = nw_place_of(d->address, w->seed, w->bucket_count);
@@ -176,11 +177,11 @@ __noinline int why_not_granted(struct nw_workload *w, struct destination *d) {
 enum put_result { PUT_DONE, PUT_NOTHING, PUT_RACED };
 
 /* Extends the live grant of the same name and address, or takes over its expired slot. */
-__noinline int refresh_in(struct nw_workload *w, struct nw_grant_bucket *bucket, struct lesson *l) {
+__noinline int refresh_in(struct nw_workload* w, struct nw_grant_bucket* bucket, struct lesson* l) {
   if (!w || !bucket || !l) return PUT_NOTHING;
   for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) {
     if (READ_ONCE(bucket->tags[i]) != l->tag) continue;
-    struct nw_grant *grant = &bucket->slots[i];
+    struct nw_grant* grant = &bucket->slots[i];
     __u64 deadline = READ_ONCE(grant->deadline);
     if (deadline <= NW_DEADLINE_DEAD) continue;
     if (grant->name_id != l->name_id || !same_address(grant->address, l->address)) continue;
@@ -205,14 +206,14 @@ __noinline int refresh_in(struct nw_workload *w, struct nw_grant_bucket *bucket,
 }
 
 /* How many slots are over; without branches, or the verifier walks all 2^8 outcomes. Times are below 2^63. */
-static __always_inline __u32 free_slots(struct nw_grant_bucket *bucket, __u64 now) {
+static __always_inline __u32 free_slots(struct nw_grant_bucket* bucket, __u64 now) {
   __u32 free = 0;
   for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) free += (READ_ONCE(bucket->slots[i].deadline) - now - 1) >> 63;
   return free;
 }
 
 /* Claims the slot that has been over for longest. */
-__noinline int claim_in(struct nw_workload *w, struct nw_grant_bucket *bucket, struct lesson *l) {
+__noinline int claim_in(struct nw_workload* w, struct nw_grant_bucket* bucket, struct lesson* l) {
   if (!w || !bucket || !l) return PUT_NOTHING;
   __u64 oldest = ~0ULL;
   __u32 chosen = NW_SLOTS_PER_BUCKET;
@@ -223,7 +224,7 @@ __noinline int claim_in(struct nw_workload *w, struct nw_grant_bucket *bucket, s
     chosen = i;
   }
   if (chosen >= NW_SLOTS_PER_BUCKET) return PUT_NOTHING;
-  struct nw_grant *grant = &bucket->slots[chosen & (NW_SLOTS_PER_BUCKET - 1)];
+  struct nw_grant* grant = &bucket->slots[chosen & (NW_SLOTS_PER_BUCKET - 1)];
   if (__sync_val_compare_and_swap(&grant->deadline, oldest, NW_DEADLINE_BUSY) != oldest) return PUT_RACED;
   grant->ports = l->word;
   grant->name_id = l->name_id;
@@ -238,21 +239,21 @@ __noinline int claim_in(struct nw_workload *w, struct nw_grant_bucket *bucket, s
 }
 
 struct put_grant {
-  struct nw_workload *w;
-  struct lesson *l;
+  struct nw_workload* w;
+  struct lesson* l;
   __u32 result;
 };
 
-static long put_grant_try(__u32 i, struct put_grant *put) {
-  struct nw_workload *w = put->w;
-  struct lesson *l = put->l;
+static long put_grant_try(__u32 i, struct put_grant* put) {
+  struct nw_workload* w = put->w;
+  struct lesson* l = put->l;
   __u32 slot = w->slot, bucket_count = w->bucket_count;
-  void *buckets = bpf_map_lookup_elem(&grants, &slot);
+  void* buckets = bpf_map_lookup_elem(&grants, &slot);
   if (!buckets || !bucket_count) return 1;
   struct nw_place place = nw_place_of(l->address, w->seed, bucket_count);
   l->tag = place.tag;
-  struct nw_grant_bucket *first = bpf_map_lookup_elem(buckets, &place.first);
-  struct nw_grant_bucket *second = bpf_map_lookup_elem(buckets, &place.second);
+  struct nw_grant_bucket* first = bpf_map_lookup_elem(buckets, &place.first);
+  struct nw_grant_bucket* second = bpf_map_lookup_elem(buckets, &place.second);
   if (!first || !second) return 1;
   put->result = refresh_in(w, first, l);
   if (put->result == PUT_NOTHING) put->result = refresh_in(w, second, l);
@@ -266,7 +267,7 @@ static long put_grant_try(__u32 i, struct put_grant *put) {
 }
 
 /* 1: the grant is in the table until its deadline at least. */
-__noinline int put_grant(struct nw_workload *w, struct lesson *l) {
+__noinline int put_grant(struct nw_workload* w, struct lesson* l) {
   if (!w || !l) return 0;
   struct put_grant put = {.w = w, .l = l, .result = PUT_NOTHING};
   bpf_loop(16, put_grant_try, &put, 0);

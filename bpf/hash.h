@@ -16,8 +16,8 @@ struct nw_place {
 };
 
 /* Where the grants of an address may lie. `bucket_count` > 0. */
-static inline __attribute__((always_inline)) struct nw_place nw_place_of(const __u32 *address, __u64 seed,
-                                                                        __u32 bucket_count) {
+static inline __attribute__((always_inline)) struct nw_place nw_place_of(const __u32* address, __u64 seed,
+                                                                         __u32 bucket_count) {
   struct nw_place place;
   __u64 hash = nw_mix(nw_mix(seed, ((__u64)address[0] << 32) | address[1]), ((__u64)address[2] << 32) | address[3]);
   hash *= 0xD6E8FEB86659FD93ULL;
@@ -29,7 +29,7 @@ static inline __attribute__((always_inline)) struct nw_place nw_place_of(const _
 }
 
 /* The id of the name in a window; never 0. */
-static inline __attribute__((always_inline)) __u64 nw_name_id(const struct nw_window *window, __u64 seed) {
+static inline __attribute__((always_inline)) __u64 nw_name_id(const struct nw_window* window, __u64 seed) {
   __u64 even = seed, odd = seed ^ 0xA0761D6478BD642FULL;
 #ifdef __bpf__
 #pragma unroll

@@ -6,7 +6,7 @@
 
 #define RECENTLY (60 * SECOND) /* a datagram may come from an address that was allowed so long ago */
 
-static __always_inline int judge_tcp_in(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
+static __always_inline int judge_tcp_in(struct nw_workload* w, struct __sk_buff* skb, struct packet* p) {
   __u8 flags;
   if (bpf_skb_load_bytes(skb, p->transport + TCP_FLAGS, &flags, 1)) return 0;
   if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) return 1;
@@ -17,12 +17,12 @@ static __always_inline int judge_tcp_in(struct nw_workload *w, struct __sk_buff 
   return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_INBOUND_TCP);
 }
 
-static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
-  struct bpf_sock *sk = skb->sk;
+static __always_inline int judge_udp_in(struct nw_workload* w, struct __sk_buff* skb, struct packet* p) {
+  struct bpf_sock* sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_PACKET_NO_SOCKET);
-  struct socket_state *state = bpf_sk_storage_get(&sockets, sk, 0, 0);
-  int is_answer = is_resolver(w, (struct ip_address *)p->address, p->port);
+  struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+  int is_answer = is_resolver(w, (struct ip_address*)p->address, p->port);
   if (!is_answer && state && has_translated_resolver(w, state))
     is_answer = w->mode != NW_MODE_AUDIT && !is_reachable_itself(w, skb, p, sk, 0);
   if (is_answer) {
@@ -42,7 +42,7 @@ static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff 
   if (!listens && is_allowed(w, &d)) return 1;
   if (!listens && !is_open_loopback(skb, w, p, 0))
     return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_INBOUND_UDP);
-  struct udp_peers *known = bpf_sk_storage_get(&answerable, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  struct udp_peers* known = bpf_sk_storage_get(&answerable, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
   if (known)
     remember_peer(known, p, d.now);
   else
@@ -51,7 +51,7 @@ static __always_inline int judge_udp_in(struct nw_workload *w, struct __sk_buff 
 }
 
 /* Replies to ping sockets: the other messages do not reach a workload's socket, for raw ones do not exist in it. */
-static __always_inline int judge_icmp_in(struct nw_workload *w, struct __sk_buff *skb, struct packet *p) {
+static __always_inline int judge_icmp_in(struct nw_workload* w, struct __sk_buff* skb, struct packet* p) {
   p->port = 0;
   if (is_loopback(p->address) && (w->flags & (NW_FLAG_LOOPBACK_OWN | NW_FLAG_LOOPBACK_ANY))) return 1;
   struct destination d = {.ip_protocol = p->protocol, .key = NW_PROTOCOL_ICMP << 16};
@@ -63,8 +63,8 @@ static __always_inline int judge_icmp_in(struct nw_workload *w, struct __sk_buff
 }
 
 SEC("cgroup_skb/ingress")
-int namewall_ingress(struct __sk_buff *skb) {
-  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
+int namewall_ingress(struct __sk_buff* skb) {
+  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
   if (w->mode == NW_MODE_DENY) return 0;
   if (is_plain_tcp(skb, TCP_SYN | TCP_ACK, TCP_SYN)) return 1;
   struct packet p = {};

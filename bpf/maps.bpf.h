@@ -109,7 +109,7 @@ enum question_state {
 struct pending_question {
   __u64 time; /* 0: free; NW_DEADLINE_BUSY: being written; else when it was asked */
   __u64 name_id;
-  __u64 ports;         /* mask words, as judged when asked */
+  __u64 ports; /* mask words, as judged when asked */
   __u64 private_ports;
   __u32 place; /* of the packet's wire destination */
   __u16 id;
@@ -128,16 +128,16 @@ struct pending_question {
 #define SOCKET_EACH_PACKET (1u << 5)   /* UDP: what the hooks judged need not be where a packet goes */
 
 /* What is known of one socket. With the kernel's 72 bytes it fits a 512-byte allocation: each DNS socket pays for one,
- * so addresses are kept as place_of() hashes. The questions lie here so that no neighbour can evict them. Written by the socket's own
- * hooks and packets; freed with the socket. */
+ * so addresses are kept as place_of() hashes. The questions lie here so that no neighbour can evict them. Written by
+ * the socket's own hooks and packets; freed with the socket. */
 struct socket_state {
   __u32 workload_id; /* loopback own: set when it binds; 0: not marked */
   __u32 flags;
   __u32 pid; /* who last sent a question: the packet hooks do not know the task */
   __u32 uid;
   __u8 command[16];
-  __u32 resolver_place; /* as the program asked for it, before any translation */
-  __u32 reserved;
+  struct nw_resolver resolver; /* as the program asked for it, before any translation, */
+  __u32 resolver_place;        /* and its place_of() */
   struct pending_question questions[PENDING_QUESTIONS];
 };
 struct {

@@ -6,14 +6,14 @@
 #include "bpf/scratch.bpf.h"
 
 struct glob_walk {
-  struct scratch *s;
-  struct nw_glob *glob;
+  struct scratch* s;
+  struct nw_glob* glob;
 };
 
 /* One step of the match of a reversed pattern against the reversed name. '*' backtracks within its label only. */
-static long glob_step(__u32 i, struct glob_walk *walk) {
-  struct scratch *s = walk->s;
-  struct nw_glob *glob = walk->glob;
+static long glob_step(__u32 i, struct glob_walk* walk) {
+  struct scratch* s = walk->s;
+  struct nw_glob* glob = walk->glob;
   if (!glob) return 1;
   __u8 pattern = glob->pattern[s->glob_pattern_at & 255];
   __u8 name = s->reversed[(s->glob_name_start + s->glob_name_at) & 0x1ff];
@@ -57,16 +57,16 @@ static long glob_step(__u32 i, struct glob_walk *walk) {
 }
 
 struct glob_list {
-  struct scratch *s;
-  struct nw_name_node *node;
+  struct scratch* s;
+  struct nw_name_node* node;
 };
 
-static long glob_each(__u32 i, struct glob_list *list) {
-  struct scratch *s = list->s;
-  struct nw_name_node *node = list->node;
+static long glob_each(__u32 i, struct glob_list* list) {
+  struct scratch* s = list->s;
+  struct nw_name_node* node = list->node;
   if (!node || i >= NW_MAX_GLOBS_PER_NODE) return 1;
   struct nw_glob_key key = {.policy_id = s->policy_id, .index = node->globs[i & (NW_MAX_GLOBS_PER_NODE - 1)]};
-  struct nw_glob *glob = bpf_map_lookup_elem(&glob_rules, &key);
+  struct nw_glob* glob = bpf_map_lookup_elem(&glob_rules, &key);
   if (!glob) return 0;
   s->glob_pattern_at = 0;
   s->glob_name_at = 0;
@@ -86,23 +86,23 @@ static long glob_each(__u32 i, struct glob_list *list) {
 }
 
 /* Judges the name in the window under `policy_id`: masks in `allow` and `allow_private`. 1: it may be asked. */
-__noinline int decide_name(struct scratch *s, __u32 policy_id) {
+__noinline int decide_name(struct scratch* s, __u32 policy_id) {
   if (!s) return 0;
   s->allow = 0;
   s->allow_private = 0;
   __u32 length = s->name_length;
   if (length < 1 || length > NW_NAME_MAX) return 0;
   __u32 start = (WINDOW_LAST + 1 - length - 8) & 0xff;
-  struct nw_name_key *key = (void *)&s->reversed[start];
+  struct nw_name_key* key = (void*)&s->reversed[start];
   key->prefixlen = 32 + (length + 1) * 8;
   key->policy_id = policy_id;
-  struct nw_name_node *node = bpf_map_lookup_elem(&name_rules, key);
+  struct nw_name_node* node = bpf_map_lookup_elem(&name_rules, key);
   /* The head of the key lies in the window's zeros. */
   key->prefixlen = 0;
   key->policy_id = 0;
   if (!node) return 0;
   __u32 deeper = s->labels > (__u32)node->labels + 1;
-  struct nw_masks *masks = deeper ? &node->masks[1] : &node->masks[0];
+  struct nw_masks* masks = deeper ? &node->masks[1] : &node->masks[0];
   __u64 deny = masks->deny;
   s->allow = masks->allow;
   s->allow_private = masks->allow_private;

@@ -14,7 +14,7 @@
 enum walk_error { WALK_OK, WALK_SHORT, WALK_LABEL, WALK_TOO_LONG, WALK_CHARACTER, WALK_POINTER };
 
 struct walk {
-  struct scratch *s;
+  struct scratch* s;
 };
 
 static __always_inline __u8 lower_case(__u8 c) { return c + ((c >= 'A' && c <= 'Z') ? 'a' - 'A' : 0); }
@@ -23,7 +23,7 @@ static __always_inline int is_name_character(__u8 c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-static __always_inline void begin_walk(struct scratch *s, __u32 offset) {
+static __always_inline void begin_walk(struct scratch* s, __u32 offset) {
   s->offset = offset;
   s->label_left = 0;
   s->hops = 0;
@@ -34,14 +34,14 @@ static __always_inline void begin_walk(struct scratch *s, __u32 offset) {
   s->hash = s->hash_seed;
 }
 
-static __always_inline void mix_byte(struct scratch *s, __u8 c) { s->hash = (s->hash ^ c) * 0x100000001b3ULL; }
+static __always_inline void mix_byte(struct scratch* s, __u8 c) { s->hash = (s->hash ^ c) * 0x100000001b3ULL; }
 
-static __always_inline long stop_walk(struct scratch *s, __u32 error) {
+static __always_inline long stop_walk(struct scratch* s, __u32 error) {
   s->error = error;
   return 1;
 }
 
-static __always_inline int put_reversed(struct scratch *s, __u8 c) {
+static __always_inline int put_reversed(struct scratch* s, __u8 c) {
   __u32 n = s->name_length;
   if (n >= NW_NAME_MAX) return 0;
   s->reversed[(WINDOW_LAST - n) & 0x1ff] = c;
@@ -49,8 +49,8 @@ static __always_inline int put_reversed(struct scratch *s, __u8 c) {
   return 1;
 }
 
-static long question_step(__u32 i, struct walk *walk) {
-  struct scratch *s = walk->s;
+static long question_step(__u32 i, struct walk* walk) {
+  struct scratch* s = walk->s;
   __u32 offset = s->offset;
   if (offset >= s->length) return stop_walk(s, WALK_SHORT);
   __u8 c = s->packet[offset & (PACKET_BYTES - 1)];
@@ -76,9 +76,9 @@ static long question_step(__u32 i, struct walk *walk) {
 }
 
 /* Reads the question's name into the window. 1: well-formed, `offset` is behind it. */
-__noinline int walk_question(struct scratch *s) {
+__noinline int walk_question(struct scratch* s) {
   if (!s) return 0;
-  struct nw_window *window = window_of(s);
+  struct nw_window* window = window_of(s);
 #pragma unroll
   for (int i = 0; i < NW_WINDOW_WORDS; i++) window->words[i] = 0;
   s->reversed[WINDOW_LAST + 1] = 0;
@@ -90,8 +90,8 @@ __noinline int walk_question(struct scratch *s) {
   return s->done && s->name_length > 0;
 }
 
-static long expand_step(__u32 i, struct walk *walk) {
-  struct scratch *s = walk->s;
+static long expand_step(__u32 i, struct walk* walk) {
+  struct scratch* s = walk->s;
   __u32 offset = s->offset;
   if (offset >= s->length) return stop_walk(s, WALK_SHORT);
   __u8 c = s->packet[offset & (PACKET_BYTES - 1)];
@@ -123,7 +123,7 @@ static long expand_step(__u32 i, struct walk *walk) {
 }
 
 /* The offset that a chain of at most four pointers ends at, so that equal targets are seen without a walk. */
-static __always_inline __u32 resolve_pointer(struct scratch *s, __u32 offset) {
+static __always_inline __u32 resolve_pointer(struct scratch* s, __u32 offset) {
 #pragma unroll
   for (int i = 0; i < 4; i++) {
     if (offset + 1 >= s->length) return NOWHERE;
@@ -137,7 +137,7 @@ static __always_inline __u32 resolve_pointer(struct scratch *s, __u32 offset) {
 }
 
 /* Expands the name at `offset`: its hash in `hash`, the end of its own bytes in `first_end`. 1: well-formed. */
-__noinline int walk_name(struct scratch *s, __u32 offset) {
+__noinline int walk_name(struct scratch* s, __u32 offset) {
   if (!s) return 0;
   __u32 last = resolve_pointer(s, offset);
   if (last != offset && last != NOWHERE) { /* a lone pointer */

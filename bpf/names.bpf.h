@@ -11,11 +11,11 @@
 #include "bpf/report.bpf.h"
 
 #define WORD_GENERATION(word) ((__u32)((word) >> NW_MASK_BITS))
-#define MAKE_WORD(generation, mask) (((__u64)(generation) << NW_MASK_BITS) | ((mask) & NW_MASK))
+#define MAKE_WORD(generation, mask) (((__u64)(generation) << NW_MASK_BITS) | ((mask)&NW_MASK))
 #define REAP_AT_BOUND 128
 #define NAME_TRIES 64
 
-#define READ_ONCE(x) (*(volatile __typeof__(x) *)&(x))
+#define READ_ONCE(x) (*(volatile __typeof__(x)*)&(x))
 
 struct reap {
   __u64 before; /* deadlines up to here are over */
@@ -26,7 +26,7 @@ struct reap {
 
 struct bpf_map;
 
-static long reap_each(struct bpf_map *map, const __u64 *id, struct nw_name *name, struct reap *reap) {
+static long reap_each(struct bpf_map* map, const __u64* id, struct nw_name* name, struct reap* reap) {
   __u64 deadline = READ_ONCE(name->deadline);
   if (deadline > reap->before) {
     if (deadline < reap->next) reap->next = deadline;
@@ -44,8 +44,8 @@ static long reap_each(struct bpf_map *map, const __u64 *id, struct nw_name *name
 
 /* Removes at most `limit` names that expired before `before`; how many. */
 __noinline int reap_names(__u32 slot, __u64 before, __u32 limit) {
-  void *table = bpf_map_lookup_elem(&names, &slot);
-  struct nw_stats *st = bpf_map_lookup_elem(&stats, &slot);
+  void* table = bpf_map_lookup_elem(&names, &slot);
+  struct nw_stats* st = bpf_map_lookup_elem(&stats, &slot);
   if (!table || !st) return 0;
   struct reap reap = {.before = before, .next = ~0ULL, .limit = limit};
   bpf_for_each_map_elem(table, reap_each, &reap, 0);
@@ -56,14 +56,14 @@ __noinline int reap_names(__u32 slot, __u64 before, __u32 limit) {
 
 /* A learner found the table full. 1: there is room now. A table full of live names is scanned again only when one of
  * them can have expired, so that a workload cannot burn softirq time. */
-static __always_inline int make_room(const struct nw_workload *w, __u64 now) {
-  struct nw_stats *st = stats_of(w);
+static __always_inline int make_room(const struct nw_workload* w, __u64 now) {
+  struct nw_stats* st = stats_of(w);
   if (!st || now < READ_ONCE(st->next_reap)) return 0;
   __sync_fetch_and_add(&st->counters[NW_COUNTER_REAP_SCANS], 1);
   return reap_names(w->slot, now, REAP_AT_BOUND) > 0;
 }
 
-__noinline int same_window(struct nw_window *a, struct nw_window *b) {
+__noinline int same_window(struct nw_window* a, struct nw_window* b) {
   if (!a || !b) return 0;
   __u64 difference = 0;
 #pragma clang loop unroll(disable) /* unrolled it spills all words to the stack */
@@ -73,12 +73,12 @@ __noinline int same_window(struct nw_window *a, struct nw_window *b) {
 
 /* The masks of the name in the window, where the table holds it as judged under the policy in force: a quarter of the
  * price of a trie lookup. 0: not known. */
-__noinline int recall_name(struct scratch *s, struct nw_workload *w) {
+__noinline int recall_name(struct scratch* s, struct nw_workload* w) {
   if (!s || !w) return 0;
   __u32 slot = w->slot;
   __u64 id = s->name_id;
-  void *table = bpf_map_lookup_elem(&names, &slot);
-  struct nw_name *name = table ? bpf_map_lookup_elem(table, &id) : 0;
+  void* table = bpf_map_lookup_elem(&names, &slot);
+  struct nw_name* name = table ? bpf_map_lookup_elem(table, &id) : 0;
   if (!name) return 0;
   __u64 ports = READ_ONCE(name->ports), private_ports = READ_ONCE(name->private_ports);
   if (WORD_GENERATION(ports) != w->generation || WORD_GENERATION(private_ports) != w->generation) return 0;
@@ -90,35 +90,37 @@ __noinline int recall_name(struct scratch *s, struct nw_workload *w) {
 }
 
 struct put_name {
-  struct scratch *s;
-  struct nw_workload *w;
+  struct scratch* s;
+  struct nw_workload* w;
   __u32 reason; /* result: NW_REASON_NONE when the name is in the table until its deadline at least */
 };
 
-static long put_name_try(__u32 i, struct put_name *put) {
-  struct scratch *s = put->s;
-  struct nw_workload *w = put->w;
+static long put_name_try(__u32 i, struct put_name* put) {
+  struct scratch* s = put->s;
+  struct nw_workload* w = put->w;
   __u32 slot = w->slot;
-  void *table = bpf_map_lookup_elem(&names, &slot);
+  void* table = bpf_map_lookup_elem(&names, &slot);
   if (!table) {
     put->reason = NW_REASON_NAMES_FULL;
     return 1;
   }
   __u64 id = s->name_id;
   __u64 ports = s->name.ports, private_ports = s->name.private_ports;
-  struct nw_name *name = bpf_map_lookup_elem(table, &id);
+  struct nw_name* name = bpf_map_lookup_elem(table, &id);
   if (name) {
     if (!same_window(window_of(s), &name->window)) {
       put->reason = NW_REASON_NAME_COLLISION;
       return 1;
     }
-    if (name->ports != ports) name->ports = ports;
-    if (name->private_ports != private_ports) name->private_ports = private_ports;
     __u64 deadline = READ_ONCE(name->deadline);
     if (deadline == NW_DEADLINE_DEAD) return 0;
     if (deadline < s->last_deadline &&
         __sync_val_compare_and_swap(&name->deadline, deadline, s->last_deadline) != deadline)
       return 0;
+    /* Live from here on, so the reaper leaves it; but it may have been freed and filled anew before. */
+    if (READ_ONCE(name->id) != id) return 0;
+    if (name->ports != ports) name->ports = ports;
+    if (name->private_ports != private_ports) name->private_ports = private_ports;
     put->reason = NW_REASON_NONE;
     return 1;
   }
@@ -129,7 +131,7 @@ static long put_name_try(__u32 i, struct put_name *put) {
   copy_window(&s->name.window, window_of(s));
   long error = bpf_map_update_elem(table, &id, &s->name, BPF_NOEXIST);
   if (error == 0) {
-    struct nw_stats *st = stats_of(w);
+    struct nw_stats* st = stats_of(w);
     if (st && s->last_deadline < READ_ONCE(st->next_reap)) st->next_reap = s->last_deadline;
     count(w, NW_COUNTER_NAMES_LEARNED);
     put->reason = NW_REASON_NONE;
@@ -143,7 +145,7 @@ static long put_name_try(__u32 i, struct put_name *put) {
 }
 
 /* Puts the name in the window into the table, with `name.ports`, `name.private_ports` and `last_deadline`. */
-__noinline int put_name(struct scratch *s, struct nw_workload *w) {
+__noinline int put_name(struct scratch* s, struct nw_workload* w) {
   if (!s || !w) return NW_REASON_NAMES_FULL;
   struct put_name put = {.s = s, .w = w, .reason = NW_REASON_NAME_CONTENDED};
   bpf_loop(NAME_TRIES, put_name_try, &put, 0);
@@ -152,16 +154,16 @@ __noinline int put_name(struct scratch *s, struct nw_workload *w) {
 
 /* The mask that the policy in force gives the name, for public or private addresses; 0 when the name is not known. The
  * first use under a new policy judges the name again. */
-__noinline __u64 current_mask(struct nw_workload *w, __u64 name_id, __u32 is_private) {
+__noinline __u64 current_mask(struct nw_workload* w, __u64 name_id, __u32 is_private) {
   if (!w) return 0;
   __u32 slot = w->slot, generation = w->generation;
-  void *table = bpf_map_lookup_elem(&names, &slot);
+  void* table = bpf_map_lookup_elem(&names, &slot);
   if (!table) return 0;
-  struct nw_name *name = bpf_map_lookup_elem(table, &name_id);
+  struct nw_name* name = bpf_map_lookup_elem(table, &name_id);
   if (!name) return 0;
   __u64 word = is_private ? READ_ONCE(name->private_ports) : READ_ONCE(name->ports);
   if (WORD_GENERATION(word) == generation) return READ_ONCE(name->id) == name_id ? word & NW_MASK : 0;
-  struct scratch *s = claim_scratch(SCRATCH_REJUDGE);
+  struct scratch* s = claim_scratch(SCRATCH_REJUDGE);
   if (!s) {
     count(w, NW_COUNTER_HELPER_FAILURES);
     return 0;

@@ -7,11 +7,11 @@
 #include "bpf/ingress.bpf.h"
 #include "bpf/socket.bpf.h"
 
-/* Run by BPF_PROG_TEST_RUN: mark = slot, priority = limit, cb[0] = seconds that expired names are kept; returns how many
- * went. A packet program, because its test run holds bottom halves off: as a syscall program it would be interrupted by
- * the learners of its own CPU between mark and delete, and they would wait in vain. */
+/* Run by BPF_PROG_TEST_RUN: mark = slot, priority = limit, cb[0] = seconds that expired names are kept; returns how
+ * many went. A packet program, because its test run holds bottom halves off: as a syscall program it would be
+ * interrupted by the learners of its own CPU between mark and delete, and they would wait in vain. */
 SEC("tc")
-int namewall_reap(struct __sk_buff *skb) {
+int namewall_reap(struct __sk_buff* skb) {
   __u64 now = bpf_ktime_get_boot_ns(), keep = (__u64)skb->cb[0] * SECOND;
   return reap_names(skb->mark, now > keep ? now - keep : 0, skb->priority);
 }
@@ -19,8 +19,8 @@ int namewall_reap(struct __sk_buff *skb) {
 /* Attached for a moment while a cgroup is armed: the cgroup's storage can be written once a program that uses it is
  * attached, and the real programs must find it written. */
 SEC("cgroup/sock_create")
-int namewall_prepare(struct bpf_sock *sk) {
-  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
+int namewall_prepare(struct bpf_sock* sk) {
+  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
   return w != 0;
 }
 

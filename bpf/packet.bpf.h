@@ -24,13 +24,13 @@ struct packet {
 };
 
 /* No options; no fragment: a packet is fragmented behind these hooks, and reassembled before them. */
-static __always_inline int is_plain_ipv4(const __u8 *data) {
-  return data[0] == 0x45 && !(*(__be16 *)(data + 6) & bpf_htons(0x3fff));
+static __always_inline int is_plain_ipv4(const __u8* data) {
+  return data[0] == 0x45 && !(*(__be16*)(data + 6) & bpf_htons(0x3fff));
 }
 
 /* A TCP packet with plain headers whose flags under `mask` are not `unwanted`: most packets end here. */
-static __always_inline int is_plain_tcp(struct __sk_buff *skb, __u8 mask, __u8 unwanted) {
-  __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+static __always_inline int is_plain_tcp(struct __sk_buff* skb, __u8 mask, __u8 unwanted) {
+  __u8 *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
   if (skb->protocol == bpf_htons(ETH_P_IP)) {
     if (data + IPV4_HEADER + TCP_HEADER > end) return 0;
     return is_plain_ipv4(data) && data[9] == IPPROTO_TCP && (data[IPV4_HEADER + TCP_FLAGS] & mask) != unwanted;
@@ -40,8 +40,8 @@ static __always_inline int is_plain_tcp(struct __sk_buff *skb, __u8 mask, __u8 u
 }
 
 /* Reads the fixed headers. 1: a packet that can be judged; `port` and `icmp_type` are of its transport header. */
-static __always_inline int read_headers(struct __sk_buff *skb, struct packet *p, int outwards) {
-  __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+static __always_inline int read_headers(struct __sk_buff* skb, struct packet* p, int outwards) {
+  __u8 *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
   __u32 port_at = outwards ? 2 : 0;
   if (skb->protocol == bpf_htons(ETH_P_IP)) {
     if (data + IPV4_HEADER + 8 > end) return 0;
@@ -51,8 +51,8 @@ static __always_inline int read_headers(struct __sk_buff *skb, struct packet *p,
     p->address[0] = 0;
     p->address[1] = 0;
     p->address[2] = MAPPED_WORD;
-    p->address[3] = *(__u32 *)(data + (outwards ? 16 : 12));
-    p->port = bpf_ntohs(*(__be16 *)(data + IPV4_HEADER + port_at));
+    p->address[3] = *(__u32*)(data + (outwards ? 16 : 12));
+    p->port = bpf_ntohs(*(__be16*)(data + IPV4_HEADER + port_at));
     p->icmp_type = data[IPV4_HEADER];
     p->hop_limit = data[8];
     return 1;
@@ -60,12 +60,12 @@ static __always_inline int read_headers(struct __sk_buff *skb, struct packet *p,
   if (data + IPV6_HEADER + 8 > end) return 0;
   p->protocol = data[6];
   p->transport = IPV6_HEADER;
-  __u32 *address = (__u32 *)(data + (outwards ? 24 : 8));
+  __u32* address = (__u32*)(data + (outwards ? 24 : 8));
   p->address[0] = address[0];
   p->address[1] = address[1];
   p->address[2] = address[2];
   p->address[3] = address[3];
-  p->port = bpf_ntohs(*(__be16 *)(data + IPV6_HEADER + port_at));
+  p->port = bpf_ntohs(*(__be16*)(data + IPV6_HEADER + port_at));
   p->icmp_type = data[IPV6_HEADER];
   p->hop_limit = data[7];
   return 1;

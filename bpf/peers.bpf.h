@@ -5,7 +5,7 @@
 #include "bpf/packet.bpf.h"
 
 /* The peer of a connected socket, as the program asked for it: before any translation. 0: not connected. */
-static __always_inline int socket_destination(struct bpf_sock *sk, struct destination *d) {
+static __always_inline int socket_destination(struct bpf_sock* sk, struct destination* d) {
   if (!sk->dst_port) return 0;
   /* Volatile, or the compiler computes an address inside the socket, which the verifier refuses. */
   __u32 v4 = READ_ONCE(sk->dst_ip4), w0 = READ_ONCE(sk->dst_ip6[0]), w1 = READ_ONCE(sk->dst_ip6[1]);
@@ -27,29 +27,29 @@ struct local_end {
 };
 
 /* A global function: inlined, the compiler computes addresses inside the context, which the verifier refuses. */
-__noinline int read_local(struct __sk_buff *skb, struct local_end *local, __u32 transport, __u32 outwards) {
+__noinline int read_local(struct __sk_buff* skb, struct local_end* local, __u32 transport, __u32 outwards) {
   if (!local) return 0;
-  __u8 *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+  __u8 *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
   if (transport == IPV4_HEADER) {
     if (data + IPV4_HEADER + 8 > end) return 0;
     local->address[2] = MAPPED_WORD;
-    local->address[3] = outwards ? *(__u32 *)(data + 12) : *(__u32 *)(data + 16);
-    local->port = bpf_ntohs(outwards ? *(__be16 *)(data + IPV4_HEADER) : *(__be16 *)(data + IPV4_HEADER + 2));
+    local->address[3] = outwards ? *(__u32*)(data + 12) : *(__u32*)(data + 16);
+    local->port = bpf_ntohs(outwards ? *(__be16*)(data + IPV4_HEADER) : *(__be16*)(data + IPV4_HEADER + 2));
     return 1;
   }
   if (data + IPV6_HEADER + 8 > end) return 0;
-  __u32 *address = (__u32 *)(outwards ? data + 8 : data + 24);
+  __u32* address = (__u32*)(outwards ? data + 8 : data + 24);
   local->address[0] = address[0];
   local->address[1] = address[1];
   local->address[2] = address[2];
   local->address[3] = address[3];
-  local->port = bpf_ntohs(outwards ? *(__be16 *)(data + IPV6_HEADER) : *(__be16 *)(data + IPV6_HEADER + 2));
+  local->port = bpf_ntohs(outwards ? *(__be16*)(data + IPV6_HEADER) : *(__be16*)(data + IPV6_HEADER + 2));
   return 1;
 }
 
 /* Whether the loopback peer of a packet is one of the workload's own sockets. */
-static __always_inline int is_own_peer(const struct nw_workload *w, struct __sk_buff *skb, const __u32 *peer,
-                                       __u16 peer_port, const struct local_end *local, __u8 protocol) {
+static __always_inline int is_own_peer(const struct nw_workload* w, struct __sk_buff* skb, const __u32* peer,
+                                       __u16 peer_port, const struct local_end* local, __u8 protocol) {
   struct bpf_sock_tuple tuple = {};
   __u32 size;
   if (is_v4(peer)) {
@@ -65,7 +65,7 @@ static __always_inline int is_own_peer(const struct nw_workload *w, struct __sk_
     tuple.ipv6.dport = bpf_htons(peer_port);
     size = sizeof(tuple.ipv6);
   }
-  struct bpf_sock *sk;
+  struct bpf_sock* sk;
   if (protocol == IPPROTO_TCP)
     sk = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
   else
@@ -77,7 +77,7 @@ static __always_inline int is_own_peer(const struct nw_workload *w, struct __sk_
 }
 
 /* Whether a loopback rule opens the packet's other end. */
-__noinline int is_open_loopback(struct __sk_buff *skb, struct nw_workload *w, struct packet *p, __u32 outwards) {
+__noinline int is_open_loopback(struct __sk_buff* skb, struct nw_workload* w, struct packet* p, __u32 outwards) {
   if (!w || !p || !is_loopback(p->address)) return 0;
   if (w->flags & NW_FLAG_LOOPBACK_ANY) return 1;
   if (!(w->flags & NW_FLAG_LOOPBACK_OWN)) return 0;
@@ -86,31 +86,31 @@ __noinline int is_open_loopback(struct __sk_buff *skb, struct nw_workload *w, st
   return is_own_peer(w, skb, p->address, p->port, &local, p->protocol);
 }
 
-__noinline int is_known_peer(struct udp_peers *known, struct destination *d) {
+__noinline int is_known_peer(struct udp_peers* known, struct destination* d) {
   if (!known || !d) return 0;
   for (__u32 i = 0; i < UDP_PEERS; i++) {
-    struct udp_peer *peer = &known->peers[i];
+    struct udp_peer* peer = &known->peers[i];
     if (peer->until > d->now && peer->port == (__u16)d->key && same_address(peer->address, d->address)) return 1;
   }
   return 0;
 }
 
 /* A datagram that the socket received from this peer may be answered for a while. */
-static __always_inline int may_answer(struct bpf_sock *sk, struct destination *d) {
-  struct udp_peers *known = bpf_sk_storage_get(&answerable, sk, 0, 0);
+static __always_inline int may_answer(struct bpf_sock* sk, struct destination* d) {
+  struct udp_peers* known = bpf_sk_storage_get(&answerable, sk, 0, 0);
   return known && is_known_peer(known, d);
 }
 
 /* The peer of a datagram that passed may be answered for a while; the first of the socket's peers gives way. */
-__noinline int remember_peer(struct udp_peers *known, struct packet *p, __u64 now) {
+__noinline int remember_peer(struct udp_peers* known, struct packet* p, __u64 now) {
   if (!known || !p) return 0;
   for (__u32 i = 0; i < UDP_PEERS; i++) {
-    struct udp_peer *peer = &known->peers[i];
+    struct udp_peer* peer = &known->peers[i];
     if (peer->port != p->port || !same_address(peer->address, p->address)) continue;
     peer->until = now + UDP_ANSWER_TIME;
     return 0;
   }
-  struct udp_peer *peer = &known->peers[known->next++ & (UDP_PEERS - 1)];
+  struct udp_peer* peer = &known->peers[known->next++ & (UDP_PEERS - 1)];
   peer->until = 0;
   __builtin_memcpy(peer->address, p->address, sizeof(peer->address));
   peer->port = p->port;

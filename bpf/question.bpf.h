@@ -1,4 +1,5 @@
-/* A DNS question on its way out: read once, from memory that cannot change, judged by name, remembered in its socket. */
+/* A DNS question on its way out: read once, from memory that cannot change, judged by name, remembered in its socket.
+ */
 #ifndef NAMEWALL_BPF_QUESTION_BPF_H
 #define NAMEWALL_BPF_QUESTION_BPF_H
 
@@ -12,8 +13,8 @@
 #define TYPE_OPT 41
 #define CLASS_IN 1
 
-static long option_step(__u32 i, struct walk *walk) {
-  struct scratch *s = walk->s;
+static long option_step(__u32 i, struct walk* walk) {
+  struct scratch* s = walk->s;
   if (s->offset == s->length) {
     s->done = 1;
     return 1;
@@ -25,7 +26,7 @@ static long option_step(__u32 i, struct walk *walk) {
 }
 
 /* One OPT from `offset` to the end of the message (RFC 6891): root owner, at most MAX_OPTIONS options that fill it. */
-static __always_inline int is_one_opt(struct scratch *s, __u32 offset) {
+static __always_inline int is_one_opt(struct scratch* s, __u32 offset) {
   if (offset + 11 > s->length) return 0;
   if (s->packet[offset & (PACKET_BYTES - 1)] != 0 || packet_u16(s, offset + 1) != TYPE_OPT) return 0;
   if (offset + 11 + packet_u16(s, offset + 9) != s->length) return 0;
@@ -36,7 +37,7 @@ static __always_inline int is_one_opt(struct scratch *s, __u32 offset) {
 }
 
 /* The whole message in `packet` is one well-formed question; its name is in the window, its type in *type. */
-__noinline int read_question(struct scratch *s) {
+__noinline int read_question(struct scratch* s) {
   if (!s) return 0;
   /* QR, opcode and TC are 0; one question; no answers, no authority; at most one additional record. */
   if ((packet_u16(s, 2) & 0xfa00) || packet_u16(s, 4) != 1 || packet_u16(s, 6) || packet_u16(s, 8)) return 0;
@@ -50,8 +51,8 @@ __noinline int read_question(struct scratch *s) {
 }
 
 /* Remembers the question in its socket; the oldest of eight gives way. */
-static __always_inline int remember_question(struct scratch *s, struct nw_workload *w, struct packet *p,
-                                             struct socket_state *state, __u16 type, __u16 question_state) {
+static __always_inline int remember_question(struct scratch* s, struct nw_workload* w, struct packet* p,
+                                             struct socket_state* state, __u16 type, __u16 question_state) {
   __u64 oldest = ~0ULL;
   __u32 chosen = PENDING_QUESTIONS;
 #pragma unroll
@@ -62,7 +63,7 @@ static __always_inline int remember_question(struct scratch *s, struct nw_worklo
     chosen = i;
   }
   if (chosen >= PENDING_QUESTIONS) return 0;
-  struct pending_question *q = &state->questions[chosen & (PENDING_QUESTIONS - 1)];
+  struct pending_question* q = &state->questions[chosen & (PENDING_QUESTIONS - 1)];
   if (__sync_val_compare_and_swap(&q->time, oldest, NW_DEADLINE_BUSY) != oldest) return 0;
   q->name_id = s->name_id;
   q->ports = MAKE_WORD(w->generation, s->allow);
@@ -75,8 +76,8 @@ static __always_inline int remember_question(struct scratch *s, struct nw_worklo
   return 1;
 }
 
-static __always_inline void describe_packet(struct refusal *r, struct __sk_buff *skb, struct packet *p,
-                                              struct socket_state *state) {
+static __always_inline void describe_packet(struct refusal* r, struct __sk_buff* skb, struct packet* p,
+                                            struct socket_state* state) {
   r->netns_cookie = bpf_get_netns_cookie(skb);
   r->port = p->port;
   r->ip_protocol = p->protocol;
@@ -88,7 +89,7 @@ static __always_inline void describe_packet(struct refusal *r, struct __sk_buff 
 }
 
 /* Counts and reports a refused packet. `state`: of its socket, where known. 1: audit lets it pass. */
-__noinline int report_packet(struct __sk_buff *skb, struct nw_workload *w, struct packet *p, struct socket_state *state,
+__noinline int report_packet(struct __sk_buff* skb, struct nw_workload* w, struct packet* p, struct socket_state* state,
                              __u32 hook_and_reason) {
   if (!w || !p) return 0;
   struct refusal r = {.hook = (__u8)(hook_and_reason >> 8), .reason = (__u8)hook_and_reason};
@@ -97,20 +98,20 @@ __noinline int report_packet(struct __sk_buff *skb, struct nw_workload *w, struc
   return refused(w);
 }
 
-static __always_inline int refuse_packet(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
-                                         struct socket_state *state, enum nw_hook hook, enum nw_reason reason) {
+static __always_inline int refuse_packet(struct __sk_buff* skb, struct nw_workload* w, struct packet* p,
+                                         struct socket_state* state, enum nw_hook hook, enum nw_reason reason) {
   return report_packet(skb, w, p, state, hook << 8 | reason) != 0;
 }
 
 /* Reports a refusal about the name in the window: s->report_hook, s->report_reason, s->report_type. The packet of a
  * refused question goes along, so that the agent can answer it. */
-__noinline int report_name(struct __sk_buff *skb, struct nw_workload *w, struct packet *p, struct socket_state *state,
-                           struct scratch *s) {
+__noinline int report_name(struct __sk_buff* skb, struct nw_workload* w, struct packet* p, struct socket_state* state,
+                           struct scratch* s) {
   if (!w || !p || !state || !s) return 0;
   struct refusal r = {
       .hook = (__u8)s->report_hook, .reason = (__u8)s->report_reason, .question_type = (__u16)s->report_type};
   describe_packet(&r, skb, p, state);
-  struct nw_event *e = begin_event(w, &r);
+  struct nw_event* e = begin_event(w, &r);
   if (!e) return 0;
   copy_window(&e->window, window_of(s));
   e->name_length = s->name_length;
@@ -122,8 +123,8 @@ __noinline int report_name(struct __sk_buff *skb, struct nw_workload *w, struct 
   return 0;
 }
 
-static __always_inline void report_about_name(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
-                                              struct socket_state *state, struct scratch *s, enum nw_hook hook,
+static __always_inline void report_about_name(struct __sk_buff* skb, struct nw_workload* w, struct packet* p,
+                                              struct socket_state* state, struct scratch* s, enum nw_hook hook,
                                               enum nw_reason reason, __u16 type) {
   s->report_hook = hook;
   s->report_reason = reason;
@@ -131,11 +132,12 @@ static __always_inline void report_about_name(struct __sk_buff *skb, struct nw_w
   report_name(skb, w, p, state, s);
 }
 
-__noinline int judge_question(struct __sk_buff *skb, struct nw_workload *w, struct packet *p,
-                              struct socket_state *state) {
+__noinline int judge_question(struct __sk_buff* skb, struct nw_workload* w, struct packet* p,
+                              struct socket_state* state) {
   if (!w || !p || !state) return 0;
   __u32 length = skb->len, message = p->transport + UDP_HEADER;
-  if (skb->gso_segs > 1 || skb->gso_size) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_SEGMENTED);
+  if (skb->gso_segs > 1 || skb->gso_size)
+    return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_SEGMENTED);
   /* All of it in the linear part: pages could still be written by the sender (MSG_ZEROCOPY, splice). */
   if ((__u32)((long)skb->data_end - (long)skb->data) != length)
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_NOT_LINEAR);
@@ -143,7 +145,7 @@ __noinline int judge_question(struct __sk_buff *skb, struct nw_workload *w, stru
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_MALFORMED);
   if (!(state->flags & SOCKET_NETNS_TRUSTED) && !is_listed_netns(w, bpf_get_netns_cookie(skb)))
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_UNTRUSTED_NETNS);
-  struct scratch *s = claim_scratch(SCRATCH_EGRESS);
+  struct scratch* s = claim_scratch(SCRATCH_EGRESS);
   if (!s) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_BUSY);
   int verdict = 0;
   length -= message;

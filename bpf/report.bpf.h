@@ -4,13 +4,13 @@
 
 #include "bpf/maps.bpf.h"
 
-static __always_inline struct nw_stats *stats_of(const struct nw_workload *w) {
+static __always_inline struct nw_stats* stats_of(const struct nw_workload* w) {
   __u32 slot = w->slot;
   return bpf_map_lookup_elem(&stats, &slot);
 }
 
-static __always_inline void count(const struct nw_workload *w, enum nw_counter counter) {
-  struct nw_stats *st = stats_of(w);
+static __always_inline void count(const struct nw_workload* w, enum nw_counter counter) {
+  struct nw_stats* st = stats_of(w);
   if (st) __sync_fetch_and_add(&st->counters[counter & 31], 1);
 }
 
@@ -32,7 +32,7 @@ struct refusal {
 };
 
 /* 1: an event of this workload may go out now. */
-static __always_inline int event_rate_allows(struct nw_stats *st, __u64 now) {
+static __always_inline int event_rate_allows(struct nw_stats* st, __u64 now) {
   __u64 window = now >> 30, seen = st->window;
   if (seen != window && __sync_val_compare_and_swap(&st->window, seen, window) == seen)
     __sync_lock_test_and_set(&st->window_count, 0);
@@ -43,14 +43,14 @@ static __always_inline int event_rate_allows(struct nw_stats *st, __u64 now) {
 }
 
 /* Counts the refusal and takes room for its event; 0: none goes out. All but name, packet and submission is filled. */
-static __always_inline struct nw_event *begin_event(const struct nw_workload *w, const struct refusal *r) {
-  struct nw_stats *st = stats_of(w);
+static __always_inline struct nw_event* begin_event(const struct nw_workload* w, const struct refusal* r) {
+  struct nw_stats* st = stats_of(w);
   if (!st) return 0;
   __sync_fetch_and_add(&st->reasons[r->reason & 63], 1);
   if (w->mode == NW_MODE_AUDIT) __sync_fetch_and_add(&st->counters[NW_COUNTER_ALLOWED_BY_AUDIT], 1);
   __u64 now = bpf_ktime_get_boot_ns();
   if (!event_rate_allows(st, now)) return 0;
-  struct nw_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+  struct nw_event* e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
   if (!e) {
     __sync_fetch_and_add(&st->counters[NW_COUNTER_EVENTS_LOST], 1);
     __sync_fetch_and_add(&st->left_out, 1);
@@ -78,7 +78,7 @@ static __always_inline struct nw_event *begin_event(const struct nw_workload *w,
   return e;
 }
 
-__noinline int copy_window(struct nw_window *to, struct nw_window *from) {
+__noinline int copy_window(struct nw_window* to, struct nw_window* from) {
   if (!to || !from) return 0;
 #pragma unroll
   for (int i = 0; i < NW_WINDOW_WORDS; i++) to->words[i] = from->words[i];
@@ -86,15 +86,15 @@ __noinline int copy_window(struct nw_window *to, struct nw_window *from) {
 }
 
 /* Reports a refusal whose name, if any, is in the name table. */
-__noinline int report_refusal(struct nw_workload *w, struct refusal *r) {
+__noinline int report_refusal(struct nw_workload* w, struct refusal* r) {
   if (!w || !r) return 0;
-  struct nw_event *e = begin_event(w, r);
+  struct nw_event* e = begin_event(w, r);
   if (!e) return 0;
   if (r->name_id) {
     __u32 slot = w->slot;
-    void *table = bpf_map_lookup_elem(&names, &slot);
+    void* table = bpf_map_lookup_elem(&names, &slot);
     __u64 id = r->name_id;
-    struct nw_name *name = table ? bpf_map_lookup_elem(table, &id) : 0;
+    struct nw_name* name = table ? bpf_map_lookup_elem(table, &id) : 0;
     if (name) {
       copy_window(&e->window, &name->window);
       if (name->id == id) e->name_length = name->length;
@@ -105,6 +105,6 @@ __noinline int report_refusal(struct nw_workload *w, struct refusal *r) {
 }
 
 /* The end of every refusal: allowed after all in audit mode. */
-static __always_inline int refused(const struct nw_workload *w) { return w->mode == NW_MODE_AUDIT; }
+static __always_inline int refused(const struct nw_workload* w) { return w->mode == NW_MODE_AUDIT; }
 
 #endif

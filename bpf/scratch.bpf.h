@@ -66,7 +66,7 @@ struct scratch {
   __u32 known_hops;
   __u64 known_hash;
   __u64 question_hash;
-  __u64 alias; /* being expanded: its target, */
+  __u64 alias;     /* being expanded: its target, */
   __u32 alias_ttl; /* and the path's TTL */
   __u32 next_alias;
   __u64 now;
@@ -97,26 +97,26 @@ struct {
   __uint(max_entries, 6);
 } scratches SEC(".maps");
 
-static __always_inline struct scratch *claim_scratch(__u32 first) {
+static __always_inline struct scratch* claim_scratch(__u32 first) {
   for (__u32 i = 0; i < SCRATCH_EACH; i++) {
     __u32 index = first + i;
-    struct scratch *s = bpf_map_lookup_elem(&scratches, &index);
+    struct scratch* s = bpf_map_lookup_elem(&scratches, &index);
     if (!s) return 0;
     if (__sync_val_compare_and_swap(&s->busy, 0, 1) == 0) return s;
   }
   return 0;
 }
 
-static __always_inline void release_scratch(struct scratch *s) { __sync_lock_test_and_set(&s->busy, 0); }
+static __always_inline void release_scratch(struct scratch* s) { __sync_lock_test_and_set(&s->busy, 0); }
 
-static __always_inline struct nw_window *window_of(struct scratch *s) { return (struct nw_window *)&s->reversed[8]; }
+static __always_inline struct nw_window* window_of(struct scratch* s) { return (struct nw_window*)&s->reversed[8]; }
 
-static __always_inline __u16 packet_u16(struct scratch *s, __u32 offset) {
+static __always_inline __u16 packet_u16(struct scratch* s, __u32 offset) {
   offset &= PACKET_BYTES - 1;
   return ((__u16)s->packet[offset] << 8) | s->packet[offset + 1];
 }
 
-static __always_inline __u32 packet_u32(struct scratch *s, __u32 offset) {
+static __always_inline __u32 packet_u32(struct scratch* s, __u32 offset) {
   return ((__u32)packet_u16(s, offset) << 16) | packet_u16(s, offset + 2);
 }
 

@@ -12,8 +12,8 @@ static __always_inline int is_known_socket(__u32 type, __u32 protocol) {
 }
 
 SEC("cgroup/sock_create")
-int namewall_sock_create(struct bpf_sock *sk) {
-  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
+int namewall_sock_create(struct bpf_sock* sk) {
+  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
   if (w->mode != NW_MODE_DENY && is_known_socket(sk->type, sk->protocol)) return 1;
   struct refusal r = {.hook = NW_HOOK_SOCKET,
                       .reason = w->mode == NW_MODE_DENY ? NW_REASON_NOT_ARMED : NW_REASON_SOCKET_PROTOCOL,
@@ -27,13 +27,13 @@ int namewall_sock_create(struct bpf_sock *sk) {
 
 /* Whether a socket bound there could answer in the place of a trusted resolver. Of a resolver on this host the port
  * alone tells: a socket on another local address can send from the resolver's (IP_PKTINFO). */
-__noinline int is_resolver_place(struct nw_workload *w, struct ip_address *at, __u32 port) {
+__noinline int is_resolver_place(struct nw_workload* w, struct ip_address* at, __u32 port) {
   if (!w || !at) return 1;
-  const __u32 *address = at->address;
+  const __u32* address = at->address;
   __u32 resolver_count = w->resolver_count;
   for (__u32 i = 0; i < NW_MAX_RESOLVERS; i++) {
     if (i >= resolver_count) return 0;
-    const struct nw_resolver *resolver = &w->resolvers[i];
+    const struct nw_resolver* resolver = &w->resolvers[i];
     if (resolver->port != port) continue;
     if (same_address(resolver->address, address) || is_loopback(resolver->address)) return 1;
     struct ip_address own;
@@ -43,15 +43,15 @@ __noinline int is_resolver_place(struct nw_workload *w, struct ip_address *at, _
   return 0;
 }
 
-static __always_inline int judge_bind(struct bpf_sock_addr *ctx, struct destination *d) {
-  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
+static __always_inline int judge_bind(struct bpf_sock_addr* ctx, struct destination* d) {
+  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
   __u16 port = bpf_ntohs((__u16)ctx->user_port);
   enum nw_reason reason = NW_REASON_NONE;
   d->key = port;
   d->ip_protocol = ctx->protocol == IPPROTO_MPTCP_NUMBER ? IPPROTO_TCP : ctx->protocol;
   if (w->mode == NW_MODE_DENY) {
     reason = NW_REASON_NOT_ARMED;
-  } else if (port && is_resolver_place(w, (struct ip_address *)d->address, port)) {
+  } else if (port && is_resolver_place(w, (struct ip_address*)d->address, port)) {
     reason = NW_REASON_BIND_RESOLVER;
   } else if (port && d->ip_protocol == IPPROTO_TCP) {
     /* Ingress keeps the outside away from what is bound for the workload's own use. */
@@ -69,27 +69,27 @@ static __always_inline int judge_bind(struct bpf_sock_addr *ctx, struct destinat
 }
 
 SEC("cgroup/bind4")
-int namewall_bind4(struct bpf_sock_addr *ctx) {
+int namewall_bind4(struct bpf_sock_addr* ctx) {
   DESTINATION_V4(ctx);
   return judge_bind(ctx, &d);
 }
 
 SEC("cgroup/bind6")
-int namewall_bind6(struct bpf_sock_addr *ctx) {
+int namewall_bind6(struct bpf_sock_addr* ctx) {
   DESTINATION_V6(ctx);
   return judge_bind(ctx, &d);
 }
 
-static __always_inline int after_bind(struct bpf_sock *sk) {
-  struct nw_workload *w = bpf_get_local_storage(&workloads, 0);
+static __always_inline int after_bind(struct bpf_sock* sk) {
+  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
   if ((w->flags & NW_FLAG_LOOPBACK_OWN) && !mark_own(w, sk)) count(w, NW_COUNTER_HELPER_FAILURES);
   return 1;
 }
 
 SEC("cgroup/post_bind4")
-int namewall_post_bind4(struct bpf_sock *sk) { return after_bind(sk); }
+int namewall_post_bind4(struct bpf_sock* sk) { return after_bind(sk); }
 
 SEC("cgroup/post_bind6")
-int namewall_post_bind6(struct bpf_sock *sk) { return after_bind(sk); }
+int namewall_post_bind6(struct bpf_sock* sk) { return after_bind(sk); }
 
 #endif

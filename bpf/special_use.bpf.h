@@ -27,7 +27,7 @@ static __always_inline enum special_use classify_embedded(__u32 a) {
 }
 
 /* The address in network order, IPv4 as v4-mapped. */
-__noinline int classify_address(struct ip_address *a, __u32 from_aaaa) {
+__noinline int classify_address(struct ip_address* a, __u32 from_aaaa) {
   if (!a) return USE_NEVER;
   __u32 w0 = bpf_ntohl(a->address[0]), w1 = bpf_ntohl(a->address[1]);
   __u32 w2 = bpf_ntohl(a->address[2]), w3 = bpf_ntohl(a->address[3]);
