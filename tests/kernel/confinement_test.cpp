@@ -276,17 +276,18 @@ std::string connect_script(const std::string& path) {
 struct HelperCase {
   const char* path;
   const char* word;
+  friend std::ostream& operator<<(std::ostream& out, const HelperCase& helper) { return out << helper.path; }
 };
 
 class HelperSockets : public RunTest, public testing::WithParamInterface<HelperCase> {};
 
 TEST_P(HelperSockets, AreHiddenUnlessKept) {
   const HelperSocket helper(GetParam().path);
-  if (!helper.usable()) GTEST_SKIP() << GetParam().path << " belongs to this host";
   for (const auto& credentials : {test_user(), root_user()}) {
     RunRequest hidden = python(connect_script(GetParam().path));
     hidden.credentials = credentials;
     EXPECT_EQ(run(hidden).output, "refused\n");
+    if (!helper.usable()) continue;  // the host's own: hidden like ours, but nobody says that it answers
     RunRequest kept = hidden;
     kept.keep = keeping(GetParam().word);
     EXPECT_EQ(run(kept).output, "connected\n");

@@ -57,8 +57,7 @@ class PolicyMaker {
                                                 "udp://*.pool.ntp.org:123",
                                                 "*://10.20.0.0/16:5432",
                                                 "https://nexus.corp.example?private",
-                                                "https://b\xc3\xbc"
-                                                "cher.example",
+                                                "https://caf\xc3\xa9.example",
                                                 "icmp://example.com",
                                                 "dns://192.0.2.53",
                                                 "*://*:*",
