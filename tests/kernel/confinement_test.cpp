@@ -245,7 +245,7 @@ class HelperSocket {
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
     ready_ = ::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-             ::listen(socket_.get(), 1) == 0 && ::chmod(path.c_str(), 0777) == 0;
+             ::listen(socket_.get(), 16) == 0 && ::chmod(path.c_str(), 0777) == 0;
   }
   HelperSocket& operator=(const HelperSocket&) = delete;
   ~HelperSocket() {
