@@ -50,7 +50,6 @@ struct scratch {
   __u32 error;
   __u32 name_length;
   __u32 labels;
-  __u32 options_end;
   __u64 hash;
   __u64 hash_seed;
   /* the name being judged */
