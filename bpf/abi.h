@@ -43,6 +43,10 @@
 #define NW_FLAG_LOOPBACK_ANY (1u << 3)
 #define NW_FLAG_STRICT (1u << 4)         /* egress looks every packet up */
 #define NW_FLAG_RETAIN_WORKLOAD (1u << 5) /* grants never expire */
+#define NW_FLAG_TEMPLATE (1u << 6)       /* holds each direct child of its cgroup apart; not its own processes */
+#define NW_FLAG_CHILD (1u << 7)          /* a row of `children` */
+#define NW_FLAG_OWN_POLICY (1u << 8)     /* of a child: written by user space, the template's policy does not apply */
+#define NW_FLAG_POOLED (1u << 9)         /* of a child: it had to share the template's tables */
 
 #define NW_MAX_RESOLVERS 8
 #define NW_MAX_NETNS 4
@@ -77,9 +81,34 @@ struct nw_workload {
   __u16 first_resolver_port; /* the smallest and the largest of the resolvers: most packets go to neither */
   __u16 last_resolver_port;
   __u32 reserved32;
-  __u64 reserved[15];
+  __u64 image_hash;   /* of the policy in force, for user space that comes later */
+  __u64 template_id;  /* of a child: its template's cgroup id */
+  __u64 reserved[13];
 };
 NW_ASSERT_SIZE(struct nw_workload, 112 + 8 + 160 + 1024 + 8 + 120);
+
+/* Tables made ahead for a child of a template that appears while nobody is there to make them. */
+struct nw_spare {
+  __u32 slot;
+  __u32 workload_id;
+  __u32 bucket_count;
+  __u32 reserved;
+  __u64 seed;
+};
+NW_ASSERT_SIZE(struct nw_spare, 24);
+
+/* What user space must not use twice within one boot. */
+struct nw_ids {
+  __u32 next_workload_id;
+  __u32 next_policy_id;
+};
+NW_ASSERT_SIZE(struct nw_ids, 8);
+
+struct nw_guard {
+  __u32 level; /* of the guarded cgroup */
+  __u32 is_set; /* 0: fresh storage, refuses everything below */
+};
+NW_ASSERT_SIZE(struct nw_guard, 8);
 
 /* ---- rules ---- */
 #define NW_NAME_BYTES 252 /* 251 characters and the end byte: the LPM trie takes 256 bytes of data */
@@ -231,6 +260,7 @@ enum nw_hook {
 
 struct nw_event {
   __u64 time;
+  __u64 cgroup_id; /* of the workload */
   __u64 netns_cookie;
   __u64 left_out;
   __s64 expired_for; /* ns, of NW_REASON_EXPIRED */
@@ -251,6 +281,6 @@ struct nw_event {
   struct nw_window window;
   __u8 packet[NW_EVENT_PACKET];
 };
-NW_ASSERT_SIZE(struct nw_event, 32 + 16 + 16 + 8 + 16 + 8 + 256 + 600);
+NW_ASSERT_SIZE(struct nw_event, 40 + 16 + 16 + 8 + 16 + 8 + 256 + 600);
 
 #endif

@@ -16,6 +16,7 @@ std::optional<Event> decode_event(const void* data, std::size_t size) {
   Event event;
   event.time = BootTime{Nanoseconds(raw.time)};
   event.workload_id = raw.workload_id;
+  event.cgroup_id = raw.cgroup_id;
   event.policy_generation = raw.generation;
   event.hook = static_cast<Hook>(raw.hook);
   event.reason = static_cast<Reason>(raw.reason);

@@ -13,6 +13,48 @@ struct {
   __type(value, struct nw_workload);
 } workloads SEC(".maps");
 
+/* cgroup id of a template's child -> its configuration. Written by user space (a policy of its own), and by the programs
+ * when a child does something for the first time (the template's policy, with spare tables). A miss, and no room: the
+ * child is refused everything. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __type(key, __u64);
+  __type(value, struct nw_workload);
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} children SEC(".maps");
+
+/* Tables for children that appear. Filled by user space, taken by the programs. Empty: a child shares its template's. */
+struct {
+  __uint(type, BPF_MAP_TYPE_QUEUE);
+  __uint(max_entries, 1);
+  __type(value, struct nw_spare);
+} spare_tables SEC(".maps");
+
+/* One value, of user space alone. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __type(key, __u32);
+  __type(value, struct nw_ids);
+  __uint(max_entries, 1);
+} ids SEC(".maps");
+
+/* cgroup id -> a guard. Written by user space. Never missing where the program runs; zeros refuse. */
+struct {
+  __uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
+  __type(key, __u64);
+  __type(value, struct nw_guard);
+} guards SEC(".maps");
+
+/* Armed cgroups, for guards. Written by user space. A miss on every level below the guard: no sockets. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __type(key, __u64);
+  __type(value, __u8);
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} armed_cgroups SEC(".maps");
+
 /* {policy id, reversed name} -> masks. Written by user space under a fresh policy id. A miss: no rule names it. */
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -58,6 +58,7 @@ static __always_inline struct nw_event* begin_event(const struct nw_workload* w,
   }
   __sync_fetch_and_add(&st->counters[NW_COUNTER_EVENTS], 1);
   e->time = now;
+  e->cgroup_id = w->cgroup_id;
   e->netns_cookie = r->netns_cookie;
   e->left_out = __sync_lock_test_and_set(&st->left_out, 0);
   e->expired_for = r->expired_for;

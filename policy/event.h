@@ -18,6 +18,7 @@ enum class Hook : std::uint8_t { kConnect, kSend, kQuestion, kAnswer, kPacket, k
 struct Event {
   BootTime time;
   std::uint32_t workload_id = 0;
+  std::uint64_t cgroup_id = 0;  // of the workload
   std::uint32_t policy_generation = 0;
   Hook hook = Hook::kConnect;
   Reason reason = NW_REASON_NONE;

@@ -1,0 +1,79 @@
+// What the control socket may ask of the daemon. The seam between the HTTP server and the daemon: the daemon implements
+// it, tests of the server fake it. Every call returns at once: changes are in the kernel when they return.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/host/host_view.h"
+#include "policy/result.h"
+
+namespace namewall::agent {
+
+// Who asks, from the connection itself.
+struct Peer {
+  std::uint32_t pid = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::string executable;          // /proc/PID/exe; "" when unknown
+  std::uint64_t cgroup_id = 0;     // of the process that connected, by its pidfd; 0: unknown
+  std::string cgroup;
+};
+
+// PUT: exactly one of `policy` and `policy_text`. PATCH: `add_*` and `remove_*` on the workload's own policy.
+struct WorkloadRequest {
+  std::string cgroup;              // path; or
+  std::uint64_t cgroup_id = 0;
+  std::string policy;              // name of a policy of the folder
+  std::string policy_text;         // inline, TOML or JSON text
+  std::map<std::string, std::string> labels;
+  double ttl_s = -1;               // -1: none. After it the workload is refused everything (never set free)
+  bool allow_partial = false;
+  std::string reason;              // for the record
+};
+struct RuleChange {
+  std::vector<std::string> add_allow, remove_allow, add_deny, remove_deny;
+  std::string reason;
+};
+
+struct EventFilter {
+  std::string workload;            // "": all
+  std::string reason;              // code; "": all
+  std::uint64_t since_sequence = 0;
+  double since_s = -1;             // replay what is at most that old; -1: nothing recent
+  bool matches(const EventView& event) const;
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  virtual StatusView status() = 0;
+  virtual std::vector<WorkloadView> list() = 0;
+  virtual Result<WorkloadDetail> show(const std::string& workload) = 0;
+  virtual Result<std::vector<GrantView>> grants(const std::string& workload) = 0;
+  virtual std::string metrics() = 0;  // Prometheus text
+  virtual SelfView self(const Peer& peer) = 0;
+  // workload "": the peer's own. target "": the last refusal.
+  virtual Result<ExplainView> explain(const Peer& peer, const std::string& workload, const std::string& target) = 0;
+
+  // kNotFound: no such cgroup, policy or workload. kInvalid: the policy has errors (what: every line). kConflict: the name
+  // or the cgroup is in other use, or the workload would be partial. kLimit: no room.
+  virtual Result<ChangeView> put(const Peer& peer, const std::string& workload, const WorkloadRequest& request) = 0;
+  virtual Result<ChangeView> patch(const Peer& peer, const std::string& workload, const RuleChange& change) = 0;
+  virtual Result<ChangeView> remove(const Peer& peer, const std::string& workload, const std::string& reason) = 0;
+  virtual ReloadView reload(const Peer& peer) = 0;
+  virtual Result<ProofView> prove(const std::string& workload) = 0;
+  // Lifts enforcement of one workload, or of all ("").
+  virtual Result<ChangeView> teardown(const Peer& peer, const std::string& workload, const std::string& reason) = 0;
+
+  // Recent events that match, oldest first; at most `limit`. Streams poll it with the sequence of the last they sent.
+  virtual std::vector<EventView> events(const EventFilter& filter, std::size_t limit) = 0;
+  virtual std::uint64_t newest_event() const = 0;
+  virtual int event_signal_fd() const = 0;  // readable (eventfd) when newest_event() has grown
+};
+
+}  // namespace namewall::agent
