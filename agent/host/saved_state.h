@@ -1,0 +1,50 @@
+// What the daemon remembers of its workloads over a restart beyond what the kernel holds: names, labels and the text of
+// policies by call. Enforcement never needs it. Pure: values to JSON and back.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/result.h"
+
+namespace namewall::agent {
+
+struct SavedWorkload {
+  std::string name;
+  std::string cgroup;
+  std::uint64_t cgroup_id = 0;
+  std::string origin;  // "file", "api", "command"
+  std::string policy;
+  std::string policy_text;  // canonical; of origins "api" and "command" with a policy of their own
+  std::map<std::string, std::string> labels;
+  std::optional<std::int64_t> ttl_end_unix_ms;  // wall clock
+  std::string armed_at;                         // RFC 3339
+  bool allow_partial = false;
+  friend bool operator==(const SavedWorkload&, const SavedWorkload&) = default;
+};
+
+struct SavedState {
+  std::string boot_id;           // /proc/sys/kernel/random/boot_id
+  std::uint64_t generation = 0;  // of StatusView
+  std::vector<SavedWorkload> workloads;
+  friend bool operator==(const SavedState&, const SavedState&) = default;
+};
+
+inline constexpr int kSavedStateVersion = 1;
+inline constexpr std::size_t kMaxSavedState = 64u << 20;
+
+// Equal policy texts are written once. Ends with a line end.
+std::string saved_state_to_json(const SavedState& state);
+// All or nothing. kConflict: of another version. kInvalid: damaged, and where. kLimit: larger than kMaxSavedState.
+Result<SavedState> saved_state_from_json(std::string_view text);
+
+// cgroup ids of one boot mean nothing in the next: keeps the workloads only if `boot_id` is the state's own, and
+// otherwise says in one sentence what was dropped. `generation` goes on either way.
+std::optional<std::string> keep_state_of_this_boot(SavedState& state, const std::string& boot_id);
+
+}  // namespace namewall::agent
