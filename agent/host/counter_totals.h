@@ -1,9 +1,9 @@
 // What the kernel counted, summed up per policy over the life of the daemon: the kernel's counters end with their
 // workload, these do not. Pure: readings in, totals out.
 //
-// At most kMaxPolicies policies have totals of their own. When one more comes, the one without workloads that was not
-// used for longest gives its place up (its totals end); while all places are in use, newcomers share kOther. No total
-// that stays ever becomes less.
+// At most kMaxPolicies policies have totals of their own. When one more gets workloads, the one without workloads that
+// was not used for longest gives its place up (its totals end); while all places are in use, newcomers share kOther. No
+// total that stays ever becomes less.
 #pragma once
 
 #include <cstddef>
@@ -42,14 +42,14 @@ class CounterTotals {
   // After its last reading.
   void end(std::uint32_t workload_id);
 
-  // The label of a policy: itself or kOther. Gives it a place if there is one.
+  // The label of a policy: itself if it has a place or one is free, otherwise kOther.
   std::string label_of(const std::string& policy);
   const std::map<std::string, CounterSums>& by_label() const { return by_label_; }
 
  private:
   using Values = std::vector<std::uint64_t>;  // by reason, then by counter, in the order of abi.h
   struct LastReading {
-    std::string policy;
+    std::string label;
     Values values;
   };
   struct Place {
@@ -58,9 +58,10 @@ class CounterTotals {
   };
 
   static Values values_of(const bpf::Counters& counters);
+  static void add(CounterSums& sums, const Values& grown);
   LastReading& reading_of(std::uint32_t workload_id, const std::string& policy);
-  bool make_room();
-  void leave(const std::string& policy);
+  void leave(const std::string& label);
+  void make_room();
 
   std::map<std::uint32_t, LastReading> readings_;
   std::map<std::string, Place> places_;

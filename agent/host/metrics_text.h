@@ -44,7 +44,7 @@ struct MetricsInput {
   std::uint64_t adopted_grants = 0;                     // at start
   double adoption_gap_s = 0;                            // before it, nobody read events
   std::map<std::string, std::uint64_t> write_failures;  // by file: "state", "changes", "journal"
-  double uptime_s = 0;
+  double started_at_unix_s = 0;
 };
 
 // At most this many files in namewall_policy_error; the rest is counted in file="other".
