@@ -13,7 +13,7 @@
 
 namespace namewall::agent {
 
-// host.toml's `log_names`: of which events names, addresses and rules may stand in the log.
+// host.toml's `log_names`: of which events names, addresses, rules and permits may stand in the log.
 enum class LogNames { kAll, kRefused, kNone };
 std::optional<LogNames> parse_log_names(std::string_view text);  // "all", "refused", "none"
 
@@ -24,11 +24,11 @@ class EventLog {
  public:
   EventLog(LogNames names, FloodGate::Limits limits) : names_(names), gate_(limits) {}
 
-  // nullopt: part of a flood, in a summary later. Notices of the daemon always pass.
+  // nullopt: part of a flood, in a summary later.
   std::optional<LogEntry> add(const EventView& event, BootTime now);
   // Call it at least once a window.
   std::vector<LogEntry> take_summaries(BootTime now);
-  std::vector<LogEntry> finish();
+  std::vector<LogEntry> finish(BootTime now);
   void set_log_names(LogNames names) { names_ = names; }
 
  private:

@@ -36,7 +36,7 @@ class FloodGate {
   // Call it at least once a window: the summaries that are due, and the sources that fell silent are forgotten.
   std::vector<Summary> take_summaries(BootTime now);
   // At the end: all that is held.
-  std::vector<Summary> finish();
+  std::vector<Summary> finish(BootTime now);
 
  private:
   using Source = std::pair<std::string, std::string>;

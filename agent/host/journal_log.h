@@ -1,7 +1,9 @@
 // The daemon's log, through spdlog: to the journal with fields, or as lines on stderr where there is no journal or a
-// person reads along. Never throws, never fails: a line that the journal does not take goes to stderr and is counted.
+// person reads along. Never throws, never fails, never waits: a thread of its own writes (start it after the last fork
+// without exec), and when journald stands still the oldest waiting entries give way and are counted.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -17,29 +19,34 @@ struct LogFields {
   std::uint64_t generation = 0;
 };
 
+// Any bytes: the log escapes them and cuts each at kMaxLogText.
 struct LogEntry {
   Priority priority = Priority::kInfo;
-  std::string message;  // escaped by the log: any bytes
+  std::string message;
   LogFields fields;
 };
 
+inline constexpr std::size_t kMaxLogText = 65536;
+
 class JournalLog {
  public:
+  // kJournalIfThere: its socket exists, and stderr is no terminal; asked anew for each entry. kLines: always stderr.
+  enum class Way { kJournalIfThere, kLines };
   struct Options {
     std::string identifier = "namewalld";
     Priority least = Priority::kInfo;  // less important entries are left out
-    // Journal: its socket exists, and stderr is no terminal. Lines: always stderr.
-    enum class Way { kJournalIfThere, kLines } way = Way::kJournalIfThere;
+    Way way = Way::kJournalIfThere;
+    std::size_t waiting = 1024;  // entries that may wait for the journal
   };
 
-  // Becomes spdlog's default logger too, so that spdlog::warn("...") of anybody ends here.
   explicit JournalLog(const Options& options);
-  ~JournalLog();
+  ~JournalLog();  // writes what waits
   JournalLog(const JournalLog&) = delete;
   JournalLog& operator=(const JournalLog&) = delete;
 
   void write(const LogEntry& entry);
-  std::uint64_t failures() const;  // lines that the journal did not take
+  // Entries that gave way, or that neither journal nor stderr took.
+  std::uint64_t failures() const;
 
  private:
   struct State;
