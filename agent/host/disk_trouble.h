@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "policy/result.h"
 
@@ -11,11 +12,14 @@ namespace namewall::agent {
 
 class DiskTrouble {
  public:
+  explicit DiskTrouble(std::string path) : what_(std::move(path)) {}
+
   // A sentence for the log, if this outcome is news.
   std::optional<std::string> note(const Result<void>& outcome);
   std::uint64_t failures() const { return failures_; }
 
  private:
+  std::string what_;
   std::uint64_t failures_ = 0;
   std::uint64_t in_a_row_ = 0;
 };
