@@ -25,8 +25,8 @@ struct CounterSums {
   std::uint64_t allowed_by_audit = 0;  // would have been refused
   std::uint64_t events = 0, events_left_out = 0, events_lost = 0;
   std::uint64_t helper_failures = 0;
-  std::map<std::string, std::uint64_t> refusals;        // by reason code, those that are not 0
-  std::map<std::string, std::uint64_t> bounds_reached;  // "grants", "names", "pending_questions"; the same
+  std::map<std::string, std::uint64_t> refusals;  // by reason code, those that are not 0
+  std::map<std::string, std::uint64_t> bounds_reached{{"grants", 0}, {"names", 0}, {"pending_questions", 0}};
 };
 
 class CounterTotals {

@@ -16,8 +16,8 @@ double seconds(std::chrono::nanoseconds duration) { return std::chrono::duration
 std::string text_of(std::uint64_t value) { return std::to_string(value); }
 
 std::string text_of(double value) {
-  char digits[32];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  char digits[400];  // the longest double in this notation has 1 + 308 before the point
+  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed).ptr;
   return {digits, end};
 }
 

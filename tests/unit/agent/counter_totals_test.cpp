@@ -76,7 +76,8 @@ TEST(CounterTotals, TellWhichReasonsWithholdAnAnswerAndWhichAreBounds) {
   const CounterSums& sums = totals.by_label().at("p");
   EXPECT_EQ(sums.answers_withheld, 2u) << "a truncated answer is delivered";
   EXPECT_EQ(sums.lookups_refused, 8u);
-  EXPECT_EQ(sums.bounds_reached, (std::map<std::string, std::uint64_t>{{"grants", 2}, {"pending_questions", 8}}));
+  EXPECT_EQ(sums.bounds_reached,
+            (std::map<std::string, std::uint64_t>{{"grants", 2}, {"names", 0}, {"pending_questions", 8}}));
 }
 
 TEST(CounterTotals, IgnoreCountersOfANewerKernelSide) {

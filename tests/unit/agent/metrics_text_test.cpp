@@ -33,10 +33,10 @@ TEST(MetricsText, SaysEachValueWithItsLabels) {
 
 TEST(MetricsText, WritesHistogramsWithGrowingBuckets) {
   const auto text = metrics_text(make_full_metrics());
-  EXPECT_THAT(text, HasSubstr("\nnamewall_kernel_update_seconds_bucket{le=\"5e-05\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nnamewall_kernel_update_seconds_bucket{le=\"0.00005\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("\nnamewall_kernel_update_seconds_bucket{le=\"0.0001\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nnamewall_kernel_update_seconds_bucket{le=\"+Inf\"} 1\n"));
-  EXPECT_THAT(text, HasSubstr("\nnamewall_kernel_update_seconds_sum 7e-05\n"));
+  EXPECT_THAT(text, HasSubstr("\nnamewall_kernel_update_seconds_sum 0.00007\n"));
 }
 
 TEST(MetricsText, EscapesWhatSomebodyElseNamed) {

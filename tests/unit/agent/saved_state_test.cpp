@@ -63,7 +63,7 @@ TEST(SavedState, WithAByteChangedNeverCrashes) {
       auto changed = text;
       changed[at] = byte;
       const auto back = saved_state_from_json(changed);
-      if (back) EXPECT_LE(back->workloads.size(), 3u);
+      EXPECT_TRUE(!back || back->workloads.size() <= 3u);
     }
   }
 }
