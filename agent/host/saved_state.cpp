@@ -1,6 +1,8 @@
 #include "agent/host/saved_state.h"
 
 #include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <utility>
 
 #include "policy/escape.h"
 
@@ -26,14 +28,14 @@ class TextPool {
     if (is_new) texts_.push_back(text);
     return found->second;
   }
-  const Json& texts() const { return texts_; }
+  Json take() { return std::move(texts_); }
 
  private:
-  std::map<std::string, std::size_t> indexes_;
+  std::unordered_map<std::string, std::size_t> indexes_;
   Json texts_ = Json::array();
 };
 
-SavedWorkload workload_of(const Json& json, const Json& texts) {
+SavedWorkload workload_of(const Json& json) {
   SavedWorkload workload;
   json.at("name").get_to(workload.name);
   json.at("cgroup").get_to(workload.cgroup);
@@ -44,9 +46,63 @@ SavedWorkload workload_of(const Json& json, const Json& texts) {
   json.at("armed_at").get_to(workload.armed_at);
   json.at("allow_partial").get_to(workload.allow_partial);
   if (json.contains("ttl_end_unix_ms")) workload.ttl_end_unix_ms = json["ttl_end_unix_ms"].get<std::int64_t>();
-  if (json.contains("policy_text")) texts.at(json["policy_text"].get<std::size_t>()).get_to(workload.policy_text);
   return workload;
 }
+
+// A cgroup's path may hold any bytes; the id beside it is what identifies it.
+std::string line_of(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n"; }
+
+// Line by line into a state. Throws Json::exception.
+class Replay {
+ public:
+  explicit Replay(SavedState& state) : state_(state) {}
+
+  void begin(const Json& json) {
+    json.at("boot_id").get_to(state_.boot_id);
+    json.at("generation").get_to(state_.generation);
+    const Json& texts = json.at("policy_texts");
+    for (const auto& part : json.at("workloads")) {
+      SavedWorkload workload = workload_of(part);
+      if (part.contains("policy_text")) texts.at(part["policy_text"].get<std::size_t>()).get_to(workload.policy_text);
+      put(std::move(workload));
+    }
+  }
+  void apply(const Json& json) {
+    json.at("generation").get_to(state_.generation);
+    if (json.contains("erase")) {
+      erase(json["erase"].get<std::string>());
+      return;
+    }
+    const Json& part = json.at("put");
+    SavedWorkload workload = workload_of(part);
+    part.at("policy_text").get_to(workload.policy_text);
+    put(std::move(workload));
+  }
+
+ private:
+  void put(SavedWorkload workload) {
+    const auto [found, is_new] = places_.try_emplace(workload.name, state_.workloads.size());
+    if (is_new) {
+      state_.workloads.push_back(std::move(workload));
+    } else {
+      state_.workloads[found->second] = std::move(workload);
+    }
+  }
+  void erase(const std::string& name) {
+    const auto found = places_.find(name);
+    if (found == places_.end()) return;
+    const std::size_t place = found->second;
+    places_.erase(found);
+    if (place + 1 != state_.workloads.size()) {
+      state_.workloads[place] = std::move(state_.workloads.back());
+      places_[state_.workloads[place].name] = place;
+    }
+    state_.workloads.pop_back();
+  }
+
+  SavedState& state_;
+  std::unordered_map<std::string, std::size_t> places_;
+};
 
 }  // namespace
 
@@ -57,33 +113,50 @@ std::string saved_state_to_json(const SavedState& state) {
     workloads.push_back(json_of(workload));
     if (!workload.policy_text.empty()) workloads.back()["policy_text"] = pool.index_of(workload.policy_text);
   }
-  const Json json = {{"version", kSavedStateVersion},
-                     {"boot_id", state.boot_id},
-                     {"generation", state.generation},
-                     {"policy_texts", pool.texts()},
-                     {"workloads", std::move(workloads)}};
-  // A cgroup's path may hold any bytes; the id beside it is what identifies it.
-  return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
+  Json json = {{"version", kSavedStateVersion}, {"boot_id", state.boot_id}, {"generation", state.generation}};
+  json["policy_texts"] = pool.take();
+  json["workloads"] = std::move(workloads);
+  return line_of(json);
+}
+
+std::string saved_put_to_json(const SavedWorkload& workload, std::uint64_t generation) {
+  Json json = {{"generation", generation}};
+  json["put"] = json_of(workload);
+  json["put"]["policy_text"] = workload.policy_text;
+  return line_of(json);
+}
+
+std::string saved_erase_to_json(const std::string& workload, std::uint64_t generation) {
+  return line_of({{"generation", generation}, {"erase", workload}});
 }
 
 Result<SavedState> saved_state_from_json(std::string_view text) {
   if (text.size() > kMaxSavedState) return fail(ErrorKind::kLimit, "the saved state is larger than 64 MiB");
+  SavedState state;
+  Replay replay(state);
+  std::size_t line = 1;
   try {
-    const Json json = Json::parse(text);
-    const int version = json.at("version").get<int>();
-    if (version != kSavedStateVersion) {
-      return fail(ErrorKind::kConflict, "the saved state has version " + std::to_string(version) +
-                                            ", and this namewalld knows version " + std::to_string(kSavedStateVersion));
+    for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n'), ++line) {
+      const Json json = Json::parse(text.substr(0, end));
+      text.remove_prefix(end + 1);
+      if (line > 1) {
+        replay.apply(json);
+        continue;
+      }
+      const int version = json.at("version").get<int>();
+      if (version != kSavedStateVersion) {
+        return fail(ErrorKind::kConflict, "the saved state has version " + std::to_string(version) +
+                                              ", and this namewalld knows version " +
+                                              std::to_string(kSavedStateVersion));
+      }
+      replay.begin(json);
     }
-    SavedState state;
-    json.at("boot_id").get_to(state.boot_id);
-    json.at("generation").get_to(state.generation);
-    const Json& texts = json.at("policy_texts");
-    for (const auto& workload : json.at("workloads")) state.workloads.push_back(workload_of(workload, texts));
-    return state;
   } catch (const Json::exception& problem) {
-    return fail(ErrorKind::kInvalid, "the saved state is damaged: " + escape_for_display(problem.what()));
+    return fail(ErrorKind::kInvalid, "the saved state is damaged in line " + std::to_string(line) + ": " +
+                                         escape_for_display(problem.what()));
   }
+  if (line == 1) return fail(ErrorKind::kInvalid, "the saved state is damaged: its first line has no end");
+  return state;
 }
 
 std::optional<std::string> keep_state_of_this_boot(SavedState& state, const std::string& boot_id) {

@@ -1,5 +1,6 @@
 // What the daemon remembers of its workloads over a restart beyond what the kernel holds: names, labels and the text of
-// policies by call. Enforcement never needs it. Pure: values to JSON and back.
+// policies by call. Enforcement never needs it. Pure: values to JSON lines and back: a line for everything, then a line
+// for each change since, so that a change among 10,000 workloads costs what it costs among ten.
 #pragma once
 
 #include <cstddef>
@@ -38,9 +39,13 @@ struct SavedState {
 inline constexpr int kSavedStateVersion = 1;
 inline constexpr std::size_t kMaxSavedState = 64u << 20;
 
-// Equal policy texts are written once. Ends with a line end.
+// The first line. Equal policy texts are in it once.
 std::string saved_state_to_json(const SavedState& state);
-// All or nothing. kConflict: of another version. kInvalid: damaged, and where. kLimit: larger than kMaxSavedState.
+// Further lines: a workload that is new or replaces the one of its name, or that is gone; and the state's generation.
+std::string saved_put_to_json(const SavedWorkload& workload, std::uint64_t generation);
+std::string saved_erase_to_json(const std::string& workload, std::uint64_t generation);
+// A last line without its end was never written whole, and says nothing. Everything else is taken all or nothing:
+// kConflict: of another version. kInvalid: damaged, and where. kLimit: larger than kMaxSavedState.
 Result<SavedState> saved_state_from_json(std::string_view text);
 
 // cgroup ids of one boot mean nothing in the next: keeps the workloads only if `boot_id` is the state's own, and

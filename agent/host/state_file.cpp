@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
 #include "agent/text_file.h"
-#include "bpf/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {
@@ -64,22 +64,57 @@ Result<SavedState> StateFile::load() const {
   return state;
 }
 
-Result<void> StateFile::store(const SavedState& state) const {
+Result<void> StateFile::store(const SavedState& state) {
   const std::string text = saved_state_to_json(state);
   if (text.size() > kMaxSavedState) return fail(ErrorKind::kLimit, path_ + " would be larger than 64 MiB");
   const std::string fresh = path_ + ".new";
   if (::unlink(fresh.c_str()) != 0 && errno != ENOENT) return fail_errno(errno, "cannot remove " + fresh);
-  FileDescriptor fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kOnlyOwner));
+  FileDescriptor fd(::open(fresh.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kOnlyOwner));
   if (!fd) return fail_errno(errno, "cannot make " + fresh);
   auto written = write_all(fd.get(), text, fresh);
-  fd.reset();
   if (written && std::rename(fresh.c_str(), path_.c_str()) != 0)
     written = fail_errno(errno, "cannot put " + fresh + " in the place of " + path_);
   if (!written) {
     ::unlink(fresh.c_str());
     return written;
   }
+  fd_ = std::move(fd);
+  stored_bytes_ = text.size();
+  appended_bytes_ = 0;
   return sync_directory(path_);
+}
+
+Result<void> StateFile::put(const SavedWorkload& workload, std::uint64_t generation) {
+  return append(saved_put_to_json(workload, generation));
+}
+
+Result<void> StateFile::erase(const std::string& workload, std::uint64_t generation) {
+  return append(saved_erase_to_json(workload, generation));
+}
+
+bool StateFile::wants_store() const {
+  constexpr std::size_t kAlwaysKept = 1u << 20;
+  return !fd_ || appended_bytes_ > std::max(kAlwaysKept, stored_bytes_);
+}
+
+Result<void> StateFile::append(const std::string& line) {
+  if (!fd_) return fail(ErrorKind::kConflict, path_ + " has to be written anew before it takes changes");
+  if (stored_bytes_ + appended_bytes_ + line.size() > kMaxSavedState)
+    return fail(ErrorKind::kLimit, path_ + " would be larger than 64 MiB");
+  struct stat status {};
+  if (fstat(fd_.get(), &status) != 0 || status.st_nlink == 0) {
+    fd_.reset();
+    return fail(ErrorKind::kNotFound, path_ + " was removed");
+  }
+  const ssize_t count = ::write(fd_.get(), line.data(), line.size());
+  if (count == static_cast<ssize_t>(line.size())) {
+    appended_bytes_ += line.size();
+    return {};
+  }
+  const int problem = count < 0 ? errno : ENOSPC;
+  // A part of a line must not stand before the next.
+  if (count > 0 && ftruncate(fd_.get(), static_cast<off_t>(stored_bytes_ + appended_bytes_)) != 0) fd_.reset();
+  return fail_errno(problem, "cannot write " + path_);
 }
 
 Result<std::string> read_boot_id() {

@@ -43,17 +43,49 @@ TEST(SavedState, HoldsEqualPolicyTextsOnce) {
   EXPECT_EQ(text.find("example.com"), text.rfind("example.com"));
 }
 
-TEST(SavedState, TruncatedAnywhereIsDamagedOrWhole) {
-  const auto text = saved_state_to_json(make_state());
-  for (std::size_t length = 0; length < text.size(); ++length) {
+TEST(SavedState, TakesTheChangesThatFollow) {
+  auto expected = make_state();
+  auto text = saved_state_to_json(expected);
+  expected.workloads[1].labels["tenant"] = "b";
+  text += saved_put_to_json(expected.workloads[1], 18);
+  auto late = expected.workloads[2];
+  late.name = "late";
+  text += saved_put_to_json(late, 19) + saved_erase_to_json("builder", 20) + saved_erase_to_json("never there", 21);
+  const auto back = saved_state_from_json(text);
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(back->generation, 21u);
+  EXPECT_THAT(back->workloads, testing::UnorderedElementsAre(expected.workloads[1], expected.workloads[2], late));
+}
+
+TEST(SavedState, ReplacesAWorkloadThatMovedWhenAnotherWasErased) {
+  const auto state = make_state();
+  auto moved = state.workloads[2];
+  moved.policy = "another";
+  const auto back = saved_state_from_json(saved_state_to_json(state) + saved_erase_to_json("builder", 18) +
+                                          saved_put_to_json(moved, 19));
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_THAT(back->workloads, testing::UnorderedElementsAre(state.workloads[1], moved));
+}
+
+TEST(SavedState, TruncatedAnywhereIsDamagedOrWholeUpToSomeChange) {
+  const auto first = saved_state_to_json(make_state());
+  const auto text = first + saved_erase_to_json("builder", 18);
+  for (std::size_t length = 0; length <= text.size(); ++length) {
     const auto back = saved_state_from_json(std::string_view(text).substr(0, length));
-    if (back) {
-      EXPECT_EQ(*back, make_state()) << length;
-      EXPECT_EQ(length, text.size() - 1) << "only the line end may be missing";
-    } else {
+    if (length < first.size()) {
+      ASSERT_FALSE(back) << length;
       EXPECT_EQ(back.error().kind, ErrorKind::kInvalid) << length;
+    } else {
+      ASSERT_TRUE(back) << length;
+      EXPECT_EQ(back->workloads.size(), length < text.size() ? 3u : 2u) << length;
     }
   }
+}
+
+TEST(SavedState, WithADamagedChangeNamesItsLine) {
+  const auto back = saved_state_from_json(saved_state_to_json(make_state()) + "{\"generation\":18,\"put\":{}}\n");
+  ASSERT_FALSE(back);
+  EXPECT_THAT(back.error().what, HasSubstr("damaged in line 2"));
 }
 
 TEST(SavedState, WithAByteChangedNeverCrashes) {
@@ -69,7 +101,7 @@ TEST(SavedState, WithAByteChangedNeverCrashes) {
 }
 
 TEST(SavedState, OfAnotherVersionIsAConflictThatNamesBoth) {
-  const auto back = saved_state_from_json(R"({"version":9,"workloads":"of another shape"})");
+  const auto back = saved_state_from_json("{\"version\":9,\"workloads\":\"of another shape\"}\n");
   ASSERT_FALSE(back);
   EXPECT_EQ(back.error().kind, ErrorKind::kConflict);
   EXPECT_EQ(back.error().what, "the saved state has version 9, and this namewalld knows version 1");
@@ -99,7 +131,7 @@ TEST(SavedState, LargerThanItsBoundIsNotRead) {
 }
 
 TEST(SavedState, DeeplyNestedIsDamagedAndNothingWorse) {
-  EXPECT_FALSE(saved_state_from_json(std::string(1'000'000, '[')));
+  EXPECT_FALSE(saved_state_from_json(std::string(1'000'000, '[') + "\n"));
 }
 
 TEST(SavedState, WithPathsThatAreNotUtf8KeepsTheirIds) {

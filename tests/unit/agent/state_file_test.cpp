@@ -17,7 +17,10 @@ SavedState make_state(std::uint64_t generation) {
   SavedState state;
   state.boot_id = "boot-1";
   state.generation = generation;
-  state.workloads.resize(20);
+  for (int number = 0; number < 20; ++number) {
+    state.workloads.emplace_back();
+    state.workloads.back().name = std::to_string(number);
+  }
   return state;
 }
 
@@ -35,7 +38,7 @@ class StateFileTest : public testing::Test {
 
   const TemporaryDirectory directory_;
   const std::string path_ = directory_.file("state.json");
-  const StateFile file_{path_, geteuid()};
+  StateFile file_{path_, geteuid()};
 };
 
 TEST_F(StateFileTest, ThatWasStoredComesBackAndIsForItsOwnerOnly) {
@@ -100,6 +103,57 @@ TEST_F(StateFileTest, StaysAsItWasWhenTheDiskIsFull) {
   ASSERT_TRUE(file_.load());
   EXPECT_EQ(file_.load()->generation, 1u);
   EXPECT_EQ(files(), 1u);
+}
+
+SavedWorkload make_workload(const std::string& name, std::size_t size = 0) {
+  SavedWorkload workload;
+  workload.name = name;
+  workload.policy_text.assign(size, 'x');
+  return workload;
+}
+
+TEST_F(StateFileTest, TakesChangesAfterItWasStored) {
+  EXPECT_TRUE(file_.wants_store());
+  EXPECT_EQ(file_.put(make_workload("a"), 2).error().kind, ErrorKind::kConflict);
+  ASSERT_TRUE(file_.store(make_state(1)));
+  EXPECT_FALSE(file_.wants_store());
+  ASSERT_TRUE(file_.put(make_workload("a"), 2));
+  ASSERT_TRUE(file_.put(make_workload("b"), 3));
+  ASSERT_TRUE(file_.erase("a", 4));
+  const auto state = file_.load();
+  ASSERT_TRUE(state) << state.error().message();
+  EXPECT_EQ(state->generation, 4u);
+  EXPECT_EQ(state->workloads.back().name, "b");
+}
+
+TEST_F(StateFileTest, HoldsNoPartOfAChangeThatDidNotFit) {
+  ASSERT_TRUE(file_.store(make_state(1)));
+  const auto stored = contents_of(path_);
+  {
+    const FullDisk full(stored.size() + 20);
+    const auto outcome = file_.put(make_workload("a"), 2);
+    ASSERT_FALSE(outcome);
+    EXPECT_THAT(outcome.error().what, HasSubstr("cannot write"));
+    EXPECT_EQ(contents_of(path_), stored);
+  }
+  ASSERT_TRUE(file_.put(make_workload("b"), 3));
+  EXPECT_EQ(file_.load()->generation, 3u);
+}
+
+TEST_F(StateFileTest, WantsToBeStoredWhenChangesHaveOutgrownIt) {
+  ASSERT_TRUE(file_.store(make_state(1)));
+  while (!file_.wants_store()) ASSERT_TRUE(file_.put(make_workload("a", 100'000), 2));
+  EXPECT_GT(contents_of(path_).size(), 1u << 20);
+  ASSERT_TRUE(file_.store(make_state(3)));
+  EXPECT_FALSE(file_.wants_store());
+  EXPECT_LT(contents_of(path_).size(), 1u << 20);
+}
+
+TEST_F(StateFileTest, ThatWasRemovedWantsToBeStored) {
+  ASSERT_TRUE(file_.store(make_state(1)));
+  ASSERT_EQ(unlink(path_.c_str()), 0);
+  EXPECT_EQ(file_.put(make_workload("a"), 2).error().kind, ErrorKind::kNotFound);
+  EXPECT_TRUE(file_.wants_store());
 }
 
 TEST_F(StateFileTest, InADirectoryThatIsGoneCannotBeStored) {
