@@ -76,7 +76,10 @@ class TreeBuilder {
   using binary_t = nlohmann::json::binary_t;
 
   bool null() { return add(ConfigNode::Kind::kNull) != nullptr; }
-  bool boolean(bool) { return add(ConfigNode::Kind::kBoolean) != nullptr; }
+  bool boolean(bool value) {
+    add(ConfigNode::Kind::kBoolean)->integer = value ? 1 : 0;
+    return true;
+  }
   bool number_integer(number_integer_t value) { return add_integer(value); }
   bool number_unsigned(number_unsigned_t value) {
     constexpr auto kMax = std::numeric_limits<std::int64_t>::max();

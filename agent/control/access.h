@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "agent/control/peer_identity.h"
 #include "agent/host/host.h"
@@ -28,5 +29,8 @@ bool has_right(const PeerIdentity& identity, Right right, const AccessRules& rul
 // its own policy would be held by nothing. A peer whose cgroup cannot be told is refused even kOwn. kPermission: a
 // sentence that says who may.
 Result<Peer> admit(const PeerIdentity& identity, Right right, const AccessRules& rules, Host& host);
+
+// Whose share of the connections one of this peer comes from: "" for those who may read; else its workload or its user.
+std::string find_holder(const PeerIdentity& identity, const AccessRules& rules, Host& host);
 
 }  // namespace namewall::agent

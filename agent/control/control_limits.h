@@ -14,10 +14,10 @@ struct ControlLimits {
   std::size_t privileged_connections = 192;  // of root, the daemon's own user and the readers' group together
   std::size_t header_bytes = 16 << 10;
   std::size_t body_bytes = 1 << 20;
-  std::size_t small_body_bytes = 16 << 10;          // of requests that carry no policy
-  std::chrono::milliseconds request_time{10'000};   // from a request's first byte to its last
-  std::chrono::milliseconds idle_time{30'000};      // of a connection between requests
-  std::chrono::milliseconds progress_time{30'000};  // within which a client takes something of an answer
+  std::size_t small_body_bytes = 16 << 10;         // of requests that carry no policy
+  std::chrono::milliseconds request_time{10'000};  // from a request's first byte to its last
+  std::chrono::milliseconds answer_time{60'000};   // to take an answer that has an end
+  std::chrono::milliseconds idle_time{30'000};     // without a byte taken or given, but by one who waits for events
   int send_buffer_bytes = 64 << 10;
   std::size_t waiting_events = 256;  // per events reader
 };

@@ -2,6 +2,8 @@
 // and takes no input, since any process of the host can connect. At its bound the oldest connection gives way.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -9,6 +11,9 @@
 #include "policy/result.h"
 
 namespace namewall::agent {
+
+inline constexpr std::size_t kMaxMetricsConnections = 16;
+inline constexpr std::chrono::seconds kMetricsConnectionTime{10};
 
 class MetricsListener {
  public:

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "agent/host/host.h"
-#include "bpf/file_descriptor.h"
+#include "agent/mount_table.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -36,7 +36,12 @@ class PeerSource {
 // numbers went round meanwhile.
 class KernelPeerSource : public PeerSource {
  public:
-  Result<std::unique_ptr<PeerIdentity>> identify(int connection) const override;
+  static Result<KernelPeerSource> open();
+  Result<std::unique_ptr<PeerIdentity>> identify(int connection) const override;  // the source outlives what it gives
+
+ private:
+  KernelPeerSource() = default;
+  std::vector<Mount> mounts_;  // of cgroup2
 };
 
 }  // namespace namewall::agent

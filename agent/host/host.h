@@ -42,8 +42,8 @@ struct RuleChange {
 struct EventFilter {
   std::string workload;            // "": all
   std::string reason;              // code; "": all
-  std::uint64_t since_sequence = 0;
-  double since_s = -1;             // replay what is at most that old; -1: nothing recent
+  std::uint64_t since_sequence = 0;  // only later ones
+  double since_s = -1;               // and only those at most that old; -1: of any age
   bool matches(const EventView& event) const;
 };
 
