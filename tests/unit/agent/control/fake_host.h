@@ -45,7 +45,7 @@ class FakeHost : public Host {
   std::string metrics() override { return "namewall_up 1\n"; }
   SelfView self(const Peer& peer) override {
     SelfView view;
-    view.confined = peer.cgroup.starts_with("/confined");
+    view.confined = peer.cgroup.starts_with(confined_prefix);
     view.workload = view.confined ? peer.cgroup.substr(1) : "";
     return view;
   }
@@ -123,6 +123,7 @@ class FakeHost : public Host {
   }
 
   // Set before the server runs, read after its answer.
+  std::string confined_prefix = "/confined";
   std::size_t listed = 2;
   Result<void> change_result;
   WorkloadRequest put_request;

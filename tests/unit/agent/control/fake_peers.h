@@ -1,6 +1,7 @@
 // Peers as a test wants them.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -36,21 +37,31 @@ class FakePeerIdentity : public PeerIdentity {
   FakePeer peer_;
 };
 
-// Everyone who connects is `peer`.
+// Everyone who connects is the peer that was set last, but those that were announced.
 class FakePeerSource : public PeerSource {
  public:
   Result<std::unique_ptr<PeerIdentity>> identify(int) const override {
     const std::lock_guard lock(mutex_);
-    return std::make_unique<FakePeerIdentity>(peer_);
+    if (announced_ == 0) return std::make_unique<FakePeerIdentity>(peer_);
+    --announced_;
+    return std::make_unique<FakePeerIdentity>(next_);
   }
   void become(FakePeer peer) {
     const std::lock_guard lock(mutex_);
     peer_ = std::move(peer);
   }
+  // The next `count` to be accepted, whenever that is.
+  void announce(std::size_t count, FakePeer peer) {
+    const std::lock_guard lock(mutex_);
+    announced_ = count;
+    next_ = std::move(peer);
+  }
 
  private:
   mutable std::mutex mutex_;
   FakePeer peer_;
+  mutable std::size_t announced_ = 0;
+  FakePeer next_;
 };
 
 }  // namespace namewall::agent

@@ -38,6 +38,8 @@ class RawClient {
     connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
 
+  explicit RawClient(FileDescriptor connected) : fd_(std::move(connected)), connected_(true) {}
+
   bool is_connected() const { return connected_; }
   // false: the other end is closed, or takes nothing more for a while.
   bool send(std::string_view bytes) {
