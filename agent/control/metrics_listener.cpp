@@ -41,8 +41,11 @@ Result<Listened> parse_loopback_endpoint(const std::string& text) {
   std::uint16_t port = 0;
   const char* const end = text.data() + text.size();
   const std::optional<Address> address = parse_address(host);
-  const bool has_port = colon != std::string::npos && colon + 1 < text.size() &&
-                        std::from_chars(text.data() + colon + 1, end, port).ptr == end;
+  bool has_port = false;
+  if (colon != std::string::npos) {
+    const auto [parsed, error] = std::from_chars(text.data() + colon + 1, end, port);
+    has_port = error == std::errc() && parsed == end;
+  }
   if (!address || !is_loopback(*address) || !has_port) {
     return fail(ErrorKind::kInvalid, "the metrics listener cannot take " + quote_for_display(text) +
                                          "; accepted: a loopback address with a port, such as 127.0.0.1:9464");
