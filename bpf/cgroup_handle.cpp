@@ -25,7 +25,7 @@ Result<CgroupIdentity> identify_cgroup(int cgroup_fd) {
     return fail(ErrorKind::kInvalid, "the directory is not a cgroup of version 2");
   struct stat at {};
   if (fstat(cgroup_fd, &at) != 0) return fail_errno(errno, "cannot examine the cgroup directory");
-  CgroupIdentity identity{at.st_ino, 0};
+  CgroupIdentity identity{at.st_ino, 0, {}};
   FileDescriptor above(openat(cgroup_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   while (at.st_ino != kRootCgroupId) {
     above = FileDescriptor(openat(above.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -35,6 +35,7 @@ Result<CgroupIdentity> identify_cgroup(int cgroup_fd) {
       return fail(ErrorKind::kUnsupported,
                   "the root of the cgroup hierarchy cannot be seen from this cgroup namespace");
     }
+    identity.ancestors.push_back(parent.st_ino);
     at = parent;
   }
   return identity;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "policy/result.h"
 
@@ -9,7 +10,8 @@ namespace namewall::bpf {
 
 struct CgroupIdentity {
   std::uint64_t id = 0;
-  std::uint32_t level = 0;  // 0: the root of the hierarchy
+  std::uint32_t level = 0;               // 0: the root of the hierarchy
+  std::vector<std::uint64_t> ancestors;  // ids, the parent first
 };
 
 // kUnsupported inside a cgroup namespace, where the depth below the true root cannot be seen.

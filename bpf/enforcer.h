@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bpf/grant_records.h"
 #include "policy/event.h"
 #include "policy/grant_table.h"
 #include "policy/policy_image.h"
@@ -37,18 +38,6 @@ struct Workload {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;  // of the policy in force
   std::uint64_t cgroup_id = 0;
-};
-
-struct GrantRecord {
-  Grant grant;
-  PortMask current_ports = 0;  // under the policy in force
-  std::uint32_t hits = 0;
-  bool is_private = false;
-};
-
-struct Counters {
-  std::vector<std::uint64_t> by_reason;                         // indexed by Reason
-  std::vector<std::pair<std::string, std::uint64_t>> counters;  // name in abi.h, value
 };
 
 class Enforcer {

@@ -1,6 +1,6 @@
 // Enforcement for a whole host that outlives the process: maps and programs are pinned, the programs are attached to
-// the cgroups themselves (BPF_PROG_ATTACH, ALLOW_MULTI), so that nothing in bpffs opens anything when it is deleted and a
-// removed cgroup leaves nothing behind. Closing a HostEnforcer changes nothing in the kernel; opening one adopts what
+// the cgroups themselves (BPF_PROG_ATTACH, ALLOW_MULTI), so that nothing in bpffs opens anything when it is deleted and
+// a removed cgroup leaves nothing behind. Closing a HostEnforcer changes nothing in the kernel; opening one adopts what
 // it finds.
 //
 // Nested workloads are in different layers, each a set of programs and maps of its own (a socket's storage belongs to
@@ -8,6 +8,12 @@
 //
 // What is pinned, below the directory (0700, owned by `owner`; a directory of anybody else is an error):
 //   v<NW_ABI_VERSION>/layer<N>/{maps,programs-<build>,tables}/
+// Two descriptors stay open for each workload (its tables can be pinned again only from them): open() raises the limit
+// of open files to the hard limit.
+//
+// Calls may come from several threads; only consume_events is for one at a time. keep_house is the one that waits for
+// RCU: it does so without the lock that the others take.
+//
 // Any other v<M> is of a version that this one does not know: kConflict, nothing is touched.
 #pragma once
 
@@ -19,7 +25,9 @@
 #include <string>
 #include <vector>
 
+#include "bpf/damage.h"
 #include "bpf/enforcer.h"
+#include "bpf/image_hash.h"
 #include "policy/policy_image.h"
 #include "policy/result.h"
 
@@ -31,7 +39,7 @@ struct HostOptions {
   std::uint32_t max_workloads = 16384;  // of one layer
   std::uint32_t max_names = 1u << 20;
   std::uint32_t event_ring_bytes = 4u << 20;
-  std::uint32_t spare_tables = 64;      // made ahead, so that arming one workload does not wait for RCU
+  std::uint32_t spare_tables = 64;  // made ahead, so that arming one workload does not wait for RCU
 };
 
 // What happens with the cgroups below an armed one.
@@ -48,27 +56,24 @@ struct HostArmOptions {
 
 struct ArmRequest {
   int cgroup_fd = -1;                        // only read during the call
-  std::string cgroup;                        // path in the hierarchy: decides nesting
+  std::string cgroup;                        // path in the hierarchy, "/ci.slice/job"
   std::shared_ptr<const PolicyImage> image;  // equal images share their rules in the kernel
   HostArmOptions options;
 };
 
 struct ArmedCgroup {
   std::uint64_t cgroup_id = 0;
-  std::string cgroup;            // "" until somebody says it (adopted)
+  std::string cgroup;  // "" of a child that the kernel met
   std::uint32_t workload_id = 0;
   std::uint32_t generation = 0;
   std::uint32_t layer = 0;
   bool is_strict = false;
   bool is_template = false;
-  bool is_child = false;         // has a row under a template
-  std::uint64_t template_id = 0; // cgroup id of that template
-  bool is_known = false;         // its image is known (armed here, or recognised)
-  std::uint64_t image_hash = 0;  // of the policy in force (hash_of)
+  bool is_child = false;          // has a row under a template
+  std::uint64_t template_id = 0;  // cgroup id of that template
+  bool is_known = false;          // its image is known (armed here, or recognised)
+  std::uint64_t image_hash = 0;   // of the policy in force (hash_of)
 };
-
-// Equal images have equal hashes, in every build of one ABI version.
-std::uint64_t hash_of(const PolicyImage& image);
 
 struct AdoptionReport {
   std::uint32_t workloads = 0;
@@ -76,11 +81,6 @@ struct AdoptionReport {
   bool programs_replaced = false;  // another build's: replaced in place on every cgroup
   std::uint32_t hooks_replaced = 0;
   std::chrono::nanoseconds longest_replacement{};  // of one hook; there is no moment without a program
-};
-
-struct Damage {
-  std::string what;  // one sentence: what was found
-  bool repaired = false;
 };
 
 class HostEnforcer {

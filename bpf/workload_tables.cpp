@@ -64,6 +64,19 @@ Result<WorkloadTables> WorkloadTables::create(std::uint32_t max_addresses) {
   return tables;
 }
 
+Result<WorkloadTables> WorkloadTables::adopt(FileDescriptor grants, FileDescriptor names) {
+  bpf_map_info info{};
+  std::uint32_t size = sizeof(info);
+  if (const int error = bpf_obj_get_info_by_fd(grants.get(), &info, &size); error < 0)
+    return fail_errno(-error, "cannot examine the grants");
+  if (info.value_size != sizeof(nw_grant_bucket)) return fail(ErrorKind::kConflict, "the grants have another layout");
+  WorkloadTables tables;
+  tables.bucket_count_ = info.max_entries;
+  tables.grants_ = std::move(grants);
+  tables.names_ = std::move(names);
+  return tables;
+}
+
 Result<std::vector<LearnedGrant>> WorkloadTables::read() const {
   const auto buckets = read_array<nw_grant_bucket>(grants_.get(), "the grants", bucket_count_);
   if (!buckets) return tl::unexpected(buckets.error());
@@ -80,8 +93,18 @@ Result<std::vector<LearnedGrant>> WorkloadTables::read() const {
   return learned;
 }
 
+Result<std::uint32_t> WorkloadTables::count_live(std::uint64_t now) const {
+  const auto buckets = read_array<nw_grant_bucket>(grants_.get(), "the grants", bucket_count_);
+  if (!buckets) return tl::unexpected(buckets.error());
+  std::uint32_t count = 0;
+  for (const nw_grant_bucket& bucket : *buckets) {
+    for (const nw_grant& slot : bucket.slots) count += slot.deadline > now && slot.note == NW_REASON_NONE;
+  }
+  return count;
+}
+
 Result<std::size_t> WorkloadTables::add(const std::vector<Grant>& grants, std::uint64_t seed,
-                                        std::uint32_t generation) {
+                                        std::uint32_t generation) const {
   auto buckets = read_array<nw_grant_bucket>(grants_.get(), "the grants", bucket_count_);
   if (!buckets) return tl::unexpected(buckets.error());
   std::unordered_map<std::uint64_t, nw_name> names;

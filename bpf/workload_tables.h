@@ -23,15 +23,20 @@ struct LearnedGrant {
 class WorkloadTables {
  public:
   static Result<WorkloadTables> create(std::uint32_t max_addresses);
+  // Tables that were made earlier, as their maps say.
+  static Result<WorkloadTables> adopt(FileDescriptor grants, FileDescriptor names);
 
   int grants_fd() const { return grants_.get(); }
   int names_fd() const { return names_.get(); }
   std::uint32_t bucket_count() const { return bucket_count_; }
+  std::uint32_t max_addresses() const { return bucket_count_ * NW_SLOTS_PER_BUCKET * 2 / 3; }  // of this bucket count
 
   // Every slot that was ever used, expired ones and notes among them.
   Result<std::vector<LearnedGrant>> read() const;
+  // Grants (not notes) whose deadline, in CLOCK_BOOTTIME nanoseconds, is after `now`.
+  Result<std::uint32_t> count_live(std::uint64_t now) const;
   // Places grants as the kernel does. Not atomic against a learning kernel: for workloads that are not in use yet.
-  Result<std::size_t> add(const std::vector<Grant>& grants, std::uint64_t seed, std::uint32_t generation);
+  Result<std::size_t> add(const std::vector<Grant>& grants, std::uint64_t seed, std::uint32_t generation) const;
 
  private:
   FileDescriptor grants_, names_;

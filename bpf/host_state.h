@@ -1,0 +1,56 @@
+// What a HostEnforcer holds: layers, and where each armed cgroup is. Internal to the host_*.cpp files.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "bpf/host_enforcer.h"
+#include "bpf/layer.h"
+#include "bpf/nesting.h"
+#include "bpf/pin_directory.h"
+
+namespace namewall::bpf {
+
+inline constexpr std::uint32_t kMostLayers = 8;  // nested workloads on one chain of cgroups
+
+struct HostEnforcer::State {
+  struct Place {
+    std::uint32_t layer = 0;
+    std::string cgroup;  // path in the hierarchy
+  };
+
+  State(const HostOptions& host_options, PinDirectory pin_directory, std::string mount)
+      : options(host_options), pins(std::move(pin_directory)), cgroup_mount(std::move(mount)) {}
+
+  Result<Layer*> open_layer(std::uint32_t number);  // with those before it
+  Result<void> adopt();
+  Layer* layer_of(std::uint64_t cgroup_id) const;  // nullptr: not armed
+  void place(std::uint64_t cgroup_id, const std::vector<std::uint64_t>& ancestors, std::uint32_t layer,
+             const std::string& cgroup);
+  void displace(std::uint64_t cgroup_id);
+  ArmedCgroup describe(const nw_workload& config, std::uint32_t layer) const;
+  std::string cgroup_of(std::uint64_t cgroup_id) const;
+  void inspect_directory(std::vector<Damage>& found);
+  void inspect_cgroups(std::size_t budget, std::vector<Damage>& found);
+  void forget_vanished_children();
+
+  HostOptions options;
+  PinDirectory pins;
+  std::string cgroup_mount;
+  std::vector<std::unique_ptr<Layer>> layers;  // only grows
+  Nesting nesting;
+  std::unordered_map<std::uint64_t, Place> places;  // of what was armed here or adopted
+  std::vector<Address> own_addresses;
+  AdoptionReport adoption;
+  std::vector<Damage> noticed;     // for the next verify()
+  std::deque<std::uint64_t> turn;  // of verify()
+  std::chrono::steady_clock::time_point children_seen{};
+  mutable std::mutex mutex;  // of everything here; never held by keep_house while it waits
+  std::mutex house;          // of the one who keeps house, and of the pin directory's descriptor
+};
+
+}  // namespace namewall::bpf

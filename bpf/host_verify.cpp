@@ -1,0 +1,80 @@
+// HostEnforcer: whether the kernel still holds what was armed.
+#include <algorithm>
+
+#include "bpf/cgroup_search.h"
+#include "bpf/host_state.h"
+
+namespace namewall::bpf {
+namespace {
+
+constexpr std::chrono::seconds kBetweenLooksAtChildren(10);
+
+}  // namespace
+
+std::vector<Damage> HostEnforcer::verify(std::size_t budget) {
+  std::vector<Damage> found;
+  // While somebody keeps house the pins are his; the next call looks.
+  const std::unique_lock house_lock(state_->house, std::try_to_lock);
+  const std::lock_guard lock(state_->mutex);
+  std::swap(found, state_->noticed);
+  if (house_lock) state_->inspect_directory(found);
+  state_->inspect_cgroups(budget, found);
+  if (const auto now = std::chrono::steady_clock::now(); now - state_->children_seen > kBetweenLooksAtChildren) {
+    state_->children_seen = now;
+    state_->forget_vanished_children();
+  }
+  return found;
+}
+
+void HostEnforcer::State::inspect_directory(std::vector<Damage>& found) {
+  const PinDirectory::Inspection seen = pins.inspect();
+  for (const std::string& what : seen.unrepaired) found.push_back({what, false});
+  bool is_repaired = true;
+  if (seen.is_new) {
+    is_repaired = pins.make_directory("v" + std::to_string(NW_ABI_VERSION)).has_value();
+    for (const auto& layer : layers) is_repaired = layer->pin_everything().has_value() && is_repaired;
+  }
+  for (const std::string& what : seen.repaired) found.push_back({what, is_repaired});
+  for (const auto& layer : layers) {
+    for (Damage& damage : layer->inspect_pins()) found.push_back(std::move(damage));
+  }
+}
+
+void HostEnforcer::State::inspect_cgroups(std::size_t budget, std::vector<Damage>& found) {
+  if (turn.empty()) {
+    for (const auto& [id, place] : places) turn.push_back(id);
+  }
+  for (; budget > 0 && !turn.empty(); --budget) {
+    const std::uint64_t id = turn.front();
+    turn.pop_front();
+    const auto place = places.find(id);
+    if (place == places.end()) continue;
+    const auto fd = open_cgroup(cgroup_mount, place->second.cgroup, id);
+    if (!fd) continue;  // gone: whoever watches cgroups forgets it
+    for (Damage& damage : layers[place->second.layer]->inspect(fd->get(), id, place->second.cgroup)) {
+      found.push_back(std::move(damage));
+    }
+  }
+}
+
+// Rows of cgroups that are gone, whom nobody tells us of while no daemon runs.
+void HostEnforcer::State::forget_vanished_children() {
+  for (const auto& layer : layers) {
+    const std::vector<nw_workload> rows = layer->children().list();  // before the directories: a new one is in both
+    if (rows.empty()) continue;
+    std::unordered_map<std::uint64_t, std::set<std::uint64_t>> existing;  // template -> its children
+    for (const nw_workload& row : rows) {
+      auto [known, is_new] = existing.try_emplace(row.template_id);
+      if (is_new) {
+        if (const auto fd = open_cgroup(cgroup_mount, cgroup_of(row.template_id), row.template_id)) {
+          for (const std::uint64_t id : children_of(fd->get())) known->second.insert(id);
+        }
+      }
+      if (known->second.contains(row.cgroup_id)) continue;
+      layer->forget(row.cgroup_id);
+      if (places.contains(row.cgroup_id)) displace(row.cgroup_id);
+    }
+  }
+}
+
+}  // namespace namewall::bpf
