@@ -30,6 +30,7 @@ enum class Mode { kEnforce, kAudit };
 enum class Loopback { kNone, kOwn, kAny };
 enum class Retain { kTtl, kWorkload };
 enum class RefuseWith { kNxdomain, kRefused, kNodata };
+enum class UnarmedChildren { kWatch, kRefuse };  // what a watched glob's new cgroups may do until they are armed
 
 struct DnsSettings {
   bool resolvers_from_system = true;          // `resolvers` contains "system"
@@ -46,7 +47,10 @@ struct DnsSettings {
 
 struct Policy {
   std::string name;
-  std::vector<std::string> cgroups;  // paths or globs, as written
+  std::vector<std::string> cgroups;       // paths or globs, as written; each a CgroupPattern
+  UnarmedChildren unarmed_children = UnarmedChildren::kWatch;
+  std::vector<std::string> guard_shared;  // shared cgroups (workload_plan.h) where kRefuse is meant
+  bool cut_unattributed = false;          // flows that no name explains end with a change of policy
   Mode mode = Mode::kEnforce;
   std::vector<Rule> allow;
   std::vector<Rule> deny;

@@ -1,0 +1,35 @@
+// What host.toml says of the daemon itself, beside the host's policy (policy/policy.h): [log], [metrics], [daemon].
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "policy/boot_time.h"
+#include "policy/policy.h"
+#include "policy/resolv_conf.h"
+
+namespace namewall {
+
+enum class LogNames { kAll, kRefused, kNone };  // which names of a workload's questions the journal may hold
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+struct HostSettings {
+  LogNames log_names = LogNames::kRefused;
+  LogLevel log_level = LogLevel::kInfo;
+  std::optional<ResolverAddress> metrics_listen;  // a loopback address and port; off by default
+  std::uint32_t spare_children = 64;              // tables made ahead
+  std::uint32_t max_workloads = 16384;
+  Nanoseconds probe_interval = std::chrono::seconds(60);  // 0: no live proofs but those asked for
+  std::string group = "namewall";                         // may read through the control socket
+  friend bool operator==(const HostSettings&, const HostSettings&) = default;
+};
+
+// All of host.toml.
+struct HostFile {
+  HostPolicy policy;
+  HostSettings settings;
+};
+
+}  // namespace namewall
