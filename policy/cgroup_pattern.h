@@ -13,7 +13,7 @@ namespace namewall {
 
 class CgroupPattern {
  public:
-  // Absolute, no empty, "." or ".." component, no control characters, UTF-8 or not; at most 4096 bytes, a component at
+  // Absolute, no empty, "." or ".." component, no control characters; at most 4096 bytes, a component at
   // most 255; "/" alone is exact. Each error a sentence that says what is accepted.
   static Result<CgroupPattern> parse(std::string_view text);
 
