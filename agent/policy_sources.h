@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "policy/host_loader.h"
 #include "policy/policy_loader.h"
 #include "policy/resolv_conf.h"
 #include "policy/result.h"

@@ -48,6 +48,8 @@ Json tree_of(const Policy& policy) {
   Json out;
   if (!policy.name.empty()) out["name"] = policy.name;
   if (!policy.cgroups.empty()) out["cgroup"] = policy.cgroups;
+  out["unarmed_children"] = word_of(policy.unarmed_children);
+  if (!policy.guard_shared.empty()) out["guard_shared"] = policy.guard_shared;
   out["mode"] = word_of(policy.mode);
   if (!policy.allow.empty()) out["allow"] = rules_of(policy.allow);
   if (!policy.deny.empty()) out["deny"] = rules_of(policy.deny);
@@ -58,6 +60,7 @@ Json tree_of(const Policy& policy) {
   }
   if (!listen.empty()) out["listen"] = listen;
   out["loopback"] = word_of(policy.loopback);
+  out["cut_unattributed"] = policy.cut_unattributed;
   out["dns"] = dns_of(policy.dns);
   return out;
 }
@@ -99,6 +102,10 @@ std::string to_canonical_json(const Policy& policy) {
 }
 
 std::string_view word_of(Mode mode) { return mode == Mode::kAudit ? "audit" : "enforce"; }
+
+std::string_view word_of(UnarmedChildren unarmed_children) {
+  return unarmed_children == UnarmedChildren::kRefuse ? "refuse" : "watch";
+}
 
 std::string_view word_of(Loopback loopback) {
   switch (loopback) {

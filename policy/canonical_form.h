@@ -15,6 +15,7 @@ std::string to_canonical_json(const Policy& policy);
 
 // The words of the language for the values of an enumeration.
 std::string_view word_of(Mode mode);
+std::string_view word_of(UnarmedChildren unarmed_children);
 std::string_view word_of(Loopback loopback);
 std::string_view word_of(Retain retain);
 std::string_view word_of(RefuseWith refuse_with);

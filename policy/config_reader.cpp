@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "policy/duration.h"
 #include "policy/escape.h"
 #include "policy/suggestion.h"
 
@@ -99,6 +100,23 @@ std::optional<std::int64_t> ConfigReader::read_integer(const ConfigNode& node, s
   if (node.kind == ConfigNode::Kind::kInteger && node.integer >= min && node.integer <= max) return node.integer;
   error(node.position, "`" + std::string(key) + "` is " + found(node) + "; accepted: an integer from " +
                            std::to_string(min) + " to " + std::to_string(max));
+  return std::nullopt;
+}
+
+std::optional<bool> ConfigReader::read_boolean(const ConfigNode& node, std::string_view key) {
+  if (node.kind == ConfigNode::Kind::kBoolean) return node.truth;
+  error(node.position, "`" + std::string(key) + "` is " + found(node) + "; accepted: true or false, without quotes");
+  return std::nullopt;
+}
+
+std::optional<Nanoseconds> ConfigReader::read_duration(const ConfigNode& node, std::string_view key) {
+  std::optional<Nanoseconds> duration;
+  if (node.kind == ConfigNode::Kind::kString) duration = parse_duration(node.text);
+  if (duration) return duration;
+  const bool lacks_unit = node.kind == ConfigNode::Kind::kInteger && node.integer >= 0;
+  error(node.position,
+        "`" + std::string(key) + "` is " + found(node) + (lacks_unit ? " without a unit" : "") +
+            "; accepted: a duration of at most 8760h with the units h, m, s, ms, such as \"90s\" or \"1h30m\"");
   return std::nullopt;
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "policy/boot_time.h"
 #include "policy/config_tree.h"
 #include "policy/diagnostic.h"
 
@@ -50,6 +51,9 @@ class ConfigReader {
   const std::string* read_string(const ConfigNode& node, std::string_view key);
   std::optional<std::int64_t> read_integer(const ConfigNode& node, std::string_view key, std::int64_t min,
                                            std::int64_t max);
+  std::optional<bool> read_boolean(const ConfigNode& node, std::string_view key);
+  // A duration of policy/duration.h.
+  std::optional<Nanoseconds> read_duration(const ConfigNode& node, std::string_view key);
   // The index of the word in `accepted`. A word in `later` is one of a later version.
   std::optional<std::size_t> read_choice(const ConfigNode& node, std::string_view key,
                                          std::span<const std::string_view> accepted,

@@ -28,7 +28,8 @@ struct ConfigNode {
   Kind kind = Kind::kNull;
   Position position;                 // of the value's first character
   std::string text;                  // kString: the value
-  std::int64_t integer = 0;          // kInteger, saturated; kBoolean: 0 or 1
+  std::int64_t integer = 0;          // kInteger, saturated
+  bool truth = false;                // kBoolean
   std::vector<ConfigNode> items;     // kList
   std::vector<ConfigEntry> entries;  // kTable, in file order; JSON may hold a key twice
 };

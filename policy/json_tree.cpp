@@ -77,7 +77,7 @@ class TreeBuilder {
 
   bool null() { return add(ConfigNode::Kind::kNull) != nullptr; }
   bool boolean(bool value) {
-    add(ConfigNode::Kind::kBoolean)->integer = value ? 1 : 0;
+    add(ConfigNode::Kind::kBoolean)->truth = value;
     return true;
   }
   bool number_integer(number_integer_t value) { return add_integer(value); }

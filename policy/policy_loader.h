@@ -8,18 +8,10 @@
 #include <vector>
 
 #include "policy/canonical_form.h"
-#include "policy/config_tree.h"
-#include "policy/diagnostic.h"
+#include "policy/loaded.h"
 #include "policy/policy.h"
 
 namespace namewall {
-
-template <typename T>
-struct Loaded {
-  T value;                              // meaningful only when ok()
-  std::vector<Diagnostic> diagnostics;  // in file order
-  bool ok() const { return !has_error(diagnostics); }
-};
 
 inline constexpr std::size_t kMaxRules = 100'000;  // of `allow` and `deny` together
 
@@ -27,7 +19,6 @@ Format format_of(std::string_view file_name, std::string_view text);  // by ".js
 
 // `file_name` is used in messages only.
 Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name);
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name);
 // --allow / --deny arguments: origins "--allow" and "--deny". The policy has no name: whoever runs it gives it one.
 Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny);
 

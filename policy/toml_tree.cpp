@@ -135,7 +135,7 @@ ConfigNode node_of(const toml::node& value, std::size_t depth, std::optional<Con
   } else if (const auto* integer = value.as_integer()) {
     node.integer = integer->get();
   } else if (const auto* boolean = value.as_boolean()) {
-    node.integer = boolean->get() ? 1 : 0;
+    node.truth = boolean->get();
   } else if (const auto* list = value.as_array()) {
     for (const toml::node& item : *list) {
       node.items.push_back(node_of(item, depth + 1, error));

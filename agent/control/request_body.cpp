@@ -33,7 +33,7 @@ class BodyReader {
   KeyReader boolean(std::string_view key, bool& into) {
     return {key, [this, key, &into](const ConfigNode& node) {
               if (node.kind == ConfigNode::Kind::kBoolean) {
-                into = node.integer != 0;
+                into = node.truth;
               } else {
                 wrong(node, key, "true or false");
               }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "policy/answer_text.h"
+#include "policy/host_loader.h"
 #include "policy/policy_loader.h"
 
 namespace {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "policy/dns_verdict.h"
+#include "policy/host_loader.h"
 #include "policy/policy_loader.h"
 #include "policy/verdict.h"
 #include "tests/support/dns_builder.h"

@@ -19,9 +19,11 @@ class PolicyMaker {
   Policy make() {
     Policy policy;
     policy.name = pick({"a", "builder", "ci-2_x.y", "0"});
-    for (int i = below(3); i > 0; --i) {
-      policy.cgroups.push_back(pick({"/", "/ci.slice/*", "/a \"b\"", "/\xc3\xbc/x\\y", "/system.slice/x.service"}));
+    const char* const cgroups[] = {"/", "/ci.slice/*", "/a \"b\"", "/\xc3\xbc/x\\y", "/system.slice/x*.service"};
+    for (const char* cgroup : cgroups) {
+      if (below(3) == 0) policy.cgroups.push_back(cgroup);
     }
+    make_unarmed_children(policy);
     policy.mode = static_cast<Mode>(below(2));
     for (int i = below(8); i > 0; --i) policy.allow.push_back(rule(kAllowTexts, EndpointUse::kAllow));
     for (int i = below(8); i > 0; --i) policy.deny.push_back(rule(kDenyTexts, EndpointUse::kDeny));
@@ -33,6 +35,7 @@ class PolicyMaker {
     }
     policy.listen = PortSet(listen);
     policy.loopback = static_cast<Loopback>(below(3));
+    policy.cut_unattributed = below(2) == 0;
     DnsSettings& dns = policy.dns;
     for (int i = below(4); i > 0; --i) {
       dns.resolvers.push_back(*parse_resolver_address(
@@ -52,6 +55,14 @@ class PolicyMaker {
   }
 
  private:
+  void make_unarmed_children(Policy& policy) {
+    if (below(2) == 0) return;
+    policy.unarmed_children = UnarmedChildren::kRefuse;
+    for (const std::string& cgroup : policy.cgroups) {
+      if (cgroup.starts_with("/system.slice/")) policy.guard_shared.push_back("/system.slice");
+    }
+  }
+
   static constexpr const char* kAllowTexts[] = {"registry.npmjs.org",
                                                 "tcp://**.github.com:22,443",
                                                 "udp://*.pool.ntp.org:123",
@@ -93,6 +104,9 @@ void expect_equal_rules(const std::vector<Rule>& a, const std::vector<Rule>& b) 
 void expect_equal(const Policy& a, const Policy& b) {
   EXPECT_EQ(a.name, b.name);
   EXPECT_EQ(a.cgroups, b.cgroups);
+  EXPECT_EQ(a.unarmed_children, b.unarmed_children);
+  EXPECT_EQ(a.guard_shared, b.guard_shared);
+  EXPECT_EQ(a.cut_unattributed, b.cut_unattributed);
   EXPECT_EQ(a.mode, b.mode);
   expect_equal_rules(a.allow, b.allow);
   expect_equal_rules(a.deny, b.deny);
@@ -141,6 +155,7 @@ TEST(CanonicalForm, SpellsRulesOutInFull) {
       Format::kJson, "a");
   EXPECT_EQ(to_canonical_toml(loaded.value),
             "name = \"a\"\n"
+            "unarmed_children = \"watch\"\n"
             "mode = \"enforce\"\n"
             "allow = [\n"
             "  \"tcp://example.com:443\",\n"
@@ -148,6 +163,7 @@ TEST(CanonicalForm, SpellsRulesOutInFull) {
             "]\n"
             "listen = [\"tcp:80-81\"]\n"
             "loopback = \"own\"\n"
+            "cut_unattributed = false\n"
             "\n"
             "[dns]\n"
             "learn = \"kernel\"\n"

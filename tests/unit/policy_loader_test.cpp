@@ -87,8 +87,10 @@ TEST(PolicyLoader, HasTheDefaultsOfTheLanguage) {
   ASSERT_TRUE(loaded.ok());
   EXPECT_EQ(to_canonical_toml(loaded.value),
             "name = \"a\"\n"
+            "unarmed_children = \"watch\"\n"
             "mode = \"enforce\"\n"
             "loopback = \"own\"\n"
+            "cut_unattributed = false\n"
             "\n"
             "[dns]\n"
             "learn = \"kernel\"\n"
@@ -163,12 +165,11 @@ TEST(PolicyLoader, ReportsTheSameMistakesInJson) {
 }
 
 TEST(PolicyLoader, ListsTheKeysWhenNoneIsSimilar) {
-  EXPECT_THAT(
-      messages_of_lines("firewall = 1\n[dns]\nsecurity = 2\n"),
-      ElementsAre("p.toml:2:1: error: unknown key `firewall`; accepted: name, cgroup, mode, allow, deny, listen, "
-                  "loopback, dns",
-                  "p.toml:4:1: error: unknown key `security` in [dns]; accepted: learn, resolvers, search, "
-                  "min_ttl, max_ttl, grace, retain, max_addresses, refuse_with"));
+  EXPECT_THAT(messages_of_lines("firewall = 1\n[dns]\nsecurity = 2\n"),
+              ElementsAre("p.toml:2:1: error: unknown key `firewall`; accepted: name, cgroup, unarmed_children, "
+                          "guard_shared, mode, allow, deny, listen, loopback, cut_unattributed, dns",
+                          "p.toml:4:1: error: unknown key `security` in [dns]; accepted: learn, resolvers, search, "
+                          "min_ttl, max_ttl, grace, retain, max_addresses, refuse_with"));
 }
 
 TEST(PolicyLoader, SendsKeysToTheTableTheyBelongTo) {
@@ -183,8 +184,8 @@ TEST(PolicyLoader, RefusesAKeyWrittenTwiceInJson) {
 }
 
 TEST(PolicyLoader, SaysWhatLaterVersionsWillHave) {
-  EXPECT_THAT(messages_of_lines("cut_unattributed = true\n[dns]\nlearn = \"proxy\"\nretain = \"until-next-answer\"\n"),
-              ElementsAre("p.toml:2:1: error: `cut_unattributed` is not in this version; leave it out",
+  EXPECT_THAT(messages_of_lines("profile = true\n[dns]\nlearn = \"proxy\"\nretain = \"until-next-answer\"\n"),
+              ElementsAre("p.toml:2:1: error: `profile` is not in this version; leave it out",
                           "p.toml:4:9: error: `learn` = \"proxy\" is not in this version; accepted: \"kernel\"",
                           "p.toml:5:10: error: `retain` = \"until-next-answer\" is not in this version; accepted: "
                           "\"ttl\", \"workload\""));
@@ -218,7 +219,7 @@ TEST(PolicyLoader, RefusesMinTtlAboveMaxTtl) {
 TEST(PolicyLoader, RefusesPathsThatAreNoCgroups) {
   for (const char* path : {"ci.slice", "", "/a/../b", "/a//b", "/a/", "/a/./b", "/a\\nb"}) {
     EXPECT_THAT(messages_of_lines("cgroup = \"" + std::string(path) + "\""),
-                ElementsAre(HasSubstr("p.toml:2:10: error: `cgroup` is ")))
+                ElementsAre(HasSubstr("p.toml:2:10: error: `cgroup`: ")))
         << path;
   }
   EXPECT_THAT(messages_of_lines("cgroup = [\"/ci.slice/*\", \"/a.service\", \"/\"]"), IsEmpty());
@@ -264,27 +265,63 @@ TEST(PolicyLoader, HoldsAsManyRulesAsItSays) {
               ElementsAre("p.toml:1:1: error: the policy has 100001 rules; accepted: at most 100000"));
 }
 
-TEST(HostPolicyLoader, ReadsDeniesAndPrivateNames) {
-  const Loaded<HostPolicy> loaded = load_host_policy(
-      "deny = [ \"169.254.169.254\" ]\nprivate_names = [ \"**.corp.example\" ]\n", Format::kToml, "host.toml");
+TEST(PolicyLoader, ReadsWhatAWorkloadsNeighboursMayDo) {
+  const Loaded<Policy> loaded = load_policy(
+      "name = \"a\"\ncgroup = [\"/ci.slice/job-*\", \"/system.slice/x-*.service\"]\nunarmed_children = \"refuse\"\n"
+      "guard_shared = [\"/system.slice\"]\ncut_unattributed = true\n",
+      Format::kToml, "a.toml");
   ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
-  EXPECT_THAT(texts_of(loaded.value.deny), ElementsAre("169.254.169.254 host.toml:1:10"));
-  ASSERT_EQ(loaded.value.private_names.size(), 1u);
-  EXPECT_EQ(std::get<NamePattern>(loaded.value.private_names[0].endpoint.host).text(), "**.corp.example");
-  EXPECT_EQ(loaded.value.private_names[0].origin.to_string(), "host.toml:2:19");
+  EXPECT_EQ(loaded.value.unarmed_children, UnarmedChildren::kRefuse);
+  EXPECT_THAT(loaded.value.guard_shared, ElementsAre("/system.slice"));
+  EXPECT_TRUE(loaded.value.cut_unattributed);
 }
 
-TEST(HostPolicyLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
+TEST(PolicyLoader, RefusesAGuardOnASharedCgroupUnlessItIsWrittenOut) {
   EXPECT_THAT(
-      messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\nblock_networks = []\n[limits]\n",
-                                   Format::kToml, "host.toml")
-                      .diagnostics),
-      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: deny, private_names",
-                  HasSubstr("host.toml:2:18: error: "),
-                  "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
-                  "as a string",
-                  "host.toml:3:1: error: `block_networks` is not in this version; leave it out",
-                  "host.toml:4:2: error: `limits` is not in this version; leave it out"));
+      messages_of_lines("unarmed_children = \"refuse\"\ncgroup = [\"/a/b*\", \"/user.slice/*/x\", \"/*x\"]"),
+      ElementsAre("p.toml:3:20: error: `unarmed_children = \"refuse\"` would take the sockets of every new cgroup "
+                  "below /user.slice, which other programs share; if that is meant, write `guard_shared = "
+                  "[\"/user.slice\"]`",
+                  HasSubstr("p.toml:3:39: error: `unarmed_children = \"refuse\"` would take the sockets of every "
+                            "new cgroup below /, which")));
+  EXPECT_THAT(messages_of_lines("cgroup = \"/user.slice/*/x\""), IsEmpty());
+}
+
+TEST(PolicyLoader, TakesForGuardSharedOnlyWhatItsGlobsBeginWith) {
+  constexpr const char* kAccepted =
+      "; accepted: a shared cgroup such as \"/system.slice\" that one of the policy's globs "
+      "begins with";
+  EXPECT_THAT(
+      messages_of_lines("unarmed_children = \"refuse\"\ncgroup = \"/a/b*\"\nguard_shared = [\"/a\", \"/user.slice\", "
+                        "\"x\"]"),
+      ElementsAre("p.toml:4:17: error: `guard_shared` has \"/a\"" + std::string(kAccepted),
+                  "p.toml:4:23: error: `guard_shared` has \"/user.slice\"" + std::string(kAccepted),
+                  HasSubstr("p.toml:4:38: error: `guard_shared`: `x` does not begin with `/`")));
+  EXPECT_THAT(messages_of_lines("guard_shared = []"),
+              ElementsAre("p.toml:2:16: error: `guard_shared` goes with `unarmed_children = \"refuse\"`, which is not "
+                          "there"));
+}
+
+TEST(PolicyLoader, WarnsOfAGuardWithNothingToGuardAndOfAPathTwice) {
+  EXPECT_THAT(messages_of_lines("cgroup = [\"/a\", \"/a\"]\nunarmed_children = \"refuse\""),
+              ElementsAre("p.toml:2:17: warning: \"/a\" is in `cgroup` twice",
+                          "p.toml:3:20: warning: `unarmed_children` says nothing here: no `cgroup` of the policy is a "
+                          "glob"));
+}
+
+TEST(PolicyLoader, TakesBooleansWithoutQuotes) {
+  EXPECT_THAT(
+      messages_of_lines("cut_unattributed = \"true\""),
+      ElementsAre("p.toml:2:20: error: `cut_unattributed` is a string (\"true\"); accepted: true or false, without "
+                  "quotes"));
+  EXPECT_TRUE(load_policy("{\"name\": \"a\", \"cut_unattributed\": true}", Format::kJson, "a").value.cut_unattributed);
+}
+
+TEST(PolicyLoader, BoundsTheCgroupsOfAPolicy) {
+  std::string list;
+  for (int i = 0; i < 257; ++i) list += "\"/a" + std::to_string(i) + "\",";
+  EXPECT_THAT(messages_of_lines("cgroup = [" + list + "]"),
+              ElementsAre("p.toml:2:10: error: `cgroup` has 257 items; accepted: at most 256"));
 }
 
 TEST(PolicyArguments, AreRulesWithoutAPosition) {

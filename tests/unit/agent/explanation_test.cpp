@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "policy/host_loader.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {

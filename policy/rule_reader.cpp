@@ -1,0 +1,42 @@
+#include "policy/rule_reader.h"
+
+#include <utility>
+#include <variant>
+
+namespace namewall {
+namespace {
+
+// Beside the text itself an endpoint's own sentence says what is accepted.
+constexpr std::string_view kEndpointItem = "an endpoint as a string, such as \"https://example.com\"";
+
+}  // namespace
+
+void RuleReader::add(std::string_view text, Position position, std::vector<Rule>& rules) {
+  Result<Endpoint> endpoint = parse_endpoint(text, use_);
+  if (!endpoint) {
+    config_.error(position, endpoint.error().what);
+    return;
+  }
+  if (const auto* pattern = std::get_if<NamePattern>(&endpoint->host);
+      pattern != nullptr && pattern->has_suspicious_prefix()) {
+    config_.warning(position, quoted(text) +
+                                  " has a `*` that stands for characters of one label only; for every name " +
+                                  "below write `**.`");
+  }
+  const Origin origin = config_.origin_of(position);
+  const auto [first, is_new] = seen_.try_emplace(to_canonical_string(*endpoint), origin);
+  if (!is_new) {
+    config_.warning(position, quoted(text) + " is the same rule as that at " + first->second.to_string());
+  }
+  rules.push_back({*std::move(endpoint), origin});
+}
+
+void read_rules(ConfigReader& config, const ConfigNode& node, std::string_view key, EndpointUse use,
+                std::vector<Rule>& rules) {
+  RuleReader reader(config, use);
+  for (const ConfigNode* item : config.read_strings(node, key, kEndpointItem)) {
+    reader.add(item->text, item->position, rules);
+  }
+}
+
+}  // namespace namewall

@@ -1,0 +1,120 @@
+#include "policy/host_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace namewall {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::vector<std::string> messages_of(const std::vector<Diagnostic>& diagnostics) {
+  std::vector<std::string> out;
+  for (const Diagnostic& diagnostic : diagnostics) out.push_back(diagnostic.to_string());
+  return out;
+}
+
+std::vector<std::string> messages_of_toml(std::string_view text) {
+  return messages_of(load_host_file(text, Format::kToml, "host.toml").diagnostics);
+}
+
+std::vector<std::string> texts_of(const std::vector<Rule>& rules) {
+  std::vector<std::string> out;
+  for (const Rule& rule : rules) out.push_back(to_canonical_string(rule.endpoint) + " " + rule.origin.to_string());
+  return out;
+}
+
+TEST(HostLoader, ReadsDeniesAndPrivateNames) {
+  const Loaded<HostPolicy> loaded = load_host_policy(
+      "deny = [ \"169.254.169.254\" ]\nprivate_names = [ \"**.corp.example\" ]\n", Format::kToml, "host.toml");
+  ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+  EXPECT_THAT(texts_of(loaded.value.deny), ElementsAre("169.254.169.254 host.toml:1:10"));
+  ASSERT_EQ(loaded.value.private_names.size(), 1u);
+  EXPECT_EQ(std::get<NamePattern>(loaded.value.private_names[0].endpoint.host).text(), "**.corp.example");
+  EXPECT_EQ(loaded.value.private_names[0].origin.to_string(), "host.toml:2:19");
+}
+
+TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
+  EXPECT_THAT(
+      messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\nblock_networks = []\n[limits]\n",
+                                   Format::kToml, "host.toml")
+                      .diagnostics),
+      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: deny, private_names, log, metrics, daemon",
+                  HasSubstr("host.toml:2:18: error: "),
+                  "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
+                  "as a string",
+                  "host.toml:3:1: error: `block_networks` is not in this version; leave it out",
+                  "host.toml:4:2: error: `limits` is not in this version; leave it out"));
+}
+
+TEST(HostLoader, ReadsEverySetting) {
+  const Loaded<HostFile> loaded = load_host_file(R"(deny = ["192.0.2.1"]
+[log]
+log_names = "none"
+level = "debug"
+[metrics]
+listen = "[::1]:9464"
+[daemon]
+spare_children = 0
+max_workloads = 262144
+probe_interval = "0s"
+group = "wheel"
+)",
+                                                 Format::kToml, "host.toml");
+  ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+  EXPECT_EQ(loaded.value.policy.deny.size(), 1u);
+  const HostSettings& settings = loaded.value.settings;
+  EXPECT_EQ(settings.log_names, LogNames::kNone);
+  EXPECT_EQ(settings.log_level, LogLevel::kDebug);
+  EXPECT_EQ(settings.metrics_listen, (ResolverAddress{*parse_address("::1"), Port{9464}}));
+  EXPECT_EQ(settings.spare_children, 0u);
+  EXPECT_EQ(settings.max_workloads, 262144u);
+  EXPECT_EQ(settings.probe_interval, 0s);
+  EXPECT_EQ(settings.group, "wheel");
+}
+
+TEST(HostLoader, HasDefaultsForWhatIsNotWritten) {
+  const Loaded<HostFile> loaded = load_host_file("[log]\n[metrics]\n[daemon]\n", Format::kToml, "host.toml");
+  ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+  EXPECT_EQ(loaded.value.settings, HostSettings());
+  EXPECT_EQ(HostSettings().log_names, LogNames::kRefused);
+  EXPECT_FALSE(HostSettings().metrics_listen);
+}
+
+TEST(HostLoader, ListensForMetricsOnLoopbackOnly) {
+  const auto with = [](const std::string& listen) { return "[metrics]\nlisten = \"" + listen + "\"\n"; };
+  for (const char* good : {"127.0.0.1:9464", "127.1.2.3:1", "[::1]:9464"}) {
+    EXPECT_THAT(messages_of_toml(with(good)), IsEmpty()) << good;
+  }
+  for (const char* bad : {"0.0.0.0:9464", "192.0.2.1:9464", "[::]:9464", "127.0.0.1", "::1", "[::1]", "127.0.0.1:0",
+                          "127.0.0.1:65536", "localhost:9464", ":9464", ""}) {
+    EXPECT_THAT(messages_of_toml(with(bad)),
+                ElementsAre("host.toml:2:10: error: `listen` is \"" + std::string(bad) +
+                            "\"; accepted: a loopback address with a port, such as \"127.0.0.1:9464\" or "
+                            "\"[::1]:9464\""))
+        << bad;
+  }
+}
+
+TEST(HostLoader, ReportsEveryMistakeOfItsSettings) {
+  EXPECT_THAT(
+      messages_of_toml("[log]\nlog_name = \"all\"\nlevel = \"loud\"\n[metrics]\nlisten = 9464\n[daemon]\n"
+                       "spare_children = 4097\nmax_workloads = 0\nprobe_interval = \"10ms\"\ngroup = \"a b\"\n"),
+      ElementsAre("host.toml:2:1: error: unknown key `log_name` in [log]; did you mean `log_names`?",
+                  "host.toml:3:9: error: `level` is \"loud\"; accepted: \"debug\", \"info\", \"warning\", "
+                  "\"error\"",
+                  "host.toml:5:10: error: `listen` is an integer (9464); accepted: a string",
+                  "host.toml:7:18: error: `spare_children` is an integer (4097); accepted: an integer from 0 to "
+                  "4096",
+                  "host.toml:8:17: error: `max_workloads` is an integer (0); accepted: an integer from 1 to 262144",
+                  "host.toml:9:18: error: `probe_interval` is a string (\"10ms\"); accepted: at least \"1s\", or "
+                  "\"0s\" for no live proofs",
+                  "host.toml:10:9: error: `group` is \"a b\"; accepted: the name or number of a group"));
+  EXPECT_THAT(messages_of_toml("log = 1\n"), ElementsAre(HasSubstr("`log` is an integer (1); accepted: a table")));
+}
+
+}  // namespace
+}  // namespace namewall
