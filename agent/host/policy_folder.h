@@ -17,7 +17,7 @@ inline constexpr std::size_t kMaxPolicyFiles = 4096;
 
 struct FileText {
   std::string name;          // as messages show it: "builder.toml" in the folder, "host.toml"
-  Result<std::string> text;  // kLimit: larger than kMaxPolicyFile; kInvalid: no regular file, or not UTF-8
+  Result<std::string> text;  // kLimit: larger than kMaxPolicyFile; kInvalid: no regular file
 };
 
 struct FolderContents {
