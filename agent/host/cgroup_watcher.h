@@ -7,14 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "agent/host/cgroup_interest.h"
+#include "agent/host/cgroup_scan.h"
 #include "bpf/file_descriptor.h"
 #include "policy/cgroup_pattern.h"
 #include "policy/result.h"
 #include "policy/workload_plan.h"
 
 namespace namewall::agent {
-
-inline constexpr std::size_t kMaxKnownCgroups = 262'144;
 
 // A cgroup that was removed and made anew has another id: it is in both lists. Vanished children before their parents,
 // appeared parents before their children; a cgroup that came and went between two calls is in neither.
@@ -35,7 +35,7 @@ class CgroupWatcher {
   int fd() const { return inotify_.get(); }  // readable when consume() has something to do
   // What matters from now on: an exact pattern for each cgroup that is armed by call, too. What mattered before and no
   // longer does has neither vanished nor appeared.
-  CgroupChanges watch(std::vector<CgroupPattern> patterns);
+  CgroupChanges watch(const std::vector<CgroupPattern>& patterns);
   CgroupChanges consume();  // never blocks; at most 64 KiB of events a call
   CgroupChanges rescan();
 
@@ -50,15 +50,16 @@ class CgroupWatcher {
     int watch = -1;  // -1: nothing below it matters
   };
   CgroupWatcher() = default;
-  bool matters(const std::string& path) const;
-  bool matters_below(const std::string& path) const;
   void refresh(const std::string& path, CgroupChanges& changes);
-  void look_into(const std::string& path, CgroupChanges& changes);
-  void drop(const std::string& path, CgroupChanges* changes);
+  void add(const ExistingCgroup& cgroup, CgroupChanges& changes);
+  void survey(const std::string& path, CgroupChanges& changes);
+  void survey_all(CgroupChanges& changes);
+  void drop(const std::string& path, CgroupChanges& changes);
+  void stop_watching(Known& known);
 
   std::string mount_;
   FileDescriptor inotify_;
-  std::vector<CgroupPattern> patterns_;
+  CgroupInterest interest_;
   std::map<std::string, Known> known_;  // by path
   std::map<int, std::string> paths_by_watch_;
 };

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <map>
+#include <set>
 #include <string>
 
 #include "bpf/file_descriptor.h"
@@ -30,7 +31,7 @@ class FolderWatcher {
   std::string directory_;
   std::string host_file_;
   FileDescriptor inotify_, timer_, epoll_;
-  std::map<int, std::string> watched_;  // by watch descriptor: directories as found
+  std::map<int, std::set<std::string>> watched_;  // by watch descriptor: the names that matter there; "": all
   std::chrono::steady_clock::time_point first_event_{};
   bool is_settling_ = false;
 };
