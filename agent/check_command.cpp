@@ -1,10 +1,12 @@
 // `namewall check [FILE...] [--host FILE] [--json]`: exit 0, 1 where a file has errors, 125 where one cannot be read.
 // Diagnostics go to standard error, canonical forms to standard output.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <memory>
 
 #include "agent/command.h"
+#include "agent/host/cgroup_scan.h"
 #include "agent/policy_check.h"
 #include "agent/policy_sources.h"
 
@@ -26,6 +28,18 @@ void print(const std::vector<Diagnostic>& diagnostics) {
   for (const Diagnostic& diagnostic : diagnostics) std::cerr << diagnostic.to_string() << "\n";
 }
 
+// What a guard could hit; nothing where no policy asks for one, or where this host has no cgroups to show.
+std::vector<ExistingCgroup> list_guarded_cgroups(const std::vector<PolicyCheck>& checks) {
+  const auto has_guard = [](const PolicyCheck& check) {
+    return check.ok() && check.policy->unarmed_children == UnarmedChildren::kRefuse;
+  };
+  if (std::none_of(checks.begin(), checks.end(), has_guard)) return {};
+  const Result<std::string> root = find_cgroup_root();
+  if (!root) return {};
+  Result<std::vector<ExistingCgroup>> existing = scan_cgroups(*root, "/");
+  return existing ? *std::move(existing) : std::vector<ExistingCgroup>();
+}
+
 int run_check(const Options& options) {
   if (options.files.empty() && options.host.empty()) {
     return fail_with({ErrorKind::kInvalid, 0, "check what? name policy files, or --host FILE"});
@@ -41,6 +55,7 @@ int run_check(const Options& options) {
     if (!loaded) return fail_with(loaded.error());
     checks.push_back(check_policy(display_name(file), *std::move(loaded), host->value, *system, origins_of_names));
   }
+  check_cgroups_together(checks, list_guarded_cgroups(checks));
 
   bool ok = host->ok();
   for (const PolicyCheck& check : checks) ok = ok && check.ok();

@@ -46,6 +46,12 @@ Json json_of(const PolicyCheck& check) {
   Json resolvers = Json::array();
   for (const ResolverAddress& resolver : check.resolvers) resolvers.push_back(text_of(resolver));
   out["dns"] = {{"path", check.dns_path}, {"why", check.dns_reason}, {"resolvers", resolvers}};
+  Json cgroups = Json::array();
+  for (const CgroupCheck& one : check.cgroups.cgroups) {
+    cgroups.push_back({{"pattern", one.pattern}, {"held", one.held}, {"meaning", one.meaning}});
+  }
+  out["cgroups"] = cgroups;
+  if (check.cgroups.has_guard) out["guard_would_hit"] = check.cgroups.foreign;
   out["policy"] = Json::parse(to_canonical_json(*check.policy), nullptr, false);
   return out;
 }
@@ -76,6 +82,33 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
   return check;
 }
 
+void check_cgroups_together(std::vector<PolicyCheck>& checks, const std::vector<ExistingCgroup>& existing) {
+  std::vector<PlannedPolicy> planned;
+  std::vector<PolicyCheck*> of_planned;
+  for (PolicyCheck& check : checks) {
+    if (!check.ok()) continue;
+    PlannedPolicy policy{check.policy->name, check.file, "", {}, check.policy->unarmed_children};
+    for (const std::string& text : check.policy->cgroups) {
+      if (Result<CgroupPattern> pattern = CgroupPattern::parse(text)) policy.cgroups.push_back(*std::move(pattern));
+    }
+    planned.push_back(std::move(policy));
+    of_planned.push_back(&check);
+  }
+  for (const PlanError& error : check_policies(planned)) {
+    for (PolicyCheck* check : of_planned) {
+      if (check->file != error.file && check->file != error.other_file) continue;
+      check->diagnostics.push_back({Diagnostic::Severity::kError, {check->file, 1, 1}, error.sentence});
+    }
+  }
+  for (std::size_t i = 0; i < planned.size(); ++i) {
+    if (has_error(of_planned[i]->diagnostics)) {
+      of_planned[i]->policy.reset();
+    } else {
+      of_planned[i]->cgroups = check_cgroups(planned[i], planned, existing);
+    }
+  }
+}
+
 std::string to_text(const PolicyCheck& check) {
   if (!check.ok()) return "";
   std::string resolvers;
@@ -84,7 +117,8 @@ std::string to_text(const PolicyCheck& check) {
   const Policy& policy = *check.policy;
   return "# " + check.file + ": ok, allow " + count_of(policy.allow.size(), "rule") + ", deny " +
          count_of(policy.deny.size(), "rule") + "\n# dns: " + check.dns_path + " (" + check.dns_reason +
-         ")\n# resolvers: " + (resolvers.empty() ? "none" : resolvers) + "\n" + to_canonical_toml(policy);
+         ")\n# resolvers: " + (resolvers.empty() ? "none" : resolvers) + "\n" + to_comment(check.cgroups) +
+         to_canonical_toml(policy);
 }
 
 std::string to_json(const std::vector<PolicyCheck>& checks, const std::vector<Diagnostic>& host_diagnostics) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cgroup_check.h"
 #include "policy/policy_image.h"
 #include "policy/policy_loader.h"
 #include "policy/resolv_conf.h"
@@ -19,6 +20,7 @@ struct PolicyCheck {
   std::string dns_path;          // "kernel"; "" with errors
   std::string dns_reason;        // why that one
   std::vector<ResolverAddress> resolvers;
+  CgroupChecks cgroups;
   bool ok() const { return policy.has_value(); }
 };
 
@@ -26,6 +28,10 @@ struct PolicyCheck {
 // (`origins_of_names` grows).
 PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const HostPolicy& host,
                          const ResolvConf& system, std::map<std::string, Origin>& origins_of_names);
+
+// Once all files are checked: patterns that two policies share become errors of both, and the others learn how their
+// cgroups are held on a host with these `existing` ones.
+void check_cgroups_together(std::vector<PolicyCheck>& checks, const std::vector<ExistingCgroup>& existing);
 
 // The canonical policy under comments with the rest; "" with errors.
 std::string to_text(const PolicyCheck& check);

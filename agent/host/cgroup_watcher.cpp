@@ -22,10 +22,10 @@ std::string join(const std::string& directory, const char* name) {
   return directory == "/" ? directory + name : directory + "/" + name;
 }
 
-// Takes out what is in both lists (it came and went, or went and came back), and orders the rest.
+// Takes out what is as often in both lists (it came and went, or went and came back), and orders the rest.
 void settle(CgroupChanges& changes) {
-  const std::set<ExistingCgroup> vanished(changes.vanished.begin(), changes.vanished.end());
-  const std::set<ExistingCgroup> appeared(changes.appeared.begin(), changes.appeared.end());
+  const std::multiset<ExistingCgroup> vanished(changes.vanished.begin(), changes.vanished.end());
+  const std::multiset<ExistingCgroup> appeared(changes.appeared.begin(), changes.appeared.end());
   changes.vanished.clear();
   changes.appeared.clear();
   std::set_difference(vanished.rbegin(), vanished.rend(), appeared.rbegin(), appeared.rend(),
@@ -175,7 +175,15 @@ CgroupChanges CgroupWatcher::consume() {
     if ((event.mask & IN_Q_OVERFLOW) != 0) changes.was_rescanned = true;
     const auto parent = paths_by_watch_.find(event.wd);
     if (parent == paths_by_watch_.end()) continue;  // of a watch that has ended
-    if ((event.mask & IN_ISDIR) != 0 && event.len > 0) refresh(join(parent->second, name), changes);
+    if ((event.mask & IN_IGNORED) != 0) {
+      // The directory is gone. One in its place may have its inode number, in file systems other than cgroup2.
+      const std::string path = parent->second;
+      paths_by_watch_.erase(parent);
+      known_[path].watch = -1;
+      survey(path, changes);
+    } else if ((event.mask & IN_ISDIR) != 0 && event.len > 0) {
+      refresh(join(parent->second, name), changes);
+    }
   }
   if (changes.was_rescanned) survey_all(changes);
   settle(changes);

@@ -61,6 +61,34 @@ TEST(PolicyCheck, RefusesWhatCannotBeCompiled) {
   EXPECT_TRUE(has_error(check.diagnostics));
 }
 
+TEST(PolicyCheck, RefusesPatternsThatTwoFilesShareInBoth) {
+  Checker checker;
+  std::vector<PolicyCheck> checks = {checker.check("a.toml", "name = \"a\"\ncgroup = \"/x/*\""),
+                                     checker.check("b.toml", "name = \"b\"\ncgroup = \"/x/b*\""),
+                                     checker.check("c.toml", "name = \"c\"\ncgroup = \"/c\"")};
+  check_cgroups_together(checks, {});
+  EXPECT_FALSE(checks[0].ok());
+  ASSERT_FALSE(checks[1].ok());
+  EXPECT_THAT(checks[1].diagnostics.back().to_string(),
+              StartsWith("b.toml:1:1: error: `cgroup` `/x/*` in a.toml and `/x/b*` in b.toml can match"));
+  EXPECT_TRUE(checks[2].ok());
+}
+
+TEST(PolicyCheck, SaysHowEachCgroupIsHeldAndWhomAGuardWouldHit) {
+  std::vector<PolicyCheck> checks = {Checker().check(
+      "a.toml", "name = \"a\"\ncgroup = [\"/x/job-*\", \"/ci/*\", \"/one\"]\nunarmed_children = \"refuse\"\n")};
+  check_cgroups_together(checks, {{"/x", 1}, {"/x/job-1", 2}, {"/x/other", 3}, {"/ci/b", 4}});
+  EXPECT_THAT(to_text(checks[0]),
+              HasSubstr("# cgroup /x/job-*: watched: a cgroup is held when the daemon has armed it, some milliseconds "
+                        "after it appears\n"
+                        "# cgroup /ci/*: template: each child is held from its first instruction\n"
+                        "# cgroup /one: path: one cgroup with all that is below it\n"
+                        "# guard: on this host 1 cgroup of others would get no sockets if made anew: /x/other\n"));
+  const auto json = nlohmann::json::parse(to_json(checks, {}));
+  EXPECT_EQ(json["files"][0]["cgroups"][1]["held"], "template");
+  EXPECT_EQ(json["files"][0]["guard_would_hit"][0], "/x/other");
+}
+
 TEST(PolicyCheck, IsTheSameAsJson) {
   Checker checker;
   const auto json = nlohmann::json::parse(

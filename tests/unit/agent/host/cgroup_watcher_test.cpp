@@ -202,8 +202,10 @@ TEST(CgroupScan, FindsEverythingBelow) {
   fs::create_directories(directory.file("a-b"));
   put_into(directory.file("file"), "");
   const std::string mount = directory.file("").substr(0, directory.file("").size() - 1);
+  const auto below = scan_cgroups(mount, "/a");
+  ASSERT_TRUE(below);
   std::vector<std::string> paths;
-  for (const ExistingCgroup& cgroup : *scan_cgroups(mount, "/a")) paths.push_back(cgroup.path);
+  for (const ExistingCgroup& cgroup : *below) paths.push_back(cgroup.path);
   EXPECT_THAT(paths, ElementsAre("/a/b", "/a/b/c"));
   EXPECT_EQ(scan_cgroups(mount, "/")->size(), 4u);
   EXPECT_THAT(*scan_cgroups(mount, "/nowhere"), IsEmpty());

@@ -117,9 +117,8 @@ TEST(FolderSnapshot, KeepsThePolicyOfAFileWithMistakesAndSaysWhere) {
   EXPECT_FALSE(folder.put("a.toml", "nmae = \"a\"").load(2).ok());
   EXPECT_THAT(folder.states(), ElementsAre("a.toml kept a /a"));
   EXPECT_EQ(folder.status("a.toml").since, at(1));
-  EXPECT_THAT(folder.snapshot().all_errors(),
-              ElementsAre(HasSubstr("a.toml:1:1: error: `name` is missing"),
-                          "a.toml:1:1: error: unknown key `nmae`; did you mean `name`?"));
+  EXPECT_THAT(folder.snapshot().all_errors(), ElementsAre("a.toml:1:1: error: unknown key `nmae`; did you mean `name`?",
+                                                          HasSubstr("a.toml:1:1: error: `name` is missing")));
   EXPECT_TRUE(folder.put("a.toml", policy("a", "/a2")).load(3).ok());
   EXPECT_THAT(folder.states(), ElementsAre("a.toml in force a /a2"));
 }
