@@ -26,14 +26,14 @@ CgroupCheck check_pattern(const PlannedPolicy& policy, const std::vector<Planned
 }  // namespace
 
 CgroupChecks check_cgroups(const PlannedPolicy& policy, const std::vector<PlannedPolicy>& policies,
-                           const std::vector<ExistingCgroup>& existing) {
+                           const std::optional<std::vector<ExistingCgroup>>& existing) {
   CgroupChecks checks;
   for (const CgroupPattern& pattern : policy.cgroups)
     checks.cgroups.push_back(check_pattern(policy, policies, pattern));
   const auto is_watched = [](const CgroupCheck& check) { return check.held == "watched"; };
   checks.has_guard = policy.unarmed_children == UnarmedChildren::kRefuse &&
                      std::any_of(checks.cgroups.begin(), checks.cgroups.end(), is_watched);
-  checks.foreign = find_foreign_children(policy, policies, existing);
+  if (existing) checks.foreign = find_foreign_children(policy, policies, *existing);
   return checks;
 }
 
@@ -43,13 +43,15 @@ std::string to_comment(const CgroupChecks& checks) {
     text += "# cgroup " + escape_for_display(check.pattern) + ": " + check.held + ": " + check.meaning + "\n";
   }
   if (!checks.has_guard) return text;
-  text += "# guard: on this host " + std::to_string(checks.foreign.size()) +
-          (checks.foreign.size() == 1 ? " cgroup of others" : " cgroups of others") +
-          " would get no sockets if made anew";
-  for (std::size_t i = 0; i < std::min(checks.foreign.size(), kShown); ++i) {
-    text += (i == 0 ? ": " : ", ") + escape_for_display(checks.foreign[i]);
+  if (!checks.foreign)
+    return text + "# guard: whom it would hit is not known: this host shows no cgroup v2 hierarchy\n";
+  const std::vector<std::string>& foreign = *checks.foreign;
+  text += "# guard: on this host " + std::to_string(foreign.size()) +
+          (foreign.size() == 1 ? " cgroup of others" : " cgroups of others") + " would get no sockets if made anew";
+  for (std::size_t i = 0; i < std::min(foreign.size(), kShown); ++i) {
+    text += (i == 0 ? ": " : ", ") + escape_for_display(foreign[i]);
   }
-  return text + (checks.foreign.size() > kShown ? ", ...\n" : "\n");
+  return text + (foreign.size() > kShown ? ", ...\n" : "\n");
 }
 
 }  // namespace namewall::agent

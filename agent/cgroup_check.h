@@ -1,6 +1,7 @@
 // What `namewall check` says of a policy's cgroups on this host: how each is held, and whom a guard would hit.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,13 @@ struct CgroupCheck {
 struct CgroupChecks {
   std::vector<CgroupCheck> cgroups;
   bool has_guard = false;
-  std::vector<std::string> foreign;  // cgroups that exist here and would get no sockets if they were new; sorted
+  // Cgroups that exist here and would get no sockets if they were new, sorted; none: this host shows no cgroups.
+  std::optional<std::vector<std::string>> foreign;
 };
 
-// `policies`: all that are checked together, `policy` among them. `existing`: this host's cgroups.
+// `policies`: all that are checked together, `policy` among them. `existing`: this host's cgroups, if it shows any.
 CgroupChecks check_cgroups(const PlannedPolicy& policy, const std::vector<PlannedPolicy>& policies,
-                           const std::vector<ExistingCgroup>& existing);
+                           const std::optional<std::vector<ExistingCgroup>>& existing);
 
 // "# ..." lines, one for each cgroup and one for the guard.
 std::string to_comment(const CgroupChecks& checks);

@@ -28,16 +28,17 @@ void print(const std::vector<Diagnostic>& diagnostics) {
   for (const Diagnostic& diagnostic : diagnostics) std::cerr << diagnostic.to_string() << "\n";
 }
 
-// What a guard could hit; nothing where no policy asks for one, or where this host has no cgroups to show.
-std::vector<ExistingCgroup> list_guarded_cgroups(const std::vector<PolicyCheck>& checks) {
+// What a guard could hit, if a policy asks for one; nullopt where this host does not show its cgroups.
+std::optional<std::vector<ExistingCgroup>> list_guarded_cgroups(const std::vector<PolicyCheck>& checks) {
   const auto has_guard = [](const PolicyCheck& check) {
     return check.ok() && check.policy->unarmed_children == UnarmedChildren::kRefuse;
   };
-  if (std::none_of(checks.begin(), checks.end(), has_guard)) return {};
+  if (std::none_of(checks.begin(), checks.end(), has_guard)) return std::nullopt;
   const Result<std::string> root = find_cgroup_root();
-  if (!root) return {};
+  if (!root) return std::nullopt;
   Result<std::vector<ExistingCgroup>> existing = scan_cgroups(*root, "/");
-  return existing ? *std::move(existing) : std::vector<ExistingCgroup>();
+  if (!existing) return std::nullopt;
+  return *std::move(existing);
 }
 
 int run_check(const Options& options) {

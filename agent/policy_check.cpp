@@ -51,7 +51,7 @@ Json json_of(const PolicyCheck& check) {
     cgroups.push_back({{"pattern", one.pattern}, {"held", one.held}, {"meaning", one.meaning}});
   }
   out["cgroups"] = cgroups;
-  if (check.cgroups.has_guard) out["guard_would_hit"] = check.cgroups.foreign;
+  if (check.cgroups.has_guard && check.cgroups.foreign) out["guard_would_hit"] = *check.cgroups.foreign;
   out["policy"] = Json::parse(to_canonical_json(*check.policy), nullptr, false);
   return out;
 }
@@ -82,7 +82,8 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
   return check;
 }
 
-void check_cgroups_together(std::vector<PolicyCheck>& checks, const std::vector<ExistingCgroup>& existing) {
+void check_cgroups_together(std::vector<PolicyCheck>& checks,
+                            const std::optional<std::vector<ExistingCgroup>>& existing) {
   std::vector<PlannedPolicy> planned;
   std::vector<PolicyCheck*> of_planned;
   for (PolicyCheck& check : checks) {

@@ -31,7 +31,8 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
 
 // Once all files are checked: patterns that two policies share become errors of both, and the others learn how their
 // cgroups are held on a host with these `existing` ones.
-void check_cgroups_together(std::vector<PolicyCheck>& checks, const std::vector<ExistingCgroup>& existing);
+void check_cgroups_together(std::vector<PolicyCheck>& checks,
+                            const std::optional<std::vector<ExistingCgroup>>& existing);
 
 // The canonical policy under comments with the rest; "" with errors.
 std::string to_text(const PolicyCheck& check);

@@ -66,7 +66,7 @@ TEST(PolicyCheck, RefusesPatternsThatTwoFilesShareInBoth) {
   std::vector<PolicyCheck> checks = {checker.check("a.toml", "name = \"a\"\ncgroup = \"/x/*\""),
                                      checker.check("b.toml", "name = \"b\"\ncgroup = \"/x/b*\""),
                                      checker.check("c.toml", "name = \"c\"\ncgroup = \"/c\"")};
-  check_cgroups_together(checks, {});
+  check_cgroups_together(checks, std::nullopt);
   EXPECT_FALSE(checks[0].ok());
   ASSERT_FALSE(checks[1].ok());
   EXPECT_THAT(checks[1].diagnostics.back().to_string(),
@@ -77,7 +77,8 @@ TEST(PolicyCheck, RefusesPatternsThatTwoFilesShareInBoth) {
 TEST(PolicyCheck, SaysHowEachCgroupIsHeldAndWhomAGuardWouldHit) {
   std::vector<PolicyCheck> checks = {Checker().check(
       "a.toml", "name = \"a\"\ncgroup = [\"/x/job-*\", \"/ci/*\", \"/one\"]\nunarmed_children = \"refuse\"\n")};
-  check_cgroups_together(checks, {{"/x", 1}, {"/x/job-1", 2}, {"/x/other", 3}, {"/ci/b", 4}});
+  check_cgroups_together(checks,
+                         std::vector<ExistingCgroup>{{"/x", 1}, {"/x/job-1", 2}, {"/x/other", 3}, {"/ci/b", 4}});
   EXPECT_THAT(to_text(checks[0]),
               HasSubstr("# cgroup /x/job-*: watched: a cgroup is held when the daemon has armed it, some milliseconds "
                         "after it appears\n"
@@ -87,6 +88,8 @@ TEST(PolicyCheck, SaysHowEachCgroupIsHeldAndWhomAGuardWouldHit) {
   const auto json = nlohmann::json::parse(to_json(checks, {}));
   EXPECT_EQ(json["files"][0]["cgroups"][1]["held"], "template");
   EXPECT_EQ(json["files"][0]["guard_would_hit"][0], "/x/other");
+  check_cgroups_together(checks, std::nullopt);
+  EXPECT_THAT(to_text(checks[0]), HasSubstr("# guard: whom it would hit is not known"));
 }
 
 TEST(PolicyCheck, IsTheSameAsJson) {
