@@ -50,13 +50,17 @@ bool is_full_size() {
   return soak != nullptr && std::string(soak) == "1";
 }
 
-void WorkloadTest::SetUp() {
+void NetworkTest::SetUp() {
   network_.in_far([this] {
     far_ = std::make_unique<FarServices>(std::vector(std::begin(kTcpPorts), std::end(kTcpPorts)),
                                          std::vector(std::begin(kUdpPorts), std::end(kUdpPorts)));
     far_dns_ = std::make_unique<DnsServer>(std::vector{far_resolver(), far_resolver6()}, zone_.answerer());
   });
   dns_ = std::make_unique<DnsServer>(std::vector{resolver()}, zone_.answerer());
+}
+
+void WorkloadTest::SetUp() {
+  NetworkTest::SetUp();
   bpf::LoadOptions options;
   options.max_workloads = 4;
   options.max_names = 65536;
@@ -67,7 +71,7 @@ void WorkloadTest::SetUp() {
   ASSERT_TRUE(own) << own.error().message();
 }
 
-void WorkloadTest::serve_zone() {
+void NetworkTest::serve_zone() {
   dns_->answer_with(zone_.answerer());
   far_dns_->answer_with(zone_.answerer());
 }

@@ -33,11 +33,24 @@ SocketAddress resolver();       // 127.0.0.53:53, near
 SocketAddress far_resolver();   // 10.77.0.1:53
 SocketAddress far_resolver6();  // [fd77::1]:53
 
-class WorkloadTest : public testing::Test {
+// The network with its servers; nothing is loaded yet.
+class NetworkTest : public testing::Test {
  protected:
   static constexpr std::uint16_t kTcpPorts[] = {22, 80, 443, 8443};
   static constexpr std::uint16_t kUdpPorts[] = {123, 443, 4433};
 
+  void SetUp() override;
+
+  Network network_;
+  Zone zone_;  // edit, then serve_zone()
+  void serve_zone();
+  std::unique_ptr<DnsServer> dns_;      // on resolver()
+  std::unique_ptr<DnsServer> far_dns_;  // on far_resolver() and far_resolver6()
+  std::unique_ptr<FarServices> far_;
+};
+
+class WorkloadTest : public NetworkTest {
+ protected:
   void SetUp() override;
 
   // Arms `cgroup_` (or another one) with the policy. Trusts the near network namespace.
@@ -59,12 +72,6 @@ class WorkloadTest : public testing::Test {
   // The addresses of live grants without a note, sorted.
   std::vector<std::string> granted_addresses() const;
 
-  Network network_;
-  Zone zone_;  // edit, then serve_zone()
-  void serve_zone();
-  std::unique_ptr<DnsServer> dns_;      // on resolver()
-  std::unique_ptr<DnsServer> far_dns_;  // on far_resolver() and far_resolver6()
-  std::unique_ptr<FarServices> far_;
   std::optional<bpf::Enforcer> enforcer_;
   ThrowawayCgroup cgroup_;
   bpf::Workload workload_;
