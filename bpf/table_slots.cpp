@@ -9,26 +9,6 @@ namespace {
 
 constexpr std::size_t kRecentSizes = 4;
 
-// Entries of a map of maps, all at once: the kernel waits for RCU once for each call.
-Result<void> publish_all(int map_fd, const char* what, const std::vector<std::uint32_t>& slots,
-                         const std::vector<int>& fds) {
-  return update_all(map_fd, what, slots, fds);
-}
-
-Result<void> clear_all(int map_fd, const char* what, const std::vector<std::uint32_t>& slots) {
-  for (std::size_t done = 0; done < slots.size();) {
-    auto count = static_cast<std::uint32_t>(slots.size() - done);
-    const int error = bpf_map_delete_batch(map_fd, slots.data() + done, &count, nullptr);
-    done += count;
-    if (error == -ENOENT) {
-      ++done;  // that one had no tables; the others still have
-    } else if (error < 0) {
-      return fail_errno(-error, std::string("cannot clear ") + what);
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 TableSlots::TableSlots(Maps maps, std::uint32_t capacity, const PinDirectory* pins, std::string folder)
@@ -136,13 +116,22 @@ Result<void> TableSlots::publish(const std::vector<Work::Item>& items) const {
     grants.push_back(item.tables.grants_fd());
     names.push_back(item.tables.names_fd());
   }
-  if (auto done = publish_all(maps_.grants, "the grants", slots, grants); !done) return done;
-  return publish_all(maps_.names, "the names", slots, names);
+  return publish(slots, grants, names);
+}
+
+// All at once: the kernel waits for RCU once for each batch.
+Result<void> TableSlots::publish(const std::vector<std::uint32_t>& slots, const std::vector<int>& grants,
+                                 const std::vector<int>& names) const {
+  if (auto done = update_all(maps_.grants, "the grants", slots, grants); !done) return done;
+  return update_all(maps_.names, "the names", slots, names);
 }
 
 Result<void> TableSlots::clear(const std::vector<std::uint32_t>& slots) const {
-  if (auto done = clear_all(maps_.grants, "the grants", slots); !done) return done;
-  if (auto done = clear_all(maps_.names, "the names", slots); !done) return done;
+  // Entries of a map of maps can be replaced in batches, but only deleted one by one, with a wait for each.
+  const auto nobodys = WorkloadTables::create(1);
+  if (!nobodys) return tl::unexpected(nobodys.error());
+  const std::vector<int> grants(slots.size(), nobodys->grants_fd()), names(slots.size(), nobodys->names_fd());
+  if (auto done = publish(slots, grants, names); !done) return done;
   if (pins_ == nullptr) return {};
   for (const std::uint32_t slot : slots) {
     for (const char* what : {"grants", "names"}) {

@@ -61,6 +61,8 @@ class TableSlots {
   std::string pin_of(std::uint32_t slot, const char* what) const;
   Result<void> make_tables(Work::Item& item) const;
   Result<void> publish(const std::vector<Work::Item>& items) const;
+  Result<void> publish(const std::vector<std::uint32_t>& slots, const std::vector<int>& grants,
+                       const std::vector<int>& names) const;
   Result<void> clear(const std::vector<std::uint32_t>& slots) const;
   void remember_size(std::uint32_t max_addresses);
 
