@@ -35,5 +35,51 @@ TEST_F(ResolverPlace, PortCannotBeBoundOnAnotherLocalAddress) {
   EXPECT_EQ(bind_inside("127.0.0.9", 5353, SOCK_DGRAM), 0) << "other ports are the workload's own business";
 }
 
+// The kernel chooses ports too, and IP_PKTINFO an address of the host: such a socket was never seen binding the
+// resolver's place, and the datagram's destination is allowed.
+TEST_F(ResolverPlace, CannotBeSentFromOnAnAddressOfTheHost) {
+  auto policy = make_policy({"udp://192.0.2.1:443"});
+  const Address own = ip("10.77.0.2"), second = ip("10.77.0.3");
+  const std::uint16_t port = 20'053;
+  run_command({"ip", "address", "add", "10.77.0.3/24", "dev", kNearDevice});
+  write_sysctl("net/ipv4/ip_local_port_range", "20053 20053");
+  policy.dns.resolvers = {{own, Port{port}}};
+  replace(policy);
+  const auto send_from = [&](const Address& source) {
+    return in_cgroup(cgroup_, [&] {
+      const auto socket = make_socket(AF_INET, SOCK_DGRAM);
+      const SocketAddress to(ip("192.0.2.1"), 443);
+      char data[] = "from the resolver's place";
+      iovec part{data, sizeof(data)};
+      alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
+      msghdr message{};
+      message.msg_name = const_cast<sockaddr*>(to.get());
+      message.msg_namelen = to.length;
+      message.msg_iov = &part;
+      message.msg_iovlen = 1;
+      message.msg_control = control;
+      message.msg_controllen = sizeof(control);
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = IPPROTO_IP;
+      header->cmsg_type = IP_PKTINFO;
+      header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
+      in_pktinfo info{};
+      const SocketAddress from(source, 0);
+      std::memcpy(&info.ipi_spec_dst, &reinterpret_cast<const sockaddr_in*>(from.get())->sin_addr, sizeof(in_addr));
+      std::memcpy(CMSG_DATA(header), &info, sizeof(info));
+      // The first datagram makes the socket known to the hooks, the second takes egress's short path.
+      for (int i = 0; i < 2; ++i) {
+        if (sendmsg(socket.get(), &message, 0) < 0) return errno;
+      }
+      return 0;
+    });
+  };
+  EXPECT_EQ(send_from(second), 0) << "another address, the same port";
+  const auto before = far_->datagrams();
+  EXPECT_EQ(send_from(own), EPERM);
+  EXPECT_EQ(far_->datagrams(), before);
+  EXPECT_GE(count_of(NW_REASON_BIND_RESOLVER), 1u);
+}
+
 }  // namespace
 }  // namespace namewall::kernel_tests
