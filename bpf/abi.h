@@ -46,7 +46,9 @@
 #define NW_FLAG_TEMPLATE (1u << 6)       /* holds each direct child of its cgroup apart; not its own processes */
 #define NW_FLAG_CHILD (1u << 7)          /* a row of `children` */
 #define NW_FLAG_OWN_POLICY (1u << 8)     /* of a child: written by user space, the template's policy does not apply */
-#define NW_FLAG_POOLED (1u << 9)         /* of a child: it had to share the template's tables */
+#define NW_FLAG_POOLED (1u << 9)         /* of a child: it shares the template's tables with others */
+/* What a row says of the child itself; the other flags are the policy's. */
+#define NW_FLAGS_OF_CHILD (NW_FLAG_TEMPLATE | NW_FLAG_CHILD | NW_FLAG_OWN_POLICY | NW_FLAG_POOLED)
 
 #define NW_MAX_RESOLVERS 8
 #define NW_MAX_NETNS 4
@@ -87,6 +89,19 @@ struct nw_workload {
 };
 NW_ASSERT_SIZE(struct nw_workload, 112 + 8 + 160 + 1024 + 8 + 120);
 
+/* Key of `children`, an LPM trie: its values are freed one RCU grace period after they were replaced or deleted, those
+ * of a hash map are used again at once. Two rows for one child: the programs write the one of NW_CHILD_PREFIX, user
+ * space writes the one of NW_OWN_PREFIX (with own = 1); a lookup of the long key finds the own policy where there is
+ * one. */
+#define NW_CHILD_PREFIX 64
+#define NW_OWN_PREFIX 96
+struct nw_child_key {
+  __u32 prefixlen;
+  __u32 cgroup_id[2]; /* low word, high word */
+  __u32 own;          /* 1 */
+};
+NW_ASSERT_SIZE(struct nw_child_key, 16);
+
 /* Tables made ahead for a child of a template that appears while nobody is there to make them. */
 struct nw_spare {
   __u32 slot;
@@ -105,10 +120,14 @@ struct nw_ids {
 NW_ASSERT_SIZE(struct nw_ids, 8);
 
 struct nw_guard {
-  __u32 level; /* of the guarded cgroup */
-  __u32 is_set; /* 0: fresh storage, refuses everything below */
+  __u32 level;  /* of the guarded cgroup */
+  __u32 is_set; /* 0: fresh storage, refuses everything */
+  __u64 cgroup_id;
+  /* written by the program */
+  __u64 refused;
+  __u64 next_event; /* no event before this time */
 };
-NW_ASSERT_SIZE(struct nw_guard, 8);
+NW_ASSERT_SIZE(struct nw_guard, 32);
 
 /* ---- rules ---- */
 #define NW_NAME_BYTES 252 /* 251 characters and the end byte: the LPM trie takes 256 bytes of data */
@@ -177,11 +196,24 @@ struct nw_grant {
   __u64 ports; /* mask word */
   __u64 name_id;
   __u32 address[4];
-  __u32 hits; /* connects and first sends it allowed */
-  __u16 note; /* nw_reason: why it was remembered without being granted; 0 for a grant */
-  __u16 is_private;
+  __u32 owner; /* workload id: whose it is where several share the tables */
+  __u32 use;   /* NW_USE_... */
 };
 NW_ASSERT_SIZE(struct nw_grant, 48);
+
+/* Connects and first sends it allowed; they stop counting at NW_USE_HITS_MAX, so that CPUs that count at the same time
+ * cannot reach the next bit. */
+#define NW_USE_HITS ((1u << 24) - 1)
+#define NW_USE_HITS_MAX (NW_USE_HITS - (1u << 16))
+#define NW_USE_PRIVATE (1u << 24)
+#define NW_USE_NOTE_SHIFT 25 /* nw_reason: why it was remembered without being granted; 0 for a grant */
+#define NW_USE_NOTE(use) ((use) >> NW_USE_NOTE_SHIFT)
+#define NW_MAKE_USE(note, is_private) (((__u32)(note) << NW_USE_NOTE_SHIFT) | ((is_private) ? NW_USE_PRIVATE : 0u))
+
+/* Of the slots of a bucket that several workloads share, one may hold so many. */
+#define NW_POOL_SHARE (NW_SLOTS_PER_BUCKET / 2)
+/* Workload ids that the programs give to children without tables of their own; user space gives the ones below. */
+#define NW_FIRST_POOLED_ID (1u << 31)
 
 struct nw_grant_bucket {
   __u32 tags[NW_SLOTS_PER_BUCKET]; /* of the slots' addresses: a lookup reads one line before it reads a slot */
@@ -221,7 +253,9 @@ NW_ASSERT_SIZE(struct nw_name, 296);
   X(EVENTS_LIMITED, "events_limited")     /* left out by the workload's rate */    \
   X(EVENTS_LOST, "events_lost")           /* left out because the ring was full */ \
   X(HELPER_FAILURES, "helper_failures")   /* a BPF helper failed where none should */ \
-  X(ALLOWED_BY_AUDIT, "allowed_by_audit")
+  X(ALLOWED_BY_AUDIT, "allowed_by_audit")                                          \
+  X(CHILDREN, "children")                 /* of a template, that appeared */       \
+  X(CHILDREN_POOLED, "children_pooled")   /* of these: without tables of their own */
 #define NW_COUNTER_ENUM(symbol, code) NW_COUNTER_##symbol,
 enum nw_counter { NW_COUNTERS(NW_COUNTER_ENUM) NW_COUNTER_COUNT };
 #undef NW_COUNTER_ENUM

@@ -69,14 +69,15 @@ Result<Attachment::Hook> Attachment::open_hook(const KernelObjects& objects, con
 Result<Attachment> Attachment::open(const KernelObjects& objects) {
   Attachment attachment;
   attachment.prepare_fd_ = objects.program("namewall_prepare");
+  attachment.prepare_guard_fd_ = objects.program("namewall_prepare_guard");
   attachment.workloads_fd_ = objects.map("workloads");
+  attachment.guards_fd_ = objects.map("guards");
   for (const auto& [program, type] : kHooks) {
     auto hook = open_hook(objects, program, type);
     if (!hook) return tl::unexpected(hook.error());
     attachment.hooks_.push_back(std::move(*hook));
   }
   for (const auto& [program, type] : kGuardHooks) {
-    if (!objects.has_program(program)) continue;
     auto hook = open_hook(objects, program, type);
     if (!hook) return tl::unexpected(hook.error());
     attachment.guards_.push_back(std::move(*hook));
@@ -84,22 +85,36 @@ Result<Attachment> Attachment::open(const KernelObjects& objects) {
   return attachment;
 }
 
+Result<void> Attachment::attach_all(int cgroup_fd, const std::vector<Hook>& hooks) const {
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    auto done = attach_program(hooks[i].fd, cgroup_fd, hooks[i].attach_type);
+    if (done) continue;
+    while (i-- > 0) (void)detach_program(hooks[i].fd, cgroup_fd, hooks[i].attach_type);
+    return done;
+  }
+  return {};
+}
+
 Result<void> Attachment::attach(int cgroup_fd, const nw_workload& config) const {
   if (auto done = attach_program(prepare_fd_, cgroup_fd, BPF_CGROUP_INET_SOCK_CREATE); !done) return done;
   Result<void> done;
   if (const int error = bpf_map_update_elem(workloads_fd_, &config.cgroup_id, &config, BPF_ANY); error < 0)
     done = fail_errno(-error, "cannot write the cgroup's policy");
-  std::size_t attached = 0;
-  for (; done && attached < hooks_.size(); ++attached) {
-    done = attach_program(hooks_[attached].fd, cgroup_fd, hooks_[attached].attach_type);
-    if (!done) break;
-  }
-  if (!done) {
-    while (attached-- > 0) (void)detach_program(hooks_[attached].fd, cgroup_fd, hooks_[attached].attach_type);
+  if (done && !(done = attach_all(cgroup_fd, hooks_))) {
     const nw_workload nobody{};
     bpf_map_update_elem(workloads_fd_, &config.cgroup_id, &nobody, BPF_EXIST);
   }
   (void)detach_program(prepare_fd_, cgroup_fd, BPF_CGROUP_INET_SOCK_CREATE);
+  return done;
+}
+
+Result<void> Attachment::attach_guard(int cgroup_fd, const nw_guard& guard) const {
+  if (auto done = attach_program(prepare_guard_fd_, cgroup_fd, BPF_CGROUP_INET_SOCK_CREATE); !done) return done;
+  Result<void> done;
+  if (const int error = bpf_map_update_elem(guards_fd_, &guard.cgroup_id, &guard, BPF_ANY); error < 0)
+    done = fail_errno(-error, "cannot write the cgroup's guard");
+  if (done) done = attach_all(cgroup_fd, guards_);
+  (void)detach_program(prepare_guard_fd_, cgroup_fd, BPF_CGROUP_INET_SOCK_CREATE);
   return done;
 }
 
@@ -143,13 +158,6 @@ Result<Attachment::Restored> Attachment::restore(int cgroup_fd) const {
     if (auto done = restore_hook(hook, cgroup_fd, restored); !done) return tl::unexpected(done.error());
   }
   return restored;
-}
-
-Result<void> Attachment::attach_guard(int cgroup_fd) const {
-  for (const Hook& hook : guards_) {
-    if (auto done = attach_program(hook.fd, cgroup_fd, hook.attach_type); !done) return done;
-  }
-  return {};
 }
 
 Result<void> Attachment::detach_guard(int cgroup_fd) const {

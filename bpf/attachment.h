@@ -30,7 +30,8 @@ class Attachment {
   // Every hook has its program afterwards; one of another build is replaced in place.
   Result<Restored> restore(int cgroup_fd) const;
 
-  Result<void> attach_guard(int cgroup_fd) const;
+  // As attach(), with the guard's storage.
+  Result<void> attach_guard(int cgroup_fd, const nw_guard& guard) const;
   Result<void> detach_guard(int cgroup_fd) const;
   Result<Restored> restore_guard(int cgroup_fd) const;
 
@@ -45,9 +46,10 @@ class Attachment {
   static Result<Hook> open_hook(const KernelObjects& objects, const char* program, int attach_type);
   static Result<void> restore_hook(const Hook& hook, int cgroup_fd, Restored& restored);
 
+  Result<void> attach_all(int cgroup_fd, const std::vector<Hook>& hooks) const;
   std::vector<Hook> hooks_, guards_;
-  int prepare_fd_ = -1;
-  int workloads_fd_ = -1;
+  int prepare_fd_ = -1, prepare_guard_fd_ = -1;
+  int workloads_fd_ = -1, guards_fd_ = -1;
 };
 
 }  // namespace namewall::bpf

@@ -32,7 +32,7 @@ Result<void> BootIds::store(std::uint32_t workload_id, std::uint32_t policy_id) 
 
 Result<std::uint32_t> BootIds::next_workload_id() {
   const std::uint32_t id = next_workload_id_;
-  if (id == UINT32_MAX) return fail(ErrorKind::kLimit, "2^32 workloads were armed since the host booted");
+  if (id >= NW_FIRST_POOLED_ID) return fail(ErrorKind::kLimit, "2^31 workloads were armed since the host booted");
   if (auto done = store(id + 1, next_policy_id_); !done) return tl::unexpected(done.error());
   return id;
 }

@@ -6,16 +6,35 @@
 
 namespace namewall::bpf {
 
+namespace {
+
+nw_child_key key_of(std::uint64_t cgroup_id, std::uint32_t prefix) {
+  return {prefix,
+          {static_cast<std::uint32_t>(cgroup_id), static_cast<std::uint32_t>(cgroup_id >> 32)},
+          prefix == NW_OWN_PREFIX ? 1u : 0u};
+}
+
+Result<void> erase_key(int map_fd, const nw_child_key& key) {
+  const int error = bpf_map_delete_elem(map_fd, &key);
+  if (error < 0 && error != -ENOENT) return fail_errno(-error, "cannot remove the child's policy");
+  return {};
+}
+
+}  // namespace
+
 std::optional<nw_workload> ChildRows::find(std::uint64_t cgroup_id) const {
   nw_workload row{};
-  if (bpf_map_lookup_elem(children_fd_, &cgroup_id, &row) < 0) return std::nullopt;
+  const nw_child_key key = key_of(cgroup_id, NW_OWN_PREFIX);
+  if (bpf_map_lookup_elem(children_fd_, &key, &row) < 0) return std::nullopt;
   return row;
 }
 
 std::vector<nw_workload> ChildRows::list() const {
-  std::set<std::uint64_t> ids;  // the walk begins anew when its key is deleted meanwhile
-  std::uint64_t id = 0;
-  for (const std::uint64_t* at = nullptr; bpf_map_get_next_key(children_fd_, at, &id) == 0; at = &id) ids.insert(id);
+  std::set<std::uint64_t> ids;
+  nw_child_key key{};
+  for (const nw_child_key* at = nullptr; bpf_map_get_next_key(children_fd_, at, &key) == 0; at = &key) {
+    ids.insert(std::uint64_t{key.cgroup_id[1]} << 32 | key.cgroup_id[0]);
+  }
   std::vector<nw_workload> rows;
   for (const std::uint64_t cgroup_id : ids) {
     if (const auto row = find(cgroup_id)) rows.push_back(*row);
@@ -23,16 +42,20 @@ std::vector<nw_workload> ChildRows::list() const {
   return rows;
 }
 
-Result<void> ChildRows::write(const nw_workload& row) const {
-  if (const int error = bpf_map_update_elem(children_fd_, &row.cgroup_id, &row, BPF_ANY); error < 0)
+Result<void> ChildRows::write_own(const nw_workload& row) const {
+  const nw_child_key key = key_of(row.cgroup_id, NW_OWN_PREFIX);
+  if (const int error = bpf_map_update_elem(children_fd_, &key, &row, BPF_ANY); error < 0)
     return fail_errno(-error, "cannot write the child's policy");
   return {};
 }
 
+Result<void> ChildRows::erase_own(std::uint64_t cgroup_id) const {
+  return erase_key(children_fd_, key_of(cgroup_id, NW_OWN_PREFIX));
+}
+
 Result<void> ChildRows::erase(std::uint64_t cgroup_id) const {
-  const int error = bpf_map_delete_elem(children_fd_, &cgroup_id);
-  if (error < 0 && error != -ENOENT) return fail_errno(-error, "cannot remove the child's policy");
-  return {};
+  if (auto done = erase_own(cgroup_id); !done) return done;
+  return erase_key(children_fd_, key_of(cgroup_id, NW_CHILD_PREFIX));
 }
 
 Result<void> ChildRows::offer(const nw_spare& spare) {

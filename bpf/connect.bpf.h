@@ -2,6 +2,7 @@
 #ifndef NAMEWALL_BPF_CONNECT_BPF_H
 #define NAMEWALL_BPF_CONNECT_BPF_H
 
+#include "bpf/children.bpf.h"
 #include "bpf/peers.bpf.h"
 #include "bpf/socket_trust.bpf.h"
 
@@ -156,8 +157,8 @@ static __always_inline int judge_any_destination(struct bpf_sock_addr* ctx, stru
   return refuse_destination(w, ctx, d, hook, reason);
 }
 
-static __always_inline int judge_destination(struct bpf_sock_addr* ctx, struct destination* d, enum nw_hook hook) {
-  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
+static __always_inline int judge_destination(struct bpf_sock_addr* ctx, struct nw_workload* w, struct destination* d,
+                                             enum nw_hook hook) {
   struct bpf_sock* sk = ctx->sk;
   if (!judge_any_destination(ctx, w, sk, d, hook)) return 0;
   if (d->ip_protocol != IPPROTO_UDP || !sk || is_resolver(w, (struct ip_address*)d->address, (__u16)d->key)) return 1;
@@ -183,26 +184,40 @@ static __always_inline int settle_v6(struct bpf_sock_addr* ctx, const struct des
   return verdict;
 }
 
-SEC("cgroup/connect4")
-int namewall_connect4(struct bpf_sock_addr* ctx) {
-  DESTINATION_V4(ctx);
-  return settle_v4(ctx, judge_destination(ctx, &d, NW_HOOK_CONNECT));
+/* What a socket call gets that no workload's policy judges: nothing is known of the child, or nothing restricts it. */
+static __always_inline int without_policy(const struct nw_workload* w, int error) {
+  if (w) return 1;
+  bpf_set_retval(error);
+  return 0;
 }
 
-SEC("cgroup/connect6")
-int namewall_connect6(struct bpf_sock_addr* ctx) {
-  DESTINATION_V6(ctx);
-  return settle_v6(ctx, &d, judge_destination(ctx, &d, NW_HOOK_CONNECT));
+static __always_inline int judge_v4(struct bpf_sock_addr* ctx, enum nw_hook hook) {
+  struct nw_workload* w = workload_of_socket(ctx->sk, hook);
+  if (!w || is_unrestricted(w)) return without_policy(w, -ECONNREFUSED);
+  DESTINATION_V4(ctx);
+  return settle_v4(ctx, judge_destination(ctx, w, &d, hook));
 }
+
+static __always_inline int judge_v6(struct bpf_sock_addr* ctx, enum nw_hook hook) {
+  struct nw_workload* w = workload_of_socket(ctx->sk, hook);
+  if (!w || is_unrestricted(w)) return without_policy(w, -ECONNREFUSED);
+  DESTINATION_V6(ctx);
+  return settle_v6(ctx, &d, judge_destination(ctx, w, &d, hook));
+}
+
+SEC("cgroup/connect4")
+int namewall_connect4(struct bpf_sock_addr* ctx) { return judge_v4(ctx, NW_HOOK_CONNECT); }
+
+SEC("cgroup/connect6")
+int namewall_connect6(struct bpf_sock_addr* ctx) { return judge_v6(ctx, NW_HOOK_CONNECT); }
 
 /* A connected socket that sends with ancillary data (QUIC) comes here without a destination: connect judged it, and
  * egress judges its packets where connect said so. */
 SEC("cgroup/sendmsg4")
 int namewall_sendmsg4(struct bpf_sock_addr* ctx) {
-  DESTINATION_V4(ctx);
   struct bpf_sock* sk = ctx->sk;
   if (!ctx->user_ip4 && !ctx->user_port && sk && sk->dst_port) return 1;
-  return settle_v4(ctx, judge_destination(ctx, &d, NW_HOOK_SEND));
+  return judge_v4(ctx, NW_HOOK_SEND);
 }
 
 SEC("cgroup/sendmsg6")
@@ -210,7 +225,7 @@ int namewall_sendmsg6(struct bpf_sock_addr* ctx) {
   DESTINATION_V6(ctx);
   struct bpf_sock* sk = ctx->sk;
   if (!ctx->user_port && !(d.address[0] | d.address[1] | d.address[2] | d.address[3]) && sk && sk->dst_port) return 1;
-  return settle_v6(ctx, &d, judge_destination(ctx, &d, NW_HOOK_SEND));
+  return judge_v6(ctx, NW_HOOK_SEND);
 }
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef NAMEWALL_BPF_EGRESS_BPF_H
 #define NAMEWALL_BPF_EGRESS_BPF_H
 
+#include "bpf/children.bpf.h"
 #include "bpf/question.bpf.h"
 
 /* A packet of a socket that may be older than the policy. A flow is judged by the socket's own destination, by rules
@@ -163,7 +164,9 @@ static __always_inline int is_ordinary_udp(struct nw_workload* w, struct __sk_bu
 
 SEC("cgroup_skb/egress")
 int namewall_egress(struct __sk_buff* skb) {
-  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
+  struct nw_workload* w = workload_of_packet(skb);
+  if (!w) return 0;
+  if (is_unrestricted(w)) return 1;
   if (w->mode == NW_MODE_DENY) return 0;
   if (!(w->flags & NW_FLAG_STRICT) && (is_plain_tcp(skb, TCP_SYN | TCP_ACK, TCP_SYN) || is_ordinary_udp(w, skb)))
     return 1;

@@ -26,7 +26,7 @@ Enforcer::~Enforcer() = default;
 
 Result<Enforcer> Enforcer::load(const LoadOptions& options) {
   auto layer = Layer::load({.max_workloads = options.max_workloads,
-                            .max_children = 1,
+                            .max_children = options.max_children,
                             .max_names = options.max_names,
                             .event_ring_bytes = options.event_ring_bytes});
   if (!layer) return tl::unexpected(layer.error());
@@ -42,7 +42,8 @@ Result<Workload> Enforcer::arm(int cgroup_fd, const PolicyImage& image, const Ar
                          .cgroup = *cgroup,
                          .image = std::make_shared<const PolicyImage>(image),
                          .trusted_netns = options.trusted_netns,
-                         .strict = options.strict};
+                         .strict = options.strict,
+                         .is_template = options.is_template};
   const auto armed = std::move(state_->layer->arm({target}).front());
   if (!armed) return tl::unexpected(armed.error());
   return Workload{armed->workload_id, armed->slot, armed->generation, armed->cgroup_id};
@@ -86,6 +87,10 @@ Result<std::size_t> Enforcer::add_grants(const Workload& workload, const std::ve
   if (auto done = state_->check(workload); !done) return tl::unexpected(done.error());
   return state_->layer->add_grants(workload.cgroup_id, grants);
 }
+
+int Enforcer::map_fd(const std::string& name) const { return state_->layer->objects().map(name); }
+
+int Enforcer::program_fd(const std::string& name) const { return state_->layer->objects().program(name); }
 
 int Enforcer::event_fd() const { return state_->layer->events().fd(); }
 

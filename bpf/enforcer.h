@@ -23,13 +23,15 @@ struct LoadOptions {
   std::uint32_t max_names = 1u << 20;  // nodes of all name tries together
   std::uint32_t max_workloads = 1;     // slots
   std::uint32_t event_ring_bytes = 1u << 20;
+  std::uint32_t max_children = 1;  // of templates
 };
 
 struct ArmOptions {
   // Cookies of the network namespaces whose DNS is trusted beside those that the host's administrator made. At least
   // the caller's own (netns_cookie()).
   std::vector<std::uint64_t> trusted_netns;
-  bool strict = false;  // the cgroup may hold sockets older than its arming
+  bool strict = false;       // the cgroup may hold sockets older than its arming
+  bool is_template = false;  // each direct child is a workload of its own, the cgroup's own processes are not restricted
 };
 
 // One armed cgroup.
@@ -67,6 +69,10 @@ class Enforcer {
 
   // Adds grants from user space, for benchmarks and tests: the same placement as the kernel's.
   Result<std::size_t> add_grants(const Workload& workload, const std::vector<Grant>& grants);
+
+  // Of the loaded object, for tests; owned by this.
+  int map_fd(const std::string& name) const;
+  int program_fd(const std::string& name) const;
 
   int event_fd() const;  // readable (epoll) when events wait
   // Calls `handle` for every waiting event, at most `max`.

@@ -11,21 +11,22 @@ std::uint32_t generation_of(std::uint64_t word) { return static_cast<std::uint32
 
 }  // namespace
 
-Result<std::vector<GrantRecord>> read_grant_records(const WorkloadTables& tables, std::uint32_t generation,
+Result<std::vector<GrantRecord>> read_grant_records(const WorkloadTables& tables, const nw_workload& workload,
                                                     const PolicyImage* image) {
   const auto learned = tables.read();
   if (!learned) return tl::unexpected(learned.error());
   std::vector<GrantRecord> records;
   for (const auto& [slot, name] : *learned) {
+    if (slot.owner != workload.workload_id) continue;
     GrantRecord record{.grant = {.name = DomainName::from_normal(name_of(name.window, name.length)),
                                  .address = to_address(slot.address),
                                  .deadline = BootTime{Nanoseconds(slot.deadline)},
-                                 .note = static_cast<Reason>(slot.note)},
-                       .hits = slot.hits,
-                       .is_private = slot.is_private != 0};
+                                 .note = static_cast<Reason>(NW_USE_NOTE(slot.use))},
+                       .hits = slot.use & NW_USE_HITS,
+                       .is_private = (slot.use & NW_USE_PRIVATE) != 0};
     std::uint64_t word = slot.ports;
-    if (generation_of(word) != generation) word = record.is_private ? name.private_ports : name.ports;
-    if (generation_of(word) == generation) {
+    if (generation_of(word) != workload.generation) word = record.is_private ? name.private_ports : name.ports;
+    if (generation_of(word) == workload.generation) {
       record.current_ports = word & kAllPorts;
     } else if (name.length != 0 && image != nullptr) {
       const NameDecision decision = decide_name(*image, record.grant.name);

@@ -27,7 +27,7 @@ struct Counters {
 };
 
 // Names that nobody has used under the policy in force are judged by `image`; without one they count as not granted.
-Result<std::vector<GrantRecord>> read_grant_records(const WorkloadTables& tables, std::uint32_t generation,
+Result<std::vector<GrantRecord>> read_grant_records(const WorkloadTables& tables, const nw_workload& workload,
                                                     const PolicyImage* image);
 
 Counters to_counters(const nw_stats& stats);

@@ -3,7 +3,9 @@
  * A slot is claimed by cmpxchg of its deadline from a time that is over to NW_DEADLINE_BUSY; its fields are written;
  * the new deadline publishes them. A live slot is never claimed, so a reader that saw a live deadline, read the fields
  * and sees the same deadline again has read one grant. An expired slot stays what it was until somebody needs the room.
- */
+ *
+ * Children of a template may share one array (NW_FLAG_POOLED): a slot is its owner's alone, and one owner holds at most
+ * NW_POOL_SHARE live slots of a bucket. */
 #ifndef NAMEWALL_BPF_GRANTS_BPF_H
 #define NAMEWALL_BPF_GRANTS_BPF_H
 
@@ -41,6 +43,15 @@ __noinline int port_class_of(struct nw_workload* w, __u32 key) {
   return w->intervals[at & (NW_MAX_PORT_INTERVALS - 1)] & 63;
 }
 
+/* Whether the slot is of this workload and this address. */
+static __always_inline int is_slot_of(const struct nw_workload* w, const struct nw_grant* grant, const __u32* address) {
+  return same_address(grant->address, address) && READ_ONCE(grant->owner) == w->workload_id;
+}
+
+static __always_inline void count_use(struct nw_grant* grant) {
+  if ((READ_ONCE(grant->use) & NW_USE_HITS) < NW_USE_HITS_MAX) __sync_fetch_and_add(&grant->use, 1);
+}
+
 static __always_inline __u64 bit_of(struct nw_workload* w, __u32 key) {
   return (1ULL << port_class_of(w, key)) & NW_PORT_BITS;
 }
@@ -53,15 +64,15 @@ __noinline int match_slot(struct nw_workload* w, struct destination* d, struct n
   for (int i = 0; i < 4; i++) {
     __u64 deadline = READ_ONCE(grant->deadline);
     if (deadline <= d->since || deadline <= NW_DEADLINE_DEAD) return GRANT_NONE;
-    if (!same_address(grant->address, d->address)) return GRANT_NONE;
+    if (!is_slot_of(w, grant, d->address)) return GRANT_NONE;
     __u64 name_id = READ_ONCE(grant->name_id), word = READ_ONCE(grant->ports);
-    __u32 is_private = READ_ONCE(grant->is_private), note = READ_ONCE(grant->note);
+    __u32 use = READ_ONCE(grant->use);
     if (READ_ONCE(grant->deadline) != deadline) continue;
-    if (note) return GRANT_NONE;
+    if (NW_USE_NOTE(use)) return GRANT_NONE;
     __u64 mask = word & NW_MASK;
-    if (WORD_GENERATION(word) != w->generation) mask = current_mask(w, name_id, is_private);
+    if (WORD_GENERATION(word) != w->generation) mask = current_mask(w, name_id, use & NW_USE_PRIVATE);
     if (mask & d->bit) {
-      __sync_fetch_and_add(&grant->hits, 1);
+      count_use(grant);
       return GRANT_MATCH;
     }
     return mask & NW_PORT_BITS ? GRANT_OTHER_PORT : GRANT_NONE;
@@ -74,9 +85,9 @@ static __always_inline int is_settled_match(const struct nw_workload* w, const s
                                             struct nw_grant* grant) {
   __u64 deadline = READ_ONCE(grant->deadline), word = READ_ONCE(grant->ports);
   if (deadline <= d->since || WORD_GENERATION(word) != w->generation || !(word & d->bit)) return 0;
-  if (!same_address(grant->address, d->address) || READ_ONCE(grant->note)) return 0;
+  if (!is_slot_of(w, grant, d->address) || NW_USE_NOTE(READ_ONCE(grant->use))) return 0;
   if (READ_ONCE(grant->deadline) != deadline) return 0;
-  __sync_fetch_and_add(&grant->hits, 1);
+  count_use(grant);
   return 1;
 }
 
@@ -137,15 +148,15 @@ static long rank_slot(__u32 i, struct refusal_search* found) {
   if (!bucket) return 1;
   struct nw_grant* grant = &bucket->slots[i & (NW_SLOTS_PER_BUCKET - 1)];
   __u64 deadline = READ_ONCE(grant->deadline);
-  if (deadline <= NW_DEADLINE_DEAD || !same_address(grant->address, d->address)) return 0;
+  if (deadline <= NW_DEADLINE_DEAD || !is_slot_of(w, grant, d->address)) return 0;
   __u64 name_id = READ_ONCE(grant->name_id), word = READ_ONCE(grant->ports);
-  __u32 note = READ_ONCE(grant->note), rank, reason;
+  __u32 use = READ_ONCE(grant->use), note = NW_USE_NOTE(use), rank, reason;
   if (note) {
     rank = note == NW_REASON_PRIVATE_ANSWER ? RANK_PRIVATE_NOTE : RANK_SPECIAL_NOTE;
     reason = note;
   } else {
     __u64 mask = word & NW_MASK;
-    if (WORD_GENERATION(word) != w->generation) mask = current_mask(w, name_id, READ_ONCE(grant->is_private));
+    if (WORD_GENERATION(word) != w->generation) mask = current_mask(w, name_id, use & NW_USE_PRIVATE);
     __u32 has_ports = (mask & NW_PORT_BITS) != 0;
     if (deadline > d->now) {
       rank = has_ports ? RANK_PORT : RANK_NO_PORT;
@@ -176,6 +187,25 @@ __noinline int why_not_granted(struct nw_workload* w, struct destination* d) {
 
 enum put_result { PUT_DONE, PUT_NOTHING, PUT_RACED };
 
+/* How many slots of a shared bucket the workload holds: live ones, and those that are being written. Counted before a
+ * claim, and after it again: answers on two CPUs may claim for one owner, and then each sees the other's. */
+__noinline int held_slots(struct nw_workload* w, struct nw_grant_bucket* bucket, __u64 now) {
+  if (!w || !bucket) return NW_SLOTS_PER_BUCKET;
+  __u32 held = 0;
+  for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) { /* without branches, as free_slots */
+    __u64 deadline = READ_ONCE(bucket->slots[i].deadline), owner = READ_ONCE(bucket->slots[i].owner);
+    __u64 is_live = (now - deadline) >> 63, is_busy = ((deadline ^ NW_DEADLINE_BUSY) - 1) >> 63;
+    held += (is_live | is_busy) & (((owner ^ w->workload_id) - 1) >> 63);
+  }
+  return held;
+}
+
+/* Whether a grant would go beyond the workload's share of a bucket where it holds `held` slots already. */
+static __always_inline int exceeds_share(struct nw_workload* w, struct nw_grant_bucket* bucket, const struct lesson* l,
+                                         int held) {
+  return (w->flags & NW_FLAG_POOLED) && !l->note && held_slots(w, bucket, l->now) > held;
+}
+
 /* Extends the live grant of the same name and address, or takes over its expired slot. */
 __noinline int refresh_in(struct nw_workload* w, struct nw_grant_bucket* bucket, struct lesson* l) {
   if (!w || !bucket || !l) return PUT_NOTHING;
@@ -184,12 +214,16 @@ __noinline int refresh_in(struct nw_workload* w, struct nw_grant_bucket* bucket,
     struct nw_grant* grant = &bucket->slots[i];
     __u64 deadline = READ_ONCE(grant->deadline);
     if (deadline <= NW_DEADLINE_DEAD) continue;
-    if (grant->name_id != l->name_id || !same_address(grant->address, l->address)) continue;
+    if (grant->name_id != l->name_id || !is_slot_of(w, grant, l->address)) continue;
     if (deadline <= l->now) {
+      if (exceeds_share(w, bucket, l, NW_POOL_SHARE - 1)) continue;
       if (__sync_val_compare_and_swap(&grant->deadline, deadline, NW_DEADLINE_BUSY) != deadline) return PUT_RACED;
+      if (exceeds_share(w, bucket, l, NW_POOL_SHARE)) {
+        __sync_lock_test_and_set(&grant->deadline, deadline);
+        return PUT_RACED;
+      }
       grant->ports = l->word;
-      grant->note = l->note;
-      grant->is_private = l->is_private;
+      grant->use = (grant->use & NW_USE_HITS) | NW_MAKE_USE(l->note, l->is_private);
       __sync_lock_test_and_set(&grant->deadline, l->deadline);
       count(w, NW_COUNTER_LEARNED);
       return PUT_DONE;
@@ -214,7 +248,7 @@ static __always_inline __u32 free_slots(struct nw_grant_bucket* bucket, __u64 no
 
 /* Claims the slot that has been over for longest. */
 __noinline int claim_in(struct nw_workload* w, struct nw_grant_bucket* bucket, struct lesson* l) {
-  if (!w || !bucket || !l) return PUT_NOTHING;
+  if (!w || !bucket || !l || exceeds_share(w, bucket, l, NW_POOL_SHARE - 1)) return PUT_NOTHING;
   __u64 oldest = ~0ULL;
   __u32 chosen = NW_SLOTS_PER_BUCKET;
   for (__u32 i = 0; i < NW_SLOTS_PER_BUCKET; i++) {
@@ -226,12 +260,16 @@ __noinline int claim_in(struct nw_workload* w, struct nw_grant_bucket* bucket, s
   if (chosen >= NW_SLOTS_PER_BUCKET) return PUT_NOTHING;
   struct nw_grant* grant = &bucket->slots[chosen & (NW_SLOTS_PER_BUCKET - 1)];
   if (__sync_val_compare_and_swap(&grant->deadline, oldest, NW_DEADLINE_BUSY) != oldest) return PUT_RACED;
+  __u32 former = __sync_lock_test_and_set(&grant->owner, w->workload_id);
+  if (exceeds_share(w, bucket, l, NW_POOL_SHARE)) {
+    grant->owner = former;
+    __sync_lock_test_and_set(&grant->deadline, oldest);
+    return PUT_RACED;
+  }
   grant->ports = l->word;
   grant->name_id = l->name_id;
   __builtin_memcpy(grant->address, l->address, sizeof(grant->address));
-  grant->hits = 0;
-  grant->note = l->note;
-  grant->is_private = l->is_private;
+  grant->use = NW_MAKE_USE(l->note, l->is_private);
   bucket->tags[chosen & (NW_SLOTS_PER_BUCKET - 1)] = l->tag;
   __sync_lock_test_and_set(&grant->deadline, l->deadline);
   count(w, NW_COUNTER_LEARNED);
@@ -258,10 +296,11 @@ static long put_grant_try(__u32 i, struct put_grant* put) {
   put->result = refresh_in(w, first, l);
   if (put->result == PUT_NOTHING) put->result = refresh_in(w, second, l);
   if (put->result == PUT_NOTHING) {
-    if (free_slots(second, l->now) > free_slots(first, l->now))
-      put->result = claim_in(w, second, l);
-    else
-      put->result = claim_in(w, first, l);
+    int second_is_better = free_slots(second, l->now) > free_slots(first, l->now);
+    put->result = claim_in(w, second_is_better ? second : first, l);
+    /* A shared bucket with room may hold the workload's share already. */
+    if (put->result == PUT_NOTHING && (w->flags & NW_FLAG_POOLED))
+      put->result = claim_in(w, second_is_better ? first : second, l);
   }
   return put->result != PUT_RACED;
 }

@@ -64,7 +64,9 @@ static __always_inline int judge_icmp_in(struct nw_workload* w, struct __sk_buff
 
 SEC("cgroup_skb/ingress")
 int namewall_ingress(struct __sk_buff* skb) {
-  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
+  struct nw_workload* w = workload_of_packet(skb);
+  if (!w) return 0;
+  if (is_unrestricted(w)) return 1;
   if (w->mode == NW_MODE_DENY) return 0;
   if (is_plain_tcp(skb, TCP_SYN | TCP_ACK, TCP_SYN)) return 1;
   struct packet p = {};

@@ -16,6 +16,7 @@
 #define E2BIG 7
 #define EACCES 13
 #define EEXIST 17
+#define ENOSPC 28
 #define EPROTONOSUPPORT 93
 #define ECONNREFUSED 111
 

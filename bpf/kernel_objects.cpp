@@ -21,6 +21,9 @@ constexpr std::array kMaps{"workloads",     "children",   "spare_tables",  "ids"
                            "armed_cgroups", "name_rules", "glob_rules",    "address_rules", "grants",
                            "names",         "stats",      "own_addresses", "events"};
 
+// Working memory of the programs: each build has its own.
+bool is_working_memory(std::string_view map) { return map == "scratches" || map == "row_buffers"; }
+
 // What libbpf says while it loads is kept for the error, not printed.
 thread_local std::string load_messages;
 
@@ -68,9 +71,9 @@ void set_sizes(namewall_bpf& skeleton, const MapSizes& sizes) {
   bpf_map__set_max_entries(maps.grants, sizes.max_workloads);
   bpf_map__set_max_entries(maps.names, sizes.max_workloads);
   bpf_map__set_max_entries(maps.stats, sizes.max_workloads);
-  bpf_map__set_max_entries(maps.children, sizes.max_children);
+  bpf_map__set_max_entries(maps.children, 2 * sizes.max_children);
   bpf_map__set_max_entries(maps.spare_tables, sizes.max_children);
-  bpf_map__set_max_entries(maps.armed_cgroups, sizes.max_children);
+  bpf_map__set_max_entries(maps.armed_cgroups, 2 * sizes.max_workloads);
   bpf_map__set_max_entries(maps.events, sizes.event_ring_bytes);
 }
 
@@ -183,6 +186,7 @@ Result<KernelObjects> KernelObjects::open(const MapSizes& sizes, const PinDirect
   if (done) done = pins.remove_tree(unfinished);
   if (done) done = pins.make_directory(unfinished);
   for (const auto& [name, fd] : objects.maps_) {
+    if (is_working_memory(name)) continue;
     if (done && !pins.is_intact(map_pin(folder, name))) done = pins.pin(fd.get(), map_pin(folder, name));
   }
   for (const auto& [name, fd] : objects.programs_) {
@@ -228,6 +232,7 @@ Result<std::vector<std::string>> KernelObjects::mend_pins(const PinDirectory& pi
     return pins.pin(fd, at);
   };
   for (const auto& [name, fd] : maps_) {
+    if (is_working_memory(name)) continue;
     if (auto done = mend(fd.get(), map_pin(folder, name)); !done) return tl::unexpected(done.error());
   }
   for (const auto& [name, fd] : programs_) {

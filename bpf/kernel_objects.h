@@ -34,7 +34,6 @@ class KernelObjects {
   // `name` as in the BPF sources; it is a programming mistake when there is none.
   int map(std::string_view name) const;
   int program(std::string_view name) const;
-  bool has_program(std::string_view name) const { return programs_.contains(name); }
 
   // Programs of other builds that may still be attached: {program's name, descriptor}.
   const std::vector<std::pair<std::string, FileDescriptor>>& former_programs() const { return former_; }

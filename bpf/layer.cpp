@@ -13,8 +13,6 @@
 namespace namewall::bpf {
 namespace {
 
-constexpr std::uint32_t kRoleFlags = NW_FLAG_TEMPLATE | NW_FLAG_CHILD | NW_FLAG_OWN_POLICY | NW_FLAG_POOLED;
-
 Result<std::uint64_t> random_seed() {
   std::uint64_t seed = 0;
   if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) return fail_errno(errno, "cannot draw a seed");
@@ -179,7 +177,7 @@ Result<nw_workload> Layer::arm_child(const ArmTarget& target, nw_workload config
 }
 
 Result<void> Layer::write(const nw_workload& config) const {
-  if (is_child(config)) return children_.write(config);
+  if (is_child(config)) return children_.write_own(config);
   if (const int error = bpf_map_update_elem(objects_.map("workloads"), &config.cgroup_id, &config, BPF_EXIST);
       error < 0) {
     return fail_errno(-error, "cannot write the cgroup's policy");
@@ -210,7 +208,7 @@ Result<nw_workload> Layer::replace(std::uint64_t cgroup_id, const SharedImage& i
   if (!policy) return tl::unexpected(policy.error());
   nw_workload config = armed.config;
   describe_policy(*image, config);
-  config.flags |= (armed.config.flags & kRoleFlags) | (strict ? NW_FLAG_STRICT : 0);
+  config.flags |= (armed.config.flags & NW_FLAGS_OF_CHILD) | (strict ? NW_FLAG_STRICT : 0);
   config.policy_id = policy->id;
   config.generation = policy->id;
   config.image_hash = policy->hash;
@@ -263,12 +261,17 @@ Result<void> Layer::disarm(int cgroup_fd, std::uint64_t cgroup_id) {
   if (found == armed_.end()) return not_armed();
   const nw_workload& config = found->second.config;
   if (is_child(config)) {
-    if (auto done = children_.erase(cgroup_id); !done) return done;
-  } else {
-    if (auto done = attachment_->detach(cgroup_fd); !done) return done;
-    const nw_workload nobody{};  // the storage stays with the cgroup: whoever reads it later sees that it is not armed
-    bpf_map_update_elem(objects_.map("workloads"), &cgroup_id, &nobody, BPF_EXIST);
+    if (auto done = children_.erase_own(cgroup_id); !done) return done;
+    const auto row = children_.find(cgroup_id);
+    const bool keeps_tables = row && row->slot == config.slot;
+    rules_->release(config.policy_id);
+    if (!keeps_tables) slots_->give_back(config.slot);
+    armed_.erase(found);
+    return {};
   }
+  if (auto done = attachment_->detach(cgroup_fd); !done) return done;
+  const nw_workload nobody{};  // the storage stays with the cgroup: whoever reads it later sees that it is not armed
+  bpf_map_update_elem(objects_.map("workloads"), &cgroup_id, &nobody, BPF_EXIST);
   rules_->release(config.policy_id);
   slots_->give_back(config.slot);
   armed_.erase(found);
@@ -276,6 +279,7 @@ Result<void> Layer::disarm(int cgroup_fd, std::uint64_t cgroup_id) {
 }
 
 void Layer::forget(std::uint64_t cgroup_id) {
+  guarded_.erase(cgroup_id);
   const auto found = armed_.find(cgroup_id);
   if (found != armed_.end() && !is_child(found->second.config)) {
     const nw_workload& config = found->second.config;

@@ -71,6 +71,7 @@ class Layer {
   Result<std::uint32_t> reap(std::uint64_t cgroup_id, std::chrono::seconds expired_for) const;
   Result<std::size_t> add_grants(std::uint64_t cgroup_id, const std::vector<Grant>& grants) const;
   std::uint32_t count_live_grants() const;
+  const KernelObjects& objects() const { return objects_; }
   EventRing& events() { return *ring_; }
 
   // ---- guards (of this layer's maps, whoever armed the cgroups) ----

@@ -118,11 +118,13 @@ std::vector<Damage> Layer::inspect(int cgroup_fd, std::uint64_t cgroup_id, const
     found.push_back({join(restored->attached) + " had been detached from " + cgroup, true});
   const ArmedWorkload* armed = find(cgroup_id);
   if (armed == nullptr) return found;
-  nw_workload held{};
-  const bool is_child = (armed->config.flags & NW_FLAG_CHILD) != 0;
-  const int map = objects_.map(is_child ? "children" : "workloads");
-  const bool is_held = bpf_map_lookup_elem(map, &cgroup_id, &held) == 0;
-  if (!is_held || std::memcmp(&held, &armed->config, sizeof(held)) != 0)
+  std::optional<nw_workload> held;
+  if ((armed->config.flags & NW_FLAG_CHILD) != 0) {
+    held = children_.find(cgroup_id);
+  } else if (nw_workload value{}; bpf_map_lookup_elem(objects_.map("workloads"), &cgroup_id, &value) == 0) {
+    held = value;
+  }
+  if (!held || std::memcmp(&*held, &armed->config, sizeof(*held)) != 0)
     found.push_back(
         {"the kernel held another policy for " + cgroup + " than it was given", write(armed->config).has_value()});
   const auto mended = slots_->mend_pins(armed->config.slot);
@@ -151,12 +153,8 @@ Result<void> Layer::pin_everything() const {
 
 Result<void> Layer::guard(int cgroup_fd, const CgroupIdentity& cgroup) {
   if (guarded_.contains(cgroup.id)) return {};
-  if (auto done = attachment_->attach_guard(cgroup_fd); !done) return done;
-  const nw_guard guard{cgroup.level, 1};
-  if (const int error = bpf_map_update_elem(objects_.map("guards"), &cgroup.id, &guard, BPF_ANY); error < 0) {
-    (void)attachment_->detach_guard(cgroup_fd);
-    return fail_errno(-error, "cannot write the cgroup's guard");
-  }
+  const nw_guard guard{.level = cgroup.level, .is_set = 1, .cgroup_id = cgroup.id, .refused = 0, .next_event = 0};
+  if (auto done = attachment_->attach_guard(cgroup_fd, guard); !done) return done;
   guarded_.emplace(cgroup.id, cgroup.level);
   return {};
 }

@@ -43,7 +43,7 @@ Result<std::vector<GrantRecord>> Layer::read_grants(std::uint64_t cgroup_id) con
   if (tables == nullptr) return fail(ErrorKind::kNotFound, "the pins of the workload's tables were removed");
   const ArmedWorkload* judge = find(cgroup_id);
   if (judge == nullptr) judge = find(config->template_id);
-  return read_grant_records(*tables, config->generation, judge == nullptr ? nullptr : judge->image.get());
+  return read_grant_records(*tables, *config, judge == nullptr ? nullptr : judge->image.get());
 }
 
 Result<Counters> Layer::read_counters(std::uint64_t cgroup_id) const {
@@ -79,7 +79,7 @@ Result<std::size_t> Layer::add_grants(std::uint64_t cgroup_id, const std::vector
   const ArmedWorkload* armed = find(cgroup_id);
   const WorkloadTables* tables = armed == nullptr ? nullptr : slots_->tables(armed->config.slot);
   if (tables == nullptr) return not_armed();
-  return tables->add(grants, armed->config.seed, armed->config.generation);
+  return tables->add(grants, armed->config);
 }
 
 std::uint32_t Layer::count_live_grants() const {

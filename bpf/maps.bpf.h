@@ -13,18 +13,29 @@ struct {
   __type(value, struct nw_workload);
 } workloads SEC(".maps");
 
-/* cgroup id of a template's child -> its configuration. Written by user space (a policy of its own), and by the programs
- * when a child does something for the first time (the template's policy, with spare tables). A miss, and no room: the
- * child is refused everything. */
+/* A template's child -> its configuration. Written by user space (a policy of its own), and by the programs when a child
+ * does something for the first time (the template's policy, with spare tables) and when the template's policy was
+ * replaced. A miss, and no room: the child is refused everything. Deleted by user space, when the cgroup is gone: a
+ * pointer to a row stays good for the length of a program, so the row's slot may be given out again one RCU grace
+ * period after the delete. */
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __type(key, __u64);
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __type(key, struct nw_child_key);
   __type(value, struct nw_workload);
   __uint(max_entries, 1);
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } children SEC(".maps");
 
-/* Tables for children that appear. Filled by user space, taken by the programs. Empty: a child shares its template's. */
+/* How many children had to share their template's tables: the next one's workload id. Written by the programs. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __type(key, __u32);
+  __type(value, __u32);
+  __uint(max_entries, 1);
+} pooled_ids SEC(".maps");
+
+/* Tables for children that appear. Filled by user space (never to the last place: a program may have to put one back),
+ * taken by the programs. Empty: a child shares its template's. */
 struct {
   __uint(type, BPF_MAP_TYPE_QUEUE);
   __uint(max_entries, 1);
@@ -39,7 +50,8 @@ struct {
   __uint(max_entries, 1);
 } ids SEC(".maps");
 
-/* cgroup id -> a guard. Written by user space. Never missing where the program runs; zeros refuse. */
+/* cgroup id -> a guard. Written by user space as a whole, counted in by the program. Never missing where the program
+ * runs; zeros refuse. */
 struct {
   __uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
   __type(key, __u64);

@@ -42,6 +42,24 @@ static __always_inline int event_rate_allows(struct nw_stats* st, __u64 now) {
   return 0;
 }
 
+/* What an event says of the refusal alone: nothing of a workload, no name, no packet. */
+static __always_inline void describe_event(struct nw_event* e, const struct refusal* r, __u64 now) {
+  e->time = now;
+  e->netns_cookie = r->netns_cookie;
+  e->expired_for = r->expired_for;
+  e->pid = r->pid;
+  e->uid = r->uid;
+  __builtin_memcpy(e->address, r->address, sizeof(e->address));
+  e->port = r->port;
+  e->question_type = r->question_type;
+  e->hook = r->hook;
+  e->reason = r->reason;
+  e->ip_protocol = r->ip_protocol;
+  __builtin_memcpy(e->command, r->command, sizeof(e->command));
+  e->name_length = 0;
+  e->packet_length = 0;
+}
+
 /* Counts the refusal and takes room for its event; 0: none goes out. All but name, packet and submission is filled. */
 static __always_inline struct nw_event* begin_event(const struct nw_workload* w, const struct refusal* r) {
   struct nw_stats* st = stats_of(w);
@@ -57,25 +75,12 @@ static __always_inline struct nw_event* begin_event(const struct nw_workload* w,
     return 0;
   }
   __sync_fetch_and_add(&st->counters[NW_COUNTER_EVENTS], 1);
-  e->time = now;
+  describe_event(e, r, now);
   e->cgroup_id = w->cgroup_id;
-  e->netns_cookie = r->netns_cookie;
   e->left_out = __sync_lock_test_and_set(&st->left_out, 0);
-  e->expired_for = r->expired_for;
   e->workload_id = w->workload_id;
   e->generation = w->generation;
-  e->pid = r->pid;
-  e->uid = r->uid;
-  __builtin_memcpy(e->address, r->address, sizeof(e->address));
-  e->port = r->port;
-  e->question_type = r->question_type;
-  e->hook = r->hook;
-  e->reason = r->reason;
   e->audit = w->mode == NW_MODE_AUDIT;
-  e->ip_protocol = r->ip_protocol;
-  __builtin_memcpy(e->command, r->command, sizeof(e->command));
-  e->name_length = 0;
-  e->packet_length = 0;
   return e;
 }
 

@@ -13,7 +13,8 @@ static __always_inline int is_known_socket(__u32 type, __u32 protocol) {
 
 SEC("cgroup/sock_create")
 int namewall_sock_create(struct bpf_sock* sk) {
-  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
+  struct nw_workload* w = workload_of_socket(sk, NW_HOOK_SOCKET);
+  if (!w || is_unrestricted(w)) return without_policy(w, -EPERM);
   if (w->mode != NW_MODE_DENY && is_known_socket(sk->type, sk->protocol)) return 1;
   struct refusal r = {.hook = NW_HOOK_SOCKET,
                       .reason = w->mode == NW_MODE_DENY ? NW_REASON_NOT_ARMED : NW_REASON_SOCKET_PROTOCOL,
@@ -44,7 +45,8 @@ __noinline int is_resolver_place(struct nw_workload* w, struct ip_address* at, _
 }
 
 static __always_inline int judge_bind(struct bpf_sock_addr* ctx, struct destination* d) {
-  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
+  struct nw_workload* w = workload_of_socket(ctx->sk, NW_HOOK_BIND);
+  if (!w || is_unrestricted(w)) return without_policy(w, -EACCES);
   __u16 port = bpf_ntohs((__u16)ctx->user_port);
   enum nw_reason reason = NW_REASON_NONE;
   d->key = port;
@@ -81,7 +83,8 @@ int namewall_bind6(struct bpf_sock_addr* ctx) {
 }
 
 static __always_inline int after_bind(struct bpf_sock* sk) {
-  struct nw_workload* w = bpf_get_local_storage(&workloads, 0);
+  struct nw_workload* w = workload_of_socket(sk, NW_HOOK_BIND);
+  if (!w || is_unrestricted(w)) return without_policy(w, -EACCES);
   if ((w->flags & NW_FLAG_LOOPBACK_OWN) && !mark_own(w, sk)) count(w, NW_COUNTER_HELPER_FAILURES);
   return 1;
 }

@@ -2,30 +2,8 @@
 #ifndef NAMEWALL_BPF_SOCKET_TRUST_BPF_H
 #define NAMEWALL_BPF_SOCKET_TRUST_BPF_H
 
-#include <bpf/bpf_core_read.h>
-
+#include "bpf/socket_cgroup.bpf.h"
 #include "bpf/verdict.bpf.h"
-
-/* The few fields that are read of the kernel's own structures, found by CO-RE. */
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-struct user_namespace {
-  int level;
-};
-struct net {
-  struct user_namespace* user_ns;
-};
-typedef struct {
-  struct net* net;
-} possible_net_t;
-struct sock_common {
-  possible_net_t skc_net;
-};
-struct sock {
-  struct sock_common __sk_common;
-};
-#pragma clang attribute pop
-
-extern void* bpf_rdonly_cast(const void* object, __u32 btf_id) __ksym __weak;
 
 static __always_inline int is_listed_netns(const struct nw_workload* w, __u64 cookie) {
   for (__u32 i = 0; i < NW_MAX_NETNS; i++)

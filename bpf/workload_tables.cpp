@@ -98,13 +98,12 @@ Result<std::uint32_t> WorkloadTables::count_live(std::uint64_t now) const {
   if (!buckets) return tl::unexpected(buckets.error());
   std::uint32_t count = 0;
   for (const nw_grant_bucket& bucket : *buckets) {
-    for (const nw_grant& slot : bucket.slots) count += slot.deadline > now && slot.note == NW_REASON_NONE;
+    for (const nw_grant& slot : bucket.slots) count += slot.deadline > now && NW_USE_NOTE(slot.use) == NW_REASON_NONE;
   }
   return count;
 }
 
-Result<std::size_t> WorkloadTables::add(const std::vector<Grant>& grants, std::uint64_t seed,
-                                        std::uint32_t generation) const {
+Result<std::size_t> WorkloadTables::add(const std::vector<Grant>& grants, const nw_workload& workload) const {
   auto buckets = read_array<nw_grant_bucket>(grants_.get(), "the grants", bucket_count_);
   if (!buckets) return tl::unexpected(buckets.error());
   std::unordered_map<std::uint64_t, nw_name> names;
@@ -112,9 +111,9 @@ Result<std::size_t> WorkloadTables::add(const std::vector<Grant>& grants, std::u
   for (const Grant& grant : grants) {
     nw_name name{};
     name.window = make_window(grant.name.text());
-    name.id = nw_name_id(&name.window, seed);
+    name.id = nw_name_id(&name.window, workload.seed);
     name.deadline = static_cast<std::uint64_t>(grant.deadline.since_boot.count());
-    name.ports = make_word(generation, grant.ports);
+    name.ports = make_word(workload.generation, grant.ports);
     name.private_ports = name.ports;
     name.length = static_cast<std::uint32_t>(grant.name.text().size());
     name.labels = static_cast<std::uint32_t>(grant.name.label_count());
@@ -126,8 +125,9 @@ Result<std::size_t> WorkloadTables::add(const std::vector<Grant>& grants, std::u
     slot.deadline = name.deadline;
     slot.ports = name.ports;
     slot.name_id = name.id;
-    slot.note = static_cast<std::uint16_t>(grant.note);
-    const nw_place place = nw_place_of(slot.address, seed, bucket_count_);
+    slot.owner = workload.workload_id;
+    slot.use = NW_MAKE_USE(grant.note, false);
+    const nw_place place = nw_place_of(slot.address, workload.seed, bucket_count_);
     const Spot spot = find_spot(*buckets, place);
     if (spot.slot >= NW_SLOTS_PER_BUCKET) continue;
     spot.bucket->tags[spot.slot] = place.tag;

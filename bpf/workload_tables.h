@@ -36,7 +36,7 @@ class WorkloadTables {
   // Grants (not notes) whose deadline, in CLOCK_BOOTTIME nanoseconds, is after `now`.
   Result<std::uint32_t> count_live(std::uint64_t now) const;
   // Places grants as the kernel does. Not atomic against a learning kernel: for workloads that are not in use yet.
-  Result<std::size_t> add(const std::vector<Grant>& grants, std::uint64_t seed, std::uint32_t generation) const;
+  Result<std::size_t> add(const std::vector<Grant>& grants, const nw_workload& workload) const;
 
  private:
   FileDescriptor grants_, names_;

@@ -49,7 +49,10 @@
   X(BIND_PORT, "bind_port", "the port is not in `listen`")                                                      \
   X(BIND_RESOLVER, "bind_resolver", "the address and port of a trusted resolver")                               \
   X(INBOUND_TCP, "inbound_tcp", "a connection to a port that is not in `listen`")                               \
-  X(INBOUND_UDP, "inbound_udp", "a datagram from a peer that is not allowed")
+  X(INBOUND_UDP, "inbound_udp", "a datagram from a peer that is not allowed")                                   \
+  /* cgroups that appear */                                                                                     \
+  X(CHILD_NO_ROOM, "child_no_room", "too many cgroups appeared while namewalld was away")                       \
+  X(UNARMED_CHILD, "unarmed_child", "this cgroup has no policy yet, and its parent refuses such")
 
 #define NW_REASON_ENUM(symbol, code, sentence) NW_REASON_##symbol,
 enum nw_reason { NW_REASONS(NW_REASON_ENUM) NW_REASON_COUNT };

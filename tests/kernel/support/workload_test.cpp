@@ -61,10 +61,7 @@ void NetworkTest::SetUp() {
 
 void WorkloadTest::SetUp() {
   NetworkTest::SetUp();
-  bpf::LoadOptions options;
-  options.max_workloads = 4;
-  options.max_names = 65536;
-  auto enforcer = bpf::Enforcer::load(options);
+  auto enforcer = bpf::Enforcer::load(load_options_);
   ASSERT_TRUE(enforcer) << enforcer.error().message();
   enforcer_.emplace(std::move(*enforcer));
   const auto own = enforcer_->set_own_addresses({ip("10.77.0.2"), ip("fd77::2")});

@@ -72,6 +72,7 @@ class WorkloadTest : public NetworkTest {
   // The addresses of live grants without a note, sorted.
   std::vector<std::string> granted_addresses() const;
 
+  bpf::LoadOptions load_options_{.max_names = 65536, .max_workloads = 4};  // of SetUp
   std::optional<bpf::Enforcer> enforcer_;
   ThrowawayCgroup cgroup_;
   bpf::Workload workload_;
