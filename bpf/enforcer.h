@@ -30,8 +30,9 @@ struct ArmOptions {
   // Cookies of the network namespaces whose DNS is trusted beside those that the host's administrator made. At least
   // the caller's own (netns_cookie()).
   std::vector<std::uint64_t> trusted_netns;
-  bool strict = false;       // the cgroup may hold sockets older than its arming
-  bool is_template = false;  // each direct child is a workload of its own, the cgroup's own processes are not restricted
+  bool strict = false;  // the cgroup may hold sockets older than its arming
+  bool is_template =
+      false;  // each direct child is a workload of its own, the cgroup's own processes are not restricted
 };
 
 // One armed cgroup.

@@ -179,8 +179,10 @@ Result<void> HostEnforcer::disarm(int cgroup_fd, std::uint64_t cgroup_id) {
   const std::lock_guard lock(state_->mutex);
   Layer* layer = state_->layer_of(cgroup_id);
   if (layer == nullptr) return not_armed();
+  const bool is_template = (layer->find(cgroup_id)->config.flags & NW_FLAG_TEMPLATE) != 0;
   if (auto done = layer->disarm(cgroup_fd, cgroup_id); !done) return done;
   state_->displace(cgroup_id);
+  if (is_template) state_->forget_vanished_children();  // nobody goes by their rows any more
   return {};
 }
 
@@ -188,6 +190,7 @@ void HostEnforcer::forget(std::uint64_t cgroup_id) {
   const std::lock_guard lock(state_->mutex);
   for (const auto& layer : state_->layers) layer->forget(cgroup_id);
   state_->displace(cgroup_id);
+  state_->guarded.erase(cgroup_id);
 }
 
 Result<void> HostEnforcer::guard(int cgroup_fd, std::uint64_t cgroup_id) {
@@ -195,12 +198,16 @@ Result<void> HostEnforcer::guard(int cgroup_fd, std::uint64_t cgroup_id) {
   if (!cgroup) return tl::unexpected(cgroup.error());
   if (cgroup->id != cgroup_id) return fail(ErrorKind::kInvalid, "the directory is of another cgroup");
   const std::lock_guard lock(state_->mutex);
-  return state_->layers.front()->guard(cgroup_fd, *cgroup);
+  if (auto done = state_->layers.front()->guard(cgroup_fd, *cgroup); !done) return done;
+  state_->guarded.insert_or_assign(cgroup_id, path_in_hierarchy(state_->cgroup_mount, cgroup_fd));
+  return {};
 }
 
 Result<void> HostEnforcer::unguard(int cgroup_fd, std::uint64_t cgroup_id) {
   const std::lock_guard lock(state_->mutex);
-  return state_->layers.front()->unguard(cgroup_fd, cgroup_id);
+  if (auto done = state_->layers.front()->unguard(cgroup_fd, cgroup_id); !done) return done;
+  state_->guarded.erase(cgroup_id);
+  return {};
 }
 
 Result<std::vector<ArmedCgroup>> HostEnforcer::armed() const {

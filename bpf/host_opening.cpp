@@ -95,7 +95,9 @@ Result<Layer*> HostEnforcer::State::open_layer(std::uint32_t number) {
     const auto next = static_cast<std::uint32_t>(layers.size());
     auto layer = Layer::open(sizes, pins, layer_folder(next), options.spare_tables);
     if (!layer) return tl::unexpected(layer.error());
-    if (auto done = (*layer)->set_own_addresses(own_addresses); !done) return tl::unexpected(done.error());
+    if (!own_addresses.empty()) {  // else an adopted layer keeps those it has
+      if (auto done = (*layer)->set_own_addresses(own_addresses); !done) return tl::unexpected(done.error());
+    }
     layers.push_back(std::move(*layer));
   }
   return layers[number].get();
@@ -134,7 +136,11 @@ Result<void> HostEnforcer::State::adopt() {
     }
     for (const std::uint64_t id : guards) {
       const std::string* path = known.path_of(id);
-      if (path == nullptr) continue;
+      if (path == nullptr) {
+        layer.forget(id);
+        continue;
+      }
+      guarded.insert_or_assign(id, *path);
       if (auto done = restore(layer, id, *path); !done) return done;
     }
     adoption.live_grants += layer.count_live_grants();

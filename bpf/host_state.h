@@ -43,7 +43,8 @@ struct HostEnforcer::State {
   std::string cgroup_mount;
   std::vector<std::unique_ptr<Layer>> layers;  // only grows
   Nesting nesting;
-  std::unordered_map<std::uint64_t, Place> places;  // of what was armed here or adopted
+  std::unordered_map<std::uint64_t, Place> places;         // of what was armed here or adopted
+  std::unordered_map<std::uint64_t, std::string> guarded;  // cgroup id -> path; all in the first layer
   std::vector<Address> own_addresses;
   AdoptionReport adoption;
   std::vector<Damage> noticed;     // for the next verify()

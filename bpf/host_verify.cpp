@@ -43,10 +43,18 @@ void HostEnforcer::State::inspect_directory(std::vector<Damage>& found) {
 void HostEnforcer::State::inspect_cgroups(std::size_t budget, std::vector<Damage>& found) {
   if (turn.empty()) {
     for (const auto& [id, place] : places) turn.push_back(id);
+    for (const auto& [id, path] : guarded) turn.push_back(id);
   }
   for (; budget > 0 && !turn.empty(); --budget) {
     const std::uint64_t id = turn.front();
     turn.pop_front();
+    if (const auto guard = guarded.find(id); guard != guarded.end()) {
+      if (const auto fd = open_cgroup(cgroup_mount, guard->second, id)) {
+        for (Damage& damage : layers.front()->inspect_guard(fd->get(), id, guard->second)) {
+          found.push_back(std::move(damage));
+        }
+      }
+    }
     const auto place = places.find(id);
     if (place == places.end()) continue;
     const auto fd = open_cgroup(cgroup_mount, place->second.cgroup, id);

@@ -88,6 +88,7 @@ class Layer {
   // Every armed cgroup has this build's programs.
   Result<void> drop_former_programs();
   std::vector<Damage> inspect(int cgroup_fd, std::uint64_t cgroup_id, const std::string& cgroup);
+  std::vector<Damage> inspect_guard(int cgroup_fd, std::uint64_t cgroup_id, const std::string& cgroup);
   std::vector<Damage> inspect_pins() const;
   Result<void> pin_everything() const;
 

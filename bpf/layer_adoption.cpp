@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "bpf/layer.h"
+#include "bpf/rule_entries.h"
 
 namespace namewall::bpf {
 namespace {
@@ -80,6 +81,11 @@ Result<void> Layer::adopt() {
     nw_guard guard{};
     if (bpf_map_lookup_elem(guards, &id, &guard) == 0 && guard.is_set != 0) guarded_.emplace(id, guard.level);
   }
+  __u32 address[4];
+  for (const __u32(*at)[4] = nullptr; bpf_map_get_next_key(objects_.map("own_addresses"), at, &address) == 0;
+       at = &address) {
+    own_addresses_.push_back(to_address(address));
+  }
   rules_->sweep_unadopted();
   return slots_->adopt(in_use);
 }
@@ -130,6 +136,20 @@ std::vector<Damage> Layer::inspect(int cgroup_fd, std::uint64_t cgroup_id, const
   const auto mended = slots_->mend_pins(armed->config.slot);
   if (!mended || *mended)
     found.push_back({"a pin of the tables of " + cgroup + " had been removed or changed", mended.has_value()});
+  return found;
+}
+
+std::vector<Damage> Layer::inspect_guard(int cgroup_fd, std::uint64_t cgroup_id, const std::string& cgroup) {
+  std::vector<Damage> found;
+  const auto restored = attachment_->restore_guard(cgroup_fd);
+  if (!restored) found.push_back({restored.error().message() + ": " + cgroup, false});
+  if (restored && !restored->attached.empty()) found.push_back({"the guard had been detached from " + cgroup, true});
+  nw_guard guard{};
+  const int map = objects_.map("guards");
+  if (bpf_map_lookup_elem(map, &cgroup_id, &guard) < 0 || guard.is_set != 0) return found;
+  guard = {.level = guarded_.at(cgroup_id), .is_set = 1, .cgroup_id = cgroup_id, .refused = 0, .next_event = 0};
+  found.push_back(
+      {"the guard of " + cgroup + " had been changed", bpf_map_update_elem(map, &cgroup_id, &guard, BPF_EXIST) == 0});
   return found;
 }
 

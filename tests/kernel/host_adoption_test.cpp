@@ -54,6 +54,7 @@ class HostAdoption : public HostTest {
     zone_.add("example.com", ip("192.0.2.1"), 600);
     serve_zone();
   }
+  void kill_holders(int kills);
   ThrowawayCgroup cgroup_;
 };
 
@@ -138,13 +139,14 @@ TEST_F(HostAdoption, ACgroupThatWentAwayMeanwhileIsLetGo) {
   EXPECT_THAT(host_->armed().value(), IsEmpty());
 }
 
-TEST_F(HostAdoption, KillsOfTheHolderChangeNoVerdict) {
+class SoakHostAdoption : public HostAdoption {};
+
+void HostAdoption::kill_holders(int kills) {
   open();
   arm(cgroup_, {"example.com"});
   ASSERT_TRUE(look_up_in(cgroup_, "example.com").delivered());
   close();
   Hammer hammer(cgroup_);
-  const int kills = is_full_size() ? 200 : 15;
   const auto image = image_of({"example.com"});
   const std::uint64_t id = id_of(cgroup_);
   for (int i = 0; i < kills; ++i) {
@@ -179,6 +181,9 @@ TEST_F(HostAdoption, KillsOfTheHolderChangeNoVerdict) {
   EXPECT_EQ(host_->adoption().workloads, 1u);
   EXPECT_EQ(host_->adoption().live_grants, 1u);
 }
+
+TEST_F(HostAdoption, KillsOfTheHolderChangeNoVerdict) { kill_holders(15); }
+TEST_F(SoakHostAdoption, KillsOfTheHolderChangeNoVerdict) { kill_holders(400); }
 
 TEST_F(HostAdoption, AnUpgradeReplacesThePrograms) {
   open();

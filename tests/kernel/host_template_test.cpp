@@ -116,6 +116,17 @@ TEST_F(HostTemplate, ChildrenThatAreGoneMakeRoom) {
   EXPECT_EQ(counter("children_pooled"), 0u);
 }
 
+TEST_F(HostTemplate, DisarmingATemplateLetsItsChildrenGo) {
+  EXPECT_EQ(tcp_in(child_, "192.0.2.9"), ECONNREFUSED);
+  arm(sibling_, {"tcp://192.0.2.3:443"});
+  ASSERT_TRUE(host_->disarm(parent_.fd(), id_of(parent_)));
+  EXPECT_EQ(tcp_in(child_, "192.0.2.9"), 0);
+  EXPECT_EQ(tcp_in(sibling_, "192.0.2.9"), 0);
+  EXPECT_TRUE(host_->armed().value().empty());
+  arm(sibling_, {"tcp://192.0.2.3:443"});
+  EXPECT_EQ(tcp_in(sibling_, "192.0.2.9"), ECONNREFUSED);
+}
+
 TEST_F(HostTemplate, AGuardRefusesUnarmedChildrenOnly) {
   const ThrowawayCgroup guarded, unarmed(guarded), other(guarded);
   ASSERT_TRUE(host_->guard(guarded.fd(), id_of(guarded)));

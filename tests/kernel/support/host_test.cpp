@@ -75,7 +75,8 @@ LookupOutcome HostTest::look_up_in(const ThrowawayCgroup& cgroup, const std::str
 
 std::vector<std::string> HostTest::damage() {
   std::vector<std::string> found;
-  for (const auto& damage : host_->verify(1000)) found.push_back((damage.repaired ? "" : "NOT REPAIRED: ") + damage.what);
+  for (const auto& damage : host_->verify(1000))
+    found.push_back((damage.repaired ? "" : "NOT REPAIRED: ") + damage.what);
   return found;
 }
 
