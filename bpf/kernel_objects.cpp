@@ -21,6 +21,11 @@ constexpr std::array kMaps{"workloads",     "children",   "spare_tables",  "ids"
                            "armed_cgroups", "name_rules", "glob_rules",    "address_rules", "grants",
                            "names",         "stats",      "own_addresses", "events"};
 
+constexpr std::array kPrograms{
+    "namewall_ingress",    "namewall_egress",     "namewall_sock_create", "namewall_bind4",         "namewall_bind6",
+    "namewall_post_bind4", "namewall_post_bind6", "namewall_sendmsg4",    "namewall_sendmsg6",      "namewall_connect4",
+    "namewall_connect6",   "namewall_prepare",    "namewall_guard",       "namewall_prepare_guard", "namewall_reap"};
+
 // Working memory of the programs: each build has its own.
 bool is_working_memory(std::string_view map) { return map == "scratches" || map == "row_buffers"; }
 
@@ -176,7 +181,12 @@ Result<KernelObjects> KernelObjects::open(const MapSizes& sizes, const PinDirect
             " was removed while no namewalld ran: what it armed stays enforced, untouched, and can no longer be "
             "managed; lift it with `namewall teardown` and start again");
   }
-  if (!objects.programs_.empty()) return objects;
+  const bool is_complete = std::all_of(kPrograms.begin(), kPrograms.end(), [&](const char* name) {
+    return objects.programs_.contains(std::string_view(name));
+  });
+  if (is_complete) return objects;
+  for (auto& [name, fd] : objects.programs_) objects.former_.emplace_back(name, std::move(fd));
+  objects.programs_.clear();
 
   if (auto done = objects.load_programs(sizes); !done) return tl::unexpected(done.error());
   // The maps first, the programs by one rename: a folder of programs is complete, and so are the maps beside it.
@@ -192,6 +202,7 @@ Result<KernelObjects> KernelObjects::open(const MapSizes& sizes, const PinDirect
   for (const auto& [name, fd] : objects.programs_) {
     if (done) done = pins.pin(fd.get(), unfinished + "/" + name);
   }
+  if (done) done = pins.remove_tree(programs);  // one that had lost pins
   if (done) done = pins.rename(unfinished, programs);
   if (!done) return tl::unexpected(done.error());
   return objects;

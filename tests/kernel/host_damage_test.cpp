@@ -113,6 +113,16 @@ TEST_F(HostDamage, OwnersAndModesAreSetBack) {
   EXPECT_THAT(damage(), IsEmpty());
 }
 
+TEST_F(HostDamage, ALostProgramIsLoadedAnew) {
+  close();
+  ASSERT_EQ(unlink((directory_ + programs() + "/namewall_reap").c_str()), 0);
+  open();
+  EXPECT_TRUE(host_->adoption().programs_replaced);
+  EXPECT_TRUE(host_->reap(id_));
+  EXPECT_EQ(tcp_in(cgroup_, "192.0.2.9"), ECONNREFUSED);
+  EXPECT_THAT(damage(), IsEmpty());
+}
+
 TEST_F(HostDamage, ADirectoryOfALostMapIsNotTouched) {
   close();
   ASSERT_EQ(unlink((directory_ + "/v1/layer0/maps/workloads").c_str()), 0);
