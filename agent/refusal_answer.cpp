@@ -22,11 +22,7 @@
 namespace namewall::agent {
 namespace {
 
-// One address family's way out.
-struct Outlet {
-  FileDescriptor raw;
-  FileDescriptor nonlocal_bind;  // the sysctl; it shows the namespace of the thread that opened it
-};
+using Outlet = RefusalSockets::Outlet;
 
 Result<Outlet> open_outlet(int family) {
   const bool v4 = family == AF_INET;
@@ -76,10 +72,23 @@ std::string extended_error_text(const Event& event) { return "namewall: " + std:
 }  // namespace
 
 struct RefusalAnswerer::State {
-  Outlet v4;
-  Outlet v6;  // without a raw socket where the host has no IPv6
+  RefusalSockets sockets;
   std::uint64_t netns_cookie = 0;
 };
+
+Result<RefusalSockets> open_refusal_sockets() {
+  RefusalSockets sockets;
+  auto v4 = open_outlet(AF_INET);
+  if (!v4) return tl::unexpected(v4.error());
+  sockets.v4 = std::move(*v4);
+  auto v6 = open_outlet(AF_INET6);
+  if (v6) {
+    sockets.v6 = std::move(*v6);
+  } else if (v6.error().error_number != EAFNOSUPPORT) {
+    return tl::unexpected(v6.error());
+  }
+  return sockets;
+}
 
 RefusalAnswerer::RefusalAnswerer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 RefusalAnswerer::RefusalAnswerer(RefusalAnswerer&&) noexcept = default;
@@ -87,22 +96,22 @@ RefusalAnswerer& RefusalAnswerer::operator=(RefusalAnswerer&&) noexcept = defaul
 RefusalAnswerer::~RefusalAnswerer() = default;
 
 Result<RefusalAnswerer> RefusalAnswerer::open() {
+  auto sockets = open_refusal_sockets();
+  if (!sockets) return tl::unexpected(sockets.error());
+  return adopt(std::move(*sockets));
+}
+
+Result<RefusalAnswerer> RefusalAnswerer::adopt(RefusalSockets sockets) {
   auto state = std::make_unique<State>();
-  auto v4 = open_outlet(AF_INET);
-  if (!v4) return tl::unexpected(v4.error());
-  state->v4 = std::move(*v4);
-  auto v6 = open_outlet(AF_INET6);
-  if (v6) {
-    state->v6 = std::move(*v6);
-  } else if (v6.error().error_number != EAFNOSUPPORT) {
-    return tl::unexpected(v6.error());
-  }
+  state->sockets = std::move(sockets);
   socklen_t length = sizeof state->netns_cookie;
-  if (getsockopt(state->v4.raw.get(), SOL_SOCKET, SO_NETNS_COOKIE, &state->netns_cookie, &length) != 0) {
+  if (getsockopt(state->sockets.v4.raw.get(), SOL_SOCKET, SO_NETNS_COOKIE, &state->netns_cookie, &length) != 0) {
     return fail_errno(errno, "cannot tell this network namespace from others (SO_NETNS_COOKIE)");
   }
   return RefusalAnswerer(std::move(state));
 }
+
+std::uint64_t RefusalAnswerer::netns_cookie() const { return state_->netns_cookie; }
 
 Result<void> RefusalAnswerer::answer(const Event& event, RefuseWith refuse_with, BootTime now) {
   if (now - event.time > kMaxAge) return fail(ErrorKind::kLimit, "the refused question is too old to be answered");
@@ -114,7 +123,7 @@ Result<void> RefusalAnswerer::answer(const Event& event, RefuseWith refuse_with,
 
   const SocketAddress client = client_of(*answer);
   const auto* address = reinterpret_cast<const sockaddr*>(&client.storage);
-  const Outlet& outlet = client.storage.ss_family == AF_INET ? state_->v4 : state_->v6;
+  const Outlet& outlet = client.storage.ss_family == AF_INET ? state_->sockets.v4 : state_->sockets.v6;
   if (allows_foreign_bind(outlet)) {
     return fail(ErrorKind::kUnsupported,
                 "ip_nonlocal_bind is on: cannot prove that the refused question came from here");

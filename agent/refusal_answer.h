@@ -6,17 +6,33 @@
 #include <string>
 
 #include "agent/refusal_packet.h"
+#include "bpf/file_descriptor.h"
 #include "policy/event.h"
 #include "policy/policy.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
 
-// Sends such answers within one network namespace: that of the thread that opens it.
+// What answering in one network namespace needs, opened there. May be passed to another process.
+struct RefusalSockets {
+  struct Outlet {
+    FileDescriptor raw;            // IPPROTO_RAW
+    FileDescriptor nonlocal_bind;  // the sysctl; it shows the namespace of the thread that opened it
+  };
+  Outlet v4;
+  Outlet v6;  // empty where the host has no IPv6
+};
+
+// Of the calling thread's namespace. kPermission without CAP_NET_RAW.
+Result<RefusalSockets> open_refusal_sockets();
+
+// Sends such answers within one network namespace.
 class RefusalAnswerer {
  public:
-  // kPermission without CAP_NET_RAW.
+  // In the calling thread's namespace.
   static Result<RefusalAnswerer> open();
+  // In the namespace of these sockets. kUnsupported: the kernel does not tell which that is (SO_NETNS_COOKIE).
+  static Result<RefusalAnswerer> adopt(RefusalSockets sockets);
   RefusalAnswerer(RefusalAnswerer&&) noexcept;
   RefusalAnswerer& operator=(RefusalAnswerer&&) noexcept;
   ~RefusalAnswerer();
@@ -27,6 +43,7 @@ class RefusalAnswerer {
   // kLimit, older than kMaxAge: nobody waits for it any more; kUnsupported, net.ipv*.ip_nonlocal_bind = 1 makes "local"
   // unprovable; kSystem.
   Result<void> answer(const Event& event, RefuseWith refuse_with, BootTime now);
+  std::uint64_t netns_cookie() const;
 
   static constexpr Nanoseconds kMaxAge = std::chrono::seconds(2);
 
