@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,8 +32,18 @@ siginfo_t reap(const FileDescriptor& pidfd) {
   return end;
 }
 
+bool is_told_in_time(const FileDescriptor& reader, std::chrono::milliseconds patience) {
+  pollfd told{reader.get(), POLLIN, 0};
+  int ready = 0;
+  while ((ready = ::poll(&told, 1, patience.count() == 0 ? -1 : static_cast<int>(patience.count()))) < 0 &&
+         errno == EINTR) {
+  }
+  return ready > 0;
+}
+
 // nullopt: the child was killed before its first act.
-Result<std::optional<CgroupChild>> try_start(int cgroup_fd, Entry entry, const std::function<void()>& body) {
+Result<std::optional<CgroupChild>> try_start(int cgroup_fd, Entry entry, const std::function<void()>& body,
+                                             std::chrono::milliseconds patience) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
   const FileDescriptor reader(ends[0]);
@@ -58,6 +69,11 @@ Result<std::optional<CgroupChild>> try_start(int cgroup_fd, Entry entry, const s
   }
   CgroupChild child{pid, FileDescriptor(pidfd), entry == Entry::kMove};
   writer.reset();
+  if (!is_told_in_time(reader, patience)) {
+    ::kill(pid, SIGKILL);
+    reap(child.pidfd);
+    return fail_errno(ETIMEDOUT, "cannot start a process in the cgroup");
+  }
   int entry_error = 0;
   ssize_t count = 0;
   while ((count = ::read(reader.get(), &entry_error, sizeof entry_error)) < 0 && errno == EINTR) {
@@ -71,9 +87,10 @@ Result<std::optional<CgroupChild>> try_start(int cgroup_fd, Entry entry, const s
 
 }  // namespace
 
-Result<CgroupChild> start_in_cgroup(int cgroup_fd, const std::function<void()>& body) {
+Result<CgroupChild> start_in_cgroup(int cgroup_fd, const std::function<void()>& body,
+                                    std::chrono::milliseconds patience) {
   for (const Entry entry : {Entry::kBegin, Entry::kMove}) {
-    Result<std::optional<CgroupChild>> child = try_start(cgroup_fd, entry, body);
+    Result<std::optional<CgroupChild>> child = try_start(cgroup_fd, entry, body, patience);
     if (!child) return tl::unexpected(child.error());
     if (*child) return std::move(**child);
   }

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 
 #include "bpf/file_descriptor.h"
@@ -22,6 +23,8 @@ struct CgroupChild {
 
 // `body` runs in the child, inside the cgroup of the directory `cgroup_fd`, and does not return. Returns when the child
 // is inside. Reports SIGCHLD; the caller waits for it. On failure no child is left.
-Result<CgroupChild> start_in_cgroup(int cgroup_fd, const std::function<void()>& body);
+// `patience` (0: endless): how long the child may take to be inside, which is forever in a frozen cgroup; ETIMEDOUT.
+Result<CgroupChild> start_in_cgroup(int cgroup_fd, const std::function<void()>& body,
+                                    std::chrono::milliseconds patience = {});
 
 }  // namespace namewall::agent

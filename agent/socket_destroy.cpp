@@ -40,12 +40,7 @@ Result<Connection> make_connection() {
 
 }  // namespace
 
-Result<void> try_socket_destroy() {
-  auto connection = make_connection();
-  if (!connection) return tl::unexpected(connection.error());
-  const FileDescriptor netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  if (!netlink) return fail_errno(errno, "cannot open NETLINK_SOCK_DIAG");
-
+Result<void> send_socket_destroy(int diagnosis, const inet_diag_req_v2& request) {
   struct {
     nlmsghdr header;
     inet_diag_req_v2 request;
@@ -53,19 +48,11 @@ Result<void> try_socket_destroy() {
   message.header.nlmsg_len = sizeof message;
   message.header.nlmsg_type = SOCK_DESTROY;
   message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-  message.request.sdiag_family = AF_INET;
-  message.request.sdiag_protocol = IPPROTO_TCP;
-  message.request.idiag_states = 1u << TCP_ESTABLISHED;
-  message.request.id.idiag_sport = connection->local.sin_port;
-  message.request.id.idiag_dport = connection->remote.sin_port;
-  message.request.id.idiag_src[0] = connection->local.sin_addr.s_addr;
-  message.request.id.idiag_dst[0] = connection->remote.sin_addr.s_addr;
-  message.request.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
-  message.request.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-  if (send(netlink.get(), &message, sizeof message, 0) < 0) return fail_errno(errno, "cannot send SOCK_DESTROY");
+  message.request = request;
+  if (send(diagnosis, &message, sizeof message, 0) < 0) return fail_errno(errno, "cannot send SOCK_DESTROY");
 
   alignas(nlmsghdr) std::array<char, 1024> reply{};
-  const ssize_t length = recv(netlink.get(), reply.data(), reply.size(), 0);
+  const ssize_t length = recv(diagnosis, reply.data(), reply.size(), 0);
   nlmsghdr header{};
   nlmsgerr acknowledgement{};
   if (length < static_cast<ssize_t>(NLMSG_HDRLEN + sizeof acknowledgement)) {
@@ -75,6 +62,26 @@ Result<void> try_socket_destroy() {
   std::memcpy(&acknowledgement, reply.data() + NLMSG_HDRLEN, sizeof acknowledgement);
   if (header.nlmsg_type != NLMSG_ERROR) return fail(ErrorKind::kSystem, "SOCK_DESTROY was not acknowledged");
   if (acknowledgement.error != 0) return fail_errno(-acknowledgement.error, "SOCK_DESTROY");
+  return {};
+}
+
+Result<void> try_socket_destroy() {
+  auto connection = make_connection();
+  if (!connection) return tl::unexpected(connection.error());
+  const FileDescriptor netlink(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  if (!netlink) return fail_errno(errno, "cannot open NETLINK_SOCK_DIAG");
+
+  inet_diag_req_v2 request{};
+  request.sdiag_family = AF_INET;
+  request.sdiag_protocol = IPPROTO_TCP;
+  request.idiag_states = 1u << TCP_ESTABLISHED;
+  request.id.idiag_sport = connection->local.sin_port;
+  request.id.idiag_dport = connection->remote.sin_port;
+  request.id.idiag_src[0] = connection->local.sin_addr.s_addr;
+  request.id.idiag_dst[0] = connection->remote.sin_addr.s_addr;
+  request.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+  request.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+  if (auto destroyed = send_socket_destroy(netlink.get(), request); !destroyed) return destroyed;
   if (send(connection->client.get(), "x", 1, MSG_NOSIGNAL) >= 0) {
     return fail(ErrorKind::kUnsupported, "SOCK_DESTROY was acknowledged, but the connection lives");
   }

@@ -23,15 +23,16 @@ struct Flow {
   Port local_port, remote_port;
   std::uint64_t cgroup_id = 0;
   std::uint32_t inode = 0;
-  std::uint32_t interface = 0;  // as sock_diag has them:
-  std::uint64_t socket_cookie = 0;
-  std::string to_string() const;  // "tcp 10.0.0.5:4711 -> 203.0.113.9:443"
+  std::uint8_t raw_protocol = 0;    // of kRaw
+  std::uint32_t interface = 0;      // index; 0: not bound to one
+  std::uint64_t socket_cookie = 0;  // SO_COOKIE
+  std::string to_string() const;    // "tcp 10.0.0.5:4711 -> 203.0.113.9:443"
 };
 
 enum class FlowVerdict {
   kKeep,
   kDestroy,
-  kUnattributed,  // no rule and no remembered name has its address; kept unless cut_unattributed
+  kUnattributed,  // no rule and no remembered name has its address: kept; with cut_unattributed such a flow is kDestroy
 };
 
 struct JudgedFlow {
@@ -39,11 +40,18 @@ struct JudgedFlow {
   Reason reason = NW_REASON_NONE;  // of kDestroy
 };
 
-// One verdict for each flow, in order: host deny and deny rules end it; a trusted resolver, loopback as the policy
-// says, a listed port of its own, an address rule, and a name remembered for the address (`grants`, expired ones too)
-// that still has the port keep it; names that have it no more end it. Raw sockets always end: an armed workload gets
-// none. Flows must be of one network namespace: with loopback "own" both ends must be among them. Audit mode ends
-// nothing.
+// One verdict for each flow, in order; the first of these that applies:
+//   without a peer       kept: there is nothing to judge, each datagram and connect of it is
+//   raw                  ends: an armed workload gets none
+//   inbound              TCP to a listener of the workload on another address than loopback: kept where `listen` has
+//   the port,
+//                        else ends
+//   host deny, deny rule ends
+//   trusted resolver     UDP is kept, TCP ends
+//   loopback             kept with "any", and with "own" where the other end is among `flows`; else only a rule keeps
+//   it address rules        kept names remembered for the address (`grants`, live or expired): kept where one of them
+//   still has the port, else ends else                 unattributed
+// All flows are of one network namespace, listeners included. Audit mode keeps everything.
 std::vector<JudgedFlow> judge_flows(const PolicyImage& image, const std::vector<bpf::GrantRecord>& grants,
                                     const std::vector<Flow>& flows, bool cut_unattributed);
 

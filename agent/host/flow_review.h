@@ -12,11 +12,16 @@
 
 namespace namewall::agent {
 
+struct DestroyedFlow {
+  Flow flow;
+  Reason reason = NW_REASON_NONE;
+};
+
 struct FlowReview {
-  std::uint32_t kept = 0;
-  std::vector<std::string> destroyed;     // Flow::to_string()
-  std::vector<std::string> unattributed;  // kept, or destroyed with cut_unattributed
-  // Sentences. Not empty: the workload may hold flows that nobody has judged; it stays strict.
+  std::uint32_t kept = 0;  // with a peer
+  std::vector<DestroyedFlow> destroyed;
+  std::vector<std::string> unattributed;  // kept: Flow::to_string()
+  // A sentence each. Not empty: the workload may hold flows that nobody has judged; it stays strict.
   std::vector<std::string> unjudged;
   bool is_complete() const { return unjudged.empty(); }
 };

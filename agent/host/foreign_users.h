@@ -38,10 +38,8 @@ bool makes_partial(const ForeignUser& user);
 // What was read of one process.
 struct ProcessFacts {
   std::uint32_t pid = 0;
-  std::string command;             // comm
-  std::string executable;          // base name of /proc/PID/exe, "" unknown (kernel thread, gone)
-  std::uint64_t capabilities = 0;  // effective, and over its network namespace's owner
-  bool in_initial_userns = true;
+  std::string executable;                   // base name of /proc/PID/exe; "" unknown
+  std::uint64_t capabilities = 0;           // effective, as far as they reach out of the workload (process_facts.h)
   std::vector<std::string> engine_sockets;  // that it may connect to
   std::vector<std::string> devices;         // open: "/dev/net/tun", "/dev/kvm", ...
   std::uint32_t packet_sockets = 0;

@@ -1,7 +1,6 @@
-// The live proof that a workload is held: a process of ours in a cgroup made for it below the workload's tries what the
-// policy refuses, and what it must not break.
-//
-// The probe's cgroup is called namewall-probe-*: whoever watches the tree leaves such children of a workload alone.
+// The live proof that a workload is held: a process of ours in a cgroup made for it below the workload's
+// (proof_probe.h) tries what the policy refuses, and what it must not break. Here: what to try, and what the outcome
+// says. Pure.
 #pragma once
 
 #include <chrono>
@@ -18,8 +17,6 @@
 
 namespace namewall::agent {
 
-inline constexpr char kProbePrefix[] = "namewall-probe-";
-
 // What to try. A step that cannot be tried has its reason instead.
 struct ProofPlan {
   std::optional<Address> refused_address;  // of a documentation range (RFC 5737, RFC 3849)
@@ -32,7 +29,7 @@ struct ProofPlan {
   std::string no_loopback;
 };
 
-// Pure. `nonce` chooses the address and the name: a workload must not be able to foresee them. A port that no rule
+// `nonce` chooses the address and the name: a workload must not be able to foresee them. A port that no rule
 // mentions is taken where there is one.
 ProofPlan plan_proof(const PolicyImage& image, std::uint64_t nonce);
 
@@ -55,6 +52,7 @@ struct ProofOutcome {
     kNoRoomForProcess,  // pids.max
     kNoPlace,           // neither a child cgroup nor the cgroup itself takes a process
     kGone,              // the cgroup does not exist any more
+    kKilled,            // somebody killed the probe
     kTimeout,
     kOther,  // error_number says why
   };
@@ -66,16 +64,11 @@ struct ProofOutcome {
   std::chrono::nanoseconds took{};  // all of it, with making and removing the cgroup
 };
 
-inline constexpr std::chrono::milliseconds kProofDeadline{500};
-
-// Blocks until the probe has ended, at most about kProofDeadline. Needs root. Leaves no cgroup and no process, and
-// removes what a killed predecessor left in this cgroup.
-ProofOutcome run_proof(int cgroup_fd, const ProofPlan& plan);
-
-// For people. A proof that was not run has not passed; its only step says "not run: ...". Refusals expected of the
-// kernel's counters: one of NOT_LOOKED_UP (or PORT) for the address, one of NAME_NOT_ALLOWED for the name, as far as
-// those steps were tried.
-ProofView describe_proof(const std::string& workload, const ProofPlan& plan, const ProofOutcome& outcome);
+// The workload was judged by at least one refusal. Its counters then have one more refused connect where the address
+// was tried, and one more refused question where the name was.
 bool was_run(const ProofOutcome& outcome);
+
+// For people. A proof that was not run has not passed; its only step says "not run: ...".
+ProofView describe_proof(const std::string& workload, const ProofPlan& plan, const ProofOutcome& outcome);
 
 }  // namespace namewall::agent

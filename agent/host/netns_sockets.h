@@ -24,7 +24,7 @@ struct NetnsOfProcess {
 struct NetnsList {
   std::vector<NetnsOfProcess> namespaces;
   bool is_complete = true;              // false: a bound was reached, or a process could not be read
-  std::uint32_t sockets_elsewhere = 0;  // sockets that the processes hold of namespaces none of them is in
+  std::uint32_t sockets_elsewhere = 0;  // IP sockets they hold of namespaces none of them is in
 };
 
 inline constexpr std::size_t kMaxListedNamespaces = 64;

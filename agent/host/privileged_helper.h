@@ -26,8 +26,8 @@ class PrivilegedHelper {
   template <typename T>
   using Done = std::function<void(Result<T>)>;
 
-  // Forks. Call as root with one thread, before drop_privileges and before other descriptors are opened (the helper
-  // closes those it inherits but 0, 1 and 2).
+  // Forks. Call as root with one thread, early and before drop_privileges(). The helper closes what it inherits but 0,
+  // 1 and 2.
   static Result<PrivilegedHelper> start();
   PrivilegedHelper(PrivilegedHelper&&) noexcept;
   PrivilegedHelper& operator=(PrivilegedHelper&&) noexcept;
@@ -40,7 +40,9 @@ class PrivilegedHelper {
   void inspect(int cgroup_fd, BootTime now, Done<std::vector<ForeignUser>> done);
   void list_namespaces(int cgroup_fd, BootTime now, Done<NetnsList> done);
 
-  int fd() const;  // readable (epoll, level-triggered): call read_answers()
+  // Readable (epoll, level-triggered): call read_answers(). Stays readable once the helper has ended: leave it out
+  // then.
+  int fd() const;
   void read_answers();
   std::optional<BootTime> next_deadline() const;  // call expire() then
   void expire(BootTime now);

@@ -1,4 +1,8 @@
 // Reads what foreign_users.h judges: the processes of a cgroup subtree as /proc shows them.
+//
+// Which capabilities count: in the initial user namespace the effective ones, CAP_SYS_PTRACE only with the initial pid
+// namespace and CAP_DAC_OVERRIDE only with the initial mount namespace in view; in another user namespace CAP_NET_ADMIN
+// and CAP_NET_RAW where it owns the process's network namespace.
 #pragma once
 
 #include <chrono>
@@ -9,15 +13,12 @@
 
 namespace namewall::agent {
 
-struct InspectionBounds {
-  std::size_t processes = 4096;
-  std::size_t descriptors = 65536;  // of all processes together
-  std::chrono::milliseconds time{1500};
-};
+inline constexpr std::size_t kMaxInspectedProcesses = 4096;
+inline constexpr std::chrono::milliseconds kInspectionBudget{1500};
 
-// Needs root (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN); moves the calling thread through the processes'
-// network namespaces and looks into their mount namespaces, where a file system of the workload's own may keep it
+// Needs root (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN). Moves the calling thread through the processes'
+// network namespaces, and looks into their mount namespaces, where a file system of the workload's own may keep it
 // waiting: for a process of its own that may be killed. What a bound cut off is said in not_looked_at.
-Result<WorkloadFacts> read_workload_facts(int cgroup_fd, const InspectionBounds& bounds = {});
+Result<WorkloadFacts> read_workload_facts(int cgroup_fd);
 
 }  // namespace namewall::agent

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "agent/host/flow_judge.h"
@@ -12,20 +13,19 @@
 namespace namewall::agent {
 
 struct SocketList {
-  std::vector<Flow> flows;              // connected ones and listeners; raw sockets
-  std::vector<std::string> not_listed;  // kinds of sockets that this kernel does not list, and why
+  std::vector<Flow> flows;  // TCP, UDP and raw, with and without a peer; none that has never been bound or connected
+  std::vector<std::string> not_listed;  // "raw IPv4 sockets: ..." where this kernel cannot list a kind
 };
 
-// `diagnosis`: a NETLINK_SOCK_DIAG socket of the namespace. Empty `cgroups`: of every cgroup. kLimit: more than
-// `max_flows`. Blocks for about a microsecond for each socket of the namespace (of every cgroup), at most `budget`.
-Result<SocketList> list_sockets(int diagnosis, const std::set<std::uint64_t>& cgroups, std::size_t max_flows = 65536,
-                                std::chrono::milliseconds budget = std::chrono::milliseconds(500));
+inline constexpr std::size_t kMaxListedSockets = 65536;
+inline constexpr std::chrono::milliseconds kListingBudget{500};
 
-// The peer sees a reset, the program an error at once. kNotFound: it has ended by itself. kPermission without
-// CAP_NET_ADMIN over the namespace, of this process and of who opened `diagnosis`. kUnsupported: the kernel cannot.
+// `diagnosis`: a NETLINK_SOCK_DIAG socket of the namespace, which must not be used again after an error. Empty
+// `cgroups`: the sockets of every cgroup. kLimit: more than kMaxListedSockets of these cgroups, or kListingBudget is
+// over. Blocks: the kernel walks all sockets of the namespace, whoever has them.
+Result<SocketList> list_sockets(int diagnosis, const std::set<std::uint64_t>& cgroups);
+
+// The peer sees a reset, the program an error at once. kNotFound: it has ended by itself. Else as send_socket_destroy.
 Result<void> destroy_socket(int diagnosis, const Flow& flow);
-
-// Ids of the cgroup and of all below it; kLimit above `max`.
-Result<std::set<std::uint64_t>> find_cgroup_ids(int cgroup_fd, std::size_t max = 4096);
 
 }  // namespace namewall::agent

@@ -1,0 +1,192 @@
+#include "agent/host/helper_process.h"
+
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <vector>
+
+#include "agent/host/cgroup_members.h"
+#include "agent/host/drop_privileges.h"
+#include "agent/host/helper_channel.h"
+#include "agent/host/process_facts.h"
+#include "agent/host/proof_probe.h"
+
+namespace namewall::agent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kMaxServants = 8;
+// Longer than anything a task does by itself (kInspectionBudget, twice kProofDeadline).
+constexpr std::chrono::milliseconds kServantDeadline{2500};
+
+const std::vector<int>& helper_capabilities() {
+  static const std::vector<int> capabilities = {
+      CAP_SYS_ADMIN,                          // setns
+      CAP_SYS_PTRACE,                         // other users' /proc/PID/{fd,ns,root}
+      CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,  // probe cgroups in trees that belong to other users
+      CAP_NET_RAW,      CAP_NET_ADMIN,        // what the passed sockets can do is what their opener may
+      CAP_SETUID,       CAP_SETGID,
+      CAP_SETPCAP,      CAP_KILL,  // the probe drops everything, and may have to be ended
+  };
+  return capabilities;
+}
+
+struct Servant {
+  pid_t pid = 0;
+  FileDescriptor pidfd;
+  Clock::time_point deadline;
+  HelperRequest request{};
+};
+
+template <typename T>
+HelperAnswer answer_with(const HelperRequest& request, const Result<T>& result) {
+  if (!result) return make_answer(request, result.error());
+  HelperAnswer answer = make_answer(request);
+  put(answer, *result);
+  return answer;
+}
+
+Result<void> answer_with_sockets(int channel, const HelperRequest& request) {
+  auto entered = enter_netns_of(request.pid, request.netns_cookie);
+  auto sockets = entered ? open_netns_sockets() : Result<NetnsSockets>(tl::unexpected(entered.error()));
+  if (!sockets) return send_answer(channel, make_answer(request, sockets.error()), {});
+  std::vector<int> descriptors = {sockets->answers.v4.raw.get(), sockets->answers.v4.nonlocal_bind.get()};
+  if (sockets->answers.v6.raw) {
+    descriptors.push_back(sockets->answers.v6.raw.get());
+    descriptors.push_back(sockets->answers.v6.nonlocal_bind.get());
+  }
+  descriptors.push_back(sockets->diagnosis.get());
+  for (const int descriptor : descriptors) {
+    if (descriptor >= 0) continue;
+    const Error error{ErrorKind::kUnsupported, 0, "ip_nonlocal_bind cannot be read in that network namespace"};
+    return send_answer(channel, make_answer(request, error), {});
+  }
+  return send_answer(channel, make_answer(request), descriptors);
+}
+
+Result<std::vector<ForeignUser>> inspect(int cgroup_fd) {
+  const auto facts = read_workload_facts(cgroup_fd);
+  if (!facts) return tl::unexpected(facts.error());
+  return find_foreign_users(*facts);
+}
+
+Result<ProofOutcome> prove(int cgroup_fd, const HelperRequest& request) {
+  if (const auto id = check_cgroup_directory(cgroup_fd); !id) return tl::unexpected(id.error());
+  return run_proof(cgroup_fd, read_plan(request.proof));
+}
+
+// In a process of its own.
+Result<void> serve(int channel, HelperTask task, const Received<HelperRequest>& received) {
+  const HelperRequest& request = received.message;
+  switch (task) {
+    case HelperTask::kOpenSockets:
+      return answer_with_sockets(channel, request);
+    case HelperTask::kProve:
+      return send_answer(channel, answer_with(request, prove(received.descriptors[0].get(), request)), {});
+    case HelperTask::kInspect:
+      return send_answer(channel, answer_with(request, inspect(received.descriptors[0].get())), {});
+    case HelperTask::kListNamespaces:
+      return send_answer(channel, answer_with(request, list_network_namespaces(received.descriptors[0].get())), {});
+  }
+  return {};
+}
+
+class Server {
+ public:
+  explicit Server(int channel) : channel_(channel) {}
+
+  [[noreturn]] void run() {
+    while (true) {
+      std::vector<pollfd> waited;
+      for (const Servant& servant : servants_) waited.push_back({servant.pidfd.get(), POLLIN, 0});
+      // A busy helper reads no more; that the daemon is gone (POLLHUP) is told all the same.
+      waited.push_back({channel_, static_cast<short>(servants_.size() < kMaxServants ? POLLIN : 0), 0});
+      if (poll(waited.data(), waited.size(), milliseconds_to_deadline()) < 0 && errno != EINTR) _exit(EXIT_FAILURE);
+      end_servants();
+      if ((waited.back().revents & POLLIN) != 0) {
+        take_request();
+      } else if ((waited.back().revents & (POLLHUP | POLLERR)) != 0) {
+        _exit(EXIT_SUCCESS);
+      }
+    }
+  }
+
+ private:
+  int milliseconds_to_deadline() const {
+    if (servants_.empty()) return -1;
+    auto first = servants_.front().deadline;
+    for (const Servant& servant : servants_) first = std::min(first, servant.deadline);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(first - Clock::now());
+    return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+  }
+
+  // Those that have ended, and those that must.
+  void end_servants() {
+    std::erase_if(servants_, [this](const Servant& servant) {
+      const bool late = Clock::now() >= servant.deadline;
+      if (late) kill(servant.pid, SIGKILL);
+      siginfo_t end{};
+      const int flags = WEXITED | (late ? 0 : WNOHANG);
+      if (waitid(P_PIDFD, static_cast<id_t>(servant.pidfd.get()), &end, flags) != 0 || end.si_pid == 0) return false;
+      if (end.si_code == CLD_EXITED && end.si_status == EXIT_SUCCESS) return true;  // it has answered
+      const Error error = late ? Error{ErrorKind::kLimit, 0, "the task took too long"}
+                               : Error{ErrorKind::kSystem, 0, "the process of the task has died"};
+      tell(make_answer(servant.request, error));
+      return true;
+    });
+  }
+
+  // The daemon has a deadline of its own for an answer that is lost here.
+  void tell(const HelperAnswer& answer) {
+    pollfd writable{channel_, POLLOUT, 0};
+    if (poll(&writable, 1, 0) == 1 && (writable.revents & POLLOUT) != 0) (void)send_answer(channel_, answer, {});
+  }
+
+  void take_request() {
+    Received<HelperRequest> received;
+    switch (receive_request(channel_, received).kind) {
+      case ReceiveOutcome::Kind::kClosed:
+        _exit(EXIT_SUCCESS);
+      case ReceiveOutcome::Kind::kNothingWaits:
+      case ReceiveOutcome::Kind::kMalformed:
+        return;
+      case ReceiveOutcome::Kind::kMessage:
+        break;
+    }
+    const auto task = check_request(received.message, received.descriptors.size());
+    if (!task) return tell(make_answer(received.message, task.error()));
+    const pid_t own = getpid();
+    const pid_t child = fork();
+    if (child < 0) return tell(make_answer(received.message, Error{ErrorKind::kSystem, errno, "cannot fork"}));
+    if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() != own) _exit(EXIT_FAILURE);
+      _exit(serve(channel_, *task, received) ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    FileDescriptor pidfd(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+    servants_.push_back({child, std::move(pidfd), Clock::now() + kServantDeadline, received.message});
+  }
+
+  int channel_;
+  std::vector<Servant> servants_;
+};
+
+}  // namespace
+
+void run_privileged_helper(int channel) {
+  prctl(PR_SET_NAME, "namewall-helper");
+  if (!keep_only_capabilities(helper_capabilities())) _exit(EXIT_FAILURE);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // cleared by a change of credentials: set behind it
+  Server(channel).run();
+}
+
+}  // namespace namewall::agent

@@ -1,0 +1,224 @@
+#include "agent/host/helper_protocol.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+namespace namewall::agent {
+namespace {
+
+using Obstacle = ProofOutcome::Obstacle;
+using Outcome = ProofStep::Outcome;
+
+// Cut, and always ended.
+template <std::size_t kSize>
+void put_text(char (&to)[kSize], std::string_view text) {
+  const std::size_t length = std::min(text.size(), kSize - 1);
+  std::memcpy(to, text.data(), length);
+  std::memset(to + length, 0, kSize - length);
+}
+
+template <std::size_t kSize>
+std::optional<std::string_view> read_text(const char (&text)[kSize]) {
+  const auto* end = static_cast<const char*>(std::memchr(text, 0, kSize));
+  if (end == nullptr) return std::nullopt;
+  return std::string_view(text, static_cast<std::size_t>(end - text));
+}
+
+Address address_of(const std::uint8_t (&bytes)[16]) {
+  std::array<std::uint8_t, 16> copy{};
+  std::memcpy(copy.data(), bytes, copy.size());
+  return Address::v6(copy);  // a v4-mapped form is the IPv4 address
+}
+
+bool is_documentation(const Address& address) {
+  static const std::array<Prefix, 4> kRanges = {
+      Prefix(Address::v4({192, 0, 2, 0}), 24, true), Prefix(Address::v4({198, 51, 100, 0}), 24, true),
+      Prefix(Address::v4({203, 0, 113, 0}), 24, true), Prefix(Address::v6({0x20, 0x01, 0x0d, 0xb8}), 32, false)};
+  return std::ranges::any_of(kRanges, [&](const Prefix& range) { return range.contains(address); });
+}
+
+bool is_probe_name(std::string_view name) {
+  constexpr std::string_view kStart = "probe-", kEnd = ".namewall.invalid";
+  if (!name.starts_with(kStart) || !name.ends_with(kEnd) || name.size() != kStart.size() + 12 + kEnd.size()) {
+    return false;
+  }
+  return std::ranges::all_of(name.substr(kStart.size(), 12),
+                             [](char c) { return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7'); });
+}
+
+bool is_empty(const WireProofPlan& plan) {
+  static constexpr WireProofPlan kEmpty{};
+  return std::memcmp(&plan, &kEmpty, sizeof plan) == 0;
+}
+
+bool is_plan(const WireProofPlan& plan) {
+  const auto name = read_text(plan.refused_name);
+  if (plan.loopback > 1 || !name) return false;
+  if (plan.refused_port != 0 && !is_documentation(address_of(plan.refused_address))) return false;
+  return plan.resolver_port == 0 || is_probe_name(*name);
+}
+
+WireStep to_wire(const ProofStep& step) {
+  return {static_cast<std::uint32_t>(step.outcome), step.error_number, step.took.count()};
+}
+
+tl::unexpected<Error> not_understood() { return fail(ErrorKind::kInvalid, "the helper's answer is not understood"); }
+
+}  // namespace
+
+HelperRequest make_request(HelperTask task, std::uint64_t id) {
+  HelperRequest request{};
+  request.version = kHelperVersion;
+  request.task = static_cast<std::uint32_t>(task);
+  request.id = id;
+  return request;
+}
+
+HelperAnswer make_answer(const HelperRequest& request) {
+  HelperAnswer answer{};
+  answer.version = kHelperVersion;
+  answer.task = request.task;
+  answer.id = request.id;
+  return answer;
+}
+
+HelperAnswer make_answer(const HelperRequest& request, const Error& error) {
+  HelperAnswer answer = make_answer(request);
+  answer.error = 1 + static_cast<std::uint32_t>(error.kind);
+  answer.error_number = error.error_number;
+  put_text(answer.what, error.what);
+  return answer;
+}
+
+WireProofPlan to_wire(const ProofPlan& plan) {
+  WireProofPlan wire{};
+  if (plan.refused_address) {
+    std::ranges::copy(plan.refused_address->bytes(), wire.refused_address);
+    wire.refused_port = plan.refused_port.number;
+  }
+  if (plan.resolver) {
+    std::ranges::copy(plan.resolver->address.bytes(), wire.resolver_address);
+    wire.resolver_port = plan.resolver->port.number;
+    put_text(wire.refused_name, plan.refused_name);
+  }
+  wire.loopback = plan.loopback ? 1 : 0;
+  return wire;
+}
+
+ProofPlan read_plan(const WireProofPlan& wire) {
+  ProofPlan plan;
+  if (wire.refused_port != 0) {
+    plan.refused_address = address_of(wire.refused_address);
+    plan.refused_port = Port{wire.refused_port};
+  }
+  if (wire.resolver_port != 0) {
+    plan.resolver = ResolverAddress{address_of(wire.resolver_address), Port{wire.resolver_port}};
+    plan.refused_name = read_text(wire.refused_name).value_or("");
+  }
+  plan.loopback = wire.loopback != 0;
+  return plan;
+}
+
+void put(HelperAnswer& answer, const ProofOutcome& outcome) {
+  answer.proof = {static_cast<std::uint32_t>(outcome.obstacle),
+                  outcome.error_number,
+                  outcome.pid,
+                  outcome.in_own_cgroup ? 1u : 0u,
+                  {to_wire(outcome.address), to_wire(outcome.name), to_wire(outcome.loopback)},
+                  outcome.took.count()};
+}
+
+void put(HelperAnswer& answer, const std::vector<ForeignUser>& users) {
+  answer.count = static_cast<std::uint32_t>(std::min(users.size(), kMaxForeignUsers));
+  for (std::size_t i = 0; i < answer.count; ++i) {
+    WireForeignUser& wire = answer.users[i];
+    wire.code = static_cast<std::uint32_t>(users[i].code);
+    wire.processes = users[i].processes;
+    wire.pid = users[i].pid;
+    put_text(wire.detail, users[i].detail);
+  }
+}
+
+void put(HelperAnswer& answer, const NetnsList& list) {
+  answer.count = static_cast<std::uint32_t>(std::min(list.namespaces.size(), kMaxListedNamespaces));
+  answer.is_complete = list.is_complete ? 1 : 0;
+  answer.sockets_elsewhere = list.sockets_elsewhere;
+  for (std::size_t i = 0; i < answer.count; ++i) {
+    answer.namespaces[i] = {list.namespaces[i].cookie, list.namespaces[i].pid, 0};
+  }
+}
+
+Result<HelperTask> check_request(const HelperRequest& request, std::size_t descriptors) {
+  const auto refuse = [](const char* what) { return fail(ErrorKind::kInvalid, what); };
+  if (request.version != kHelperVersion || request.reserved != 0) return refuse("the request is of another version");
+  const auto task = std::ranges::find(kHelperTasks, static_cast<HelperTask>(request.task));
+  if (task == std::end(kHelperTasks)) return refuse("the helper does not know this task");
+  const bool opens = *task == HelperTask::kOpenSockets;
+  if (descriptors != (opens ? 0u : 1u)) return refuse("the request has the wrong number of descriptors");
+  if (opens ? request.pid == 0 || request.netns_cookie == 0 : request.pid != 0 || request.netns_cookie != 0) {
+    return refuse("the request's process and network namespace do not fit its task");
+  }
+  if (*task == HelperTask::kProve ? !is_plan(request.proof) : !is_empty(request.proof)) {
+    return refuse("the request's proof is none that the helper runs");
+  }
+  return *task;
+}
+
+Result<void> check_answer(const HelperAnswer& answer, HelperTask task, std::size_t descriptors) {
+  const auto what = read_text(answer.what);
+  if (answer.version != kHelperVersion || answer.task != static_cast<std::uint32_t>(task) || !what ||
+      answer.error > 1 + static_cast<std::uint32_t>(ErrorKind::kSystem)) {
+    return not_understood();
+  }
+  if (answer.error != 0) {
+    return fail(static_cast<ErrorKind>(answer.error - 1), std::string(*what), answer.error_number);
+  }
+  const bool fits = task == HelperTask::kOpenSockets ? descriptors == 3 || descriptors == 5 : descriptors == 0;
+  if (!fits) return not_understood();
+  return {};
+}
+
+Result<ProofOutcome> read_outcome(const HelperAnswer& answer) {
+  const WireProofOutcome& wire = answer.proof;
+  ProofOutcome outcome;
+  if (wire.obstacle > static_cast<std::uint32_t>(Obstacle::kOther) || wire.in_own_cgroup > 1) return not_understood();
+  outcome.obstacle = static_cast<Obstacle>(wire.obstacle);
+  outcome.error_number = wire.error_number;
+  outcome.pid = wire.pid;
+  outcome.in_own_cgroup = wire.in_own_cgroup == 1;
+  outcome.took = std::chrono::nanoseconds(wire.took_ns);
+  ProofStep* const steps[] = {&outcome.address, &outcome.name, &outcome.loopback};
+  for (std::size_t i = 0; i < std::size(steps); ++i) {
+    if (wire.steps[i].outcome > static_cast<std::uint32_t>(Outcome::kOtherwise)) return not_understood();
+    *steps[i] = {static_cast<Outcome>(wire.steps[i].outcome), wire.steps[i].error_number,
+                 std::chrono::nanoseconds(wire.steps[i].took_ns)};
+  }
+  return outcome;
+}
+
+Result<std::vector<ForeignUser>> read_users(const HelperAnswer& answer) {
+  if (answer.count > kMaxForeignUsers) return not_understood();
+  std::vector<ForeignUser> users;
+  for (const WireForeignUser& wire : std::span(answer.users).first(answer.count)) {
+    const auto detail = read_text(wire.detail);
+    if (wire.code >= kForeignUserCodeCount || !detail) return not_understood();
+    users.push_back({static_cast<ForeignUserCode>(wire.code), wire.processes, wire.pid, std::string(*detail)});
+  }
+  return users;
+}
+
+Result<NetnsList> read_namespaces(const HelperAnswer& answer) {
+  if (answer.count > kMaxListedNamespaces || answer.is_complete > 1) return not_understood();
+  NetnsList list;
+  list.is_complete = answer.is_complete == 1;
+  list.sockets_elsewhere = answer.sockets_elsewhere;
+  for (const WireNetns& wire : std::span(answer.namespaces).first(answer.count)) {
+    list.namespaces.push_back({wire.pid, wire.cookie});
+  }
+  return list;
+}
+
+}  // namespace namewall::agent

@@ -1,0 +1,214 @@
+#include "agent/host/privileged_helper.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+#include <utility>
+
+#include "agent/host/helper_channel.h"
+#include "agent/host/helper_process.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+namespace namewall::agent {
+namespace {
+
+// Longer than the helper gives a task.
+constexpr Nanoseconds kAnswerDeadline = std::chrono::seconds(4);
+
+using Answer = Received<HelperAnswer>;
+using Handler = std::function<void(Result<Answer>)>;
+
+struct Waiting {
+  HelperTask task = HelperTask::kOpenSockets;
+  BootTime deadline;
+  Handler handle;
+  std::optional<Error> failed;  // could not be sent
+};
+
+bool is_of_netns(const FileDescriptor& socket_fd, std::uint64_t cookie) {
+  std::uint64_t own = 0;
+  socklen_t length = sizeof own;
+  return getsockopt(socket_fd.get(), SOL_SOCKET, SO_NETNS_COOKIE, &own, &length) == 0 && own == cookie;
+}
+
+Result<NetnsSockets> read_sockets(std::vector<FileDescriptor> descriptors, std::uint64_t cookie) {
+  NetnsSockets sockets;
+  sockets.diagnosis = std::move(descriptors.back());
+  sockets.answers.v4 = {std::move(descriptors[0]), std::move(descriptors[1])};
+  bool right = is_of_netns(sockets.diagnosis, cookie) && is_of_netns(sockets.answers.v4.raw, cookie);
+  if (descriptors.size() == kMaxPassedDescriptors) {
+    sockets.answers.v6 = {std::move(descriptors[2]), std::move(descriptors[3])};
+    right = right && is_of_netns(sockets.answers.v6.raw, cookie);
+  }
+  if (!right) return fail(ErrorKind::kConflict, "the helper's sockets are of another network namespace");
+  return sockets;
+}
+
+// Adapts a callback for a value to one for the raw answer.
+template <typename T>
+Handler read_with(Result<T> (*read)(const HelperAnswer&), PrivilegedHelper::Done<T> done) {
+  return [read, done = std::move(done)](Result<Answer> answer) {
+    done(answer ? read(answer->message) : Result<T>(tl::unexpected(answer.error())));
+  };
+}
+
+}  // namespace
+
+struct PrivilegedHelper::State {
+  FileDescriptor channel;
+  pid_t pid = 0;
+  bool alive = true;
+  std::uint64_t last_id = 0;
+  std::map<std::uint64_t, Waiting> waiting;
+
+  void request(HelperRequest message, std::span<const int> descriptors, BootTime now, Handler handle) {
+    Waiting entry{static_cast<HelperTask>(message.task), now + kAnswerDeadline, std::move(handle), std::nullopt};
+    message.id = ++last_id;
+    if (!alive) {
+      entry.failed = Error{ErrorKind::kSystem, 0, "the privileged helper has ended"};
+    } else if (waiting.size() >= kMaxWaiting) {
+      entry.failed = Error{ErrorKind::kLimit, 0, "too many requests wait for the privileged helper"};
+    } else if (const auto sent = send_request(channel.get(), message, descriptors); !sent) {
+      entry.failed = sent.error();
+    }
+    if (entry.failed) entry.deadline = now;
+    waiting.emplace(message.id, std::move(entry));
+  }
+
+  void answer(Answer answer) {
+    const auto found = waiting.find(answer.message.id);
+    if (found == waiting.end()) return;  // its deadline is over
+    const Waiting entry = std::move(found->second);
+    waiting.erase(found);
+    if (const auto checked = check_answer(answer.message, entry.task, answer.descriptors.size()); !checked) {
+      entry.handle(tl::unexpected(checked.error()));
+    } else {
+      entry.handle(std::move(answer));
+    }
+  }
+
+  void end() {
+    alive = false;
+    (void)waitpid(pid, nullptr, WNOHANG);
+    auto lost = std::exchange(waiting, {});
+    for (auto& [id, entry] : lost) {
+      entry.handle(tl::unexpected(Error{ErrorKind::kSystem, 0, "the privileged helper has ended"}));
+    }
+  }
+};
+
+PrivilegedHelper::PrivilegedHelper(std::unique_ptr<State> state) : state_(std::move(state)) {}
+PrivilegedHelper::PrivilegedHelper(PrivilegedHelper&&) noexcept = default;
+PrivilegedHelper& PrivilegedHelper::operator=(PrivilegedHelper&&) noexcept = default;
+
+PrivilegedHelper::~PrivilegedHelper() {
+  if (!state_) return;
+  state_->channel.reset();  // the helper ends by this
+  while (state_->pid > 0 && waitpid(state_->pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+Result<PrivilegedHelper> PrivilegedHelper::start() {
+  std::array<int, 2> ends{};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
+    return fail_errno(errno, "cannot make the privileged helper's channel");
+  }
+  auto state = std::make_unique<State>();
+  state->channel.reset(ends[0]);
+  FileDescriptor other(ends[1]);
+  const pid_t parent = getpid();
+  state->pid = fork();
+  if (state->pid < 0) return fail_errno(errno, "cannot start the privileged helper");
+  if (state->pid == 0) {
+    if (dup2(other.get(), 3) != 3 || close_range(4, ~0u, 0) != 0) _exit(EXIT_FAILURE);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    for (const int signal_number : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) signal(signal_number, SIG_DFL);
+    if (getppid() != parent) _exit(EXIT_FAILURE);
+    run_privileged_helper(3);
+  }
+  return PrivilegedHelper(std::move(state));
+}
+
+void PrivilegedHelper::open_sockets(std::uint32_t pid, std::uint64_t netns_cookie, BootTime now,
+                                    Done<NetnsSockets> done) {
+  HelperRequest request = make_request(HelperTask::kOpenSockets, 0);
+  request.pid = pid;
+  request.netns_cookie = netns_cookie;
+  state_->request(request, {}, now, [netns_cookie, done = std::move(done)](Result<Answer> answer) {
+    done(answer ? read_sockets(std::move(answer->descriptors), netns_cookie)
+                : Result<NetnsSockets>(tl::unexpected(answer.error())));
+  });
+}
+
+void PrivilegedHelper::prove(int cgroup_fd, const ProofPlan& plan, BootTime now, Done<ProofOutcome> done) {
+  HelperRequest request = make_request(HelperTask::kProve, 0);
+  request.proof = to_wire(plan);
+  state_->request(request, std::span(&cgroup_fd, 1), now, read_with<ProofOutcome>(&read_outcome, std::move(done)));
+}
+
+void PrivilegedHelper::inspect(int cgroup_fd, BootTime now, Done<std::vector<ForeignUser>> done) {
+  state_->request(make_request(HelperTask::kInspect, 0), std::span(&cgroup_fd, 1), now,
+                  read_with<std::vector<ForeignUser>>(&read_users, std::move(done)));
+}
+
+void PrivilegedHelper::list_namespaces(int cgroup_fd, BootTime now, Done<NetnsList> done) {
+  state_->request(make_request(HelperTask::kListNamespaces, 0), std::span(&cgroup_fd, 1), now,
+                  read_with<NetnsList>(&read_namespaces, std::move(done)));
+}
+
+int PrivilegedHelper::fd() const { return state_->channel.get(); }
+
+void PrivilegedHelper::read_answers() {
+  while (state_->alive) {
+    Answer answer;
+    switch (receive_answer(state_->channel.get(), answer).kind) {
+      case ReceiveOutcome::Kind::kNothingWaits:
+        return;
+      case ReceiveOutcome::Kind::kClosed:
+        return state_->end();
+      case ReceiveOutcome::Kind::kMalformed:
+        continue;
+      case ReceiveOutcome::Kind::kMessage:
+        state_->answer(std::move(answer));
+    }
+  }
+}
+
+std::optional<BootTime> PrivilegedHelper::next_deadline() const {
+  std::optional<BootTime> first;
+  for (const auto& [id, entry] : state_->waiting) first = std::min(first.value_or(entry.deadline), entry.deadline);
+  return first;
+}
+
+void PrivilegedHelper::expire(BootTime now) {
+  std::vector<Waiting> over;
+  for (auto it = state_->waiting.begin(); it != state_->waiting.end();) {
+    if (it->second.deadline > now) {
+      ++it;
+      continue;
+    }
+    over.push_back(std::move(it->second));
+    it = state_->waiting.erase(it);
+  }
+  for (Waiting& entry : over) {
+    entry.handle(tl::unexpected(
+        entry.failed.value_or(Error{ErrorKind::kLimit, 0, "the privileged helper has not answered in time"})));
+  }
+}
+
+bool PrivilegedHelper::is_alive() const { return state_->alive; }
+pid_t PrivilegedHelper::pid() const { return state_->pid; }
+std::size_t PrivilegedHelper::waiting() const { return state_->waiting.size(); }
+
+}  // namespace namewall::agent

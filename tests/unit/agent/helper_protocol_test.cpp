@@ -1,0 +1,159 @@
+#include "agent/host/helper_protocol.h"
+
+#include <gmock/gmock.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "tests/unit/agent/policy_image_builder.h"
+
+namespace namewall::agent {
+namespace {
+
+HelperRequest proof_request() {
+  HelperRequest request = make_request(HelperTask::kProve, 5);
+  request.proof = to_wire(plan_proof(image_of({}), 3));
+  return request;
+}
+
+HelperRequest sockets_request() {
+  HelperRequest request = make_request(HelperTask::kOpenSockets, 6);
+  request.pid = 12;
+  request.netns_cookie = 4096;
+  return request;
+}
+
+void set_name(HelperRequest& request, const std::string& name) {
+  std::memset(request.proof.refused_name, 0, sizeof request.proof.refused_name);
+  std::memcpy(request.proof.refused_name, name.data(), std::min(name.size(), sizeof request.proof.refused_name));
+}
+
+TEST(HelperRequests, OfEveryTaskAreUnderstood) {
+  EXPECT_TRUE(check_request(sockets_request(), 0));
+  EXPECT_TRUE(check_request(proof_request(), 1));
+  EXPECT_TRUE(check_request(make_request(HelperTask::kInspect, 7), 1));
+  EXPECT_TRUE(check_request(make_request(HelperTask::kListNamespaces, 8), 1));
+}
+
+TEST(HelperRequests, WithAFieldOfAnotherTaskAreRefused) {
+  HelperRequest inspect = make_request(HelperTask::kInspect, 1);
+  inspect.pid = 1;
+  EXPECT_FALSE(check_request(inspect, 1));
+  HelperRequest sockets = sockets_request();
+  sockets.proof.loopback = 1;
+  EXPECT_FALSE(check_request(sockets, 0));
+  EXPECT_FALSE(check_request(sockets_request(), 1)) << "a descriptor";
+  EXPECT_FALSE(check_request(proof_request(), 0)) << "no descriptor";
+  HelperRequest nobody = sockets_request();
+  nobody.pid = 0;
+  EXPECT_FALSE(check_request(nobody, 0));
+}
+
+TEST(HelperRequests, OfAnotherVersionOrTaskAreRefused) {
+  HelperRequest request = proof_request();
+  request.version = 2;
+  EXPECT_FALSE(check_request(request, 1));
+  request = proof_request();
+  request.task = 9;
+  EXPECT_FALSE(check_request(request, 1));
+  request = proof_request();
+  request.reserved = 1;
+  EXPECT_FALSE(check_request(request, 1));
+}
+
+TEST(HelperRequests, ForProofsThatReachAnybodyAreRefused) {
+  HelperRequest request = proof_request();
+  const Address metadata = Address::v4({169, 254, 169, 254});
+  std::ranges::copy(metadata.bytes(), request.proof.refused_address);
+  EXPECT_FALSE(check_request(request, 1)) << "an address outside the documentation ranges";
+  for (const char* name :
+       {"example.com", "probe-aaaaaaaaaaaa.namewall.invalid.evil.example", "probe-aaaaaaaaaaa1.namewall.invalid",
+        "probe-AAAAAAAAAAAA.namewall.invalid", "probe-secretsecret.evil.invalid", ""}) {
+    request = proof_request();
+    set_name(request, name);
+    EXPECT_FALSE(check_request(request, 1)) << name;
+  }
+  request = proof_request();
+  std::memset(request.proof.refused_name, 'a', sizeof request.proof.refused_name);
+  EXPECT_FALSE(check_request(request, 1)) << "a name without an end";
+}
+
+TEST(HelperRequests, CarryThePlan) {
+  const ProofPlan plan = plan_proof(image_of({}), 3);
+  const ProofPlan read = read_plan(to_wire(plan));
+  EXPECT_EQ(read.refused_address, plan.refused_address);
+  EXPECT_EQ(read.refused_port, plan.refused_port);
+  EXPECT_EQ(read.resolver, plan.resolver);
+  EXPECT_EQ(read.refused_name, plan.refused_name);
+  EXPECT_EQ(read.loopback, plan.loopback);
+  const ProofPlan empty = read_plan(to_wire(ProofPlan{}));
+  EXPECT_FALSE(empty.refused_address || empty.resolver || empty.loopback);
+}
+
+TEST(HelperAnswers, CarryWhatWasFound) {
+  HelperAnswer answer = make_answer(make_request(HelperTask::kInspect, 1));
+  put(answer, std::vector<ForeignUser>{{ForeignUserCode::kVsock, 2, 17, std::string(200, 'x')}});
+  ASSERT_TRUE(check_answer(answer, HelperTask::kInspect, 0));
+  const auto users = read_users(answer);
+  ASSERT_TRUE(users);
+  ASSERT_EQ(users->size(), 1u);
+  EXPECT_EQ(users->at(0).code, ForeignUserCode::kVsock);
+  EXPECT_EQ(users->at(0).pid, 17u);
+  EXPECT_EQ(users->at(0).detail, std::string(63, 'x')) << "cut";
+}
+
+TEST(HelperAnswers, CarryTheOutcomeOfAProof) {
+  ProofOutcome outcome;
+  outcome.obstacle = ProofOutcome::Obstacle::kFrozen;
+  outcome.pid = 99;
+  outcome.in_own_cgroup = true;
+  outcome.name = {ProofStep::Outcome::kOtherwise, EPERM, std::chrono::nanoseconds(5)};
+  HelperAnswer answer = make_answer(proof_request());
+  put(answer, outcome);
+  const auto read = read_outcome(answer);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->obstacle, outcome.obstacle);
+  EXPECT_EQ(read->pid, 99u);
+  EXPECT_TRUE(read->in_own_cgroup);
+  EXPECT_EQ(read->name.outcome, ProofStep::Outcome::kOtherwise);
+  EXPECT_EQ(read->name.error_number, EPERM);
+  EXPECT_EQ(read->address.outcome, ProofStep::Outcome::kNotTried);
+}
+
+TEST(HelperAnswers, CarryErrors) {
+  const HelperAnswer answer = make_answer(sockets_request(), Error{ErrorKind::kConflict, EBUSY, "another namespace"});
+  const auto checked = check_answer(answer, HelperTask::kOpenSockets, 0);
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(checked.error().error_number, EBUSY);
+  EXPECT_EQ(checked.error().what, "another namespace");
+}
+
+TEST(HelperAnswers, WithNumbersThatAreNoValuesAreRefused) {
+  HelperAnswer answer = make_answer(proof_request());
+  answer.proof.obstacle = 99;
+  EXPECT_FALSE(read_outcome(answer));
+  answer = make_answer(proof_request());
+  answer.proof.steps[2].outcome = 3;
+  EXPECT_FALSE(read_outcome(answer));
+  answer.count = kMaxForeignUsers + 1;
+  EXPECT_FALSE(read_users(answer));
+  answer.count = kMaxListedNamespaces + 1;
+  EXPECT_FALSE(read_namespaces(answer));
+  answer = make_answer(proof_request());
+  answer.error = 100;
+  EXPECT_FALSE(check_answer(answer, HelperTask::kProve, 0));
+}
+
+TEST(HelperAnswers, WithDescriptorsThatDoNotFitAreRefused) {
+  const HelperAnswer sockets = make_answer(sockets_request());
+  for (const std::size_t count : {0u, 1u, 2u, 4u}) {
+    EXPECT_FALSE(check_answer(sockets, HelperTask::kOpenSockets, count)) << count;
+  }
+  EXPECT_TRUE(check_answer(sockets, HelperTask::kOpenSockets, 3));
+  EXPECT_FALSE(check_answer(make_answer(proof_request()), HelperTask::kProve, 1));
+  EXPECT_FALSE(check_answer(sockets, HelperTask::kProve, 0)) << "of another task";
+}
+
+}  // namespace
+}  // namespace namewall::agent
