@@ -23,7 +23,7 @@ Result<void> set_exactly(const std::vector<int>& keep) {
   const Capabilities sets(cap_init());
   if (!sets) return fail_errno(errno, "cannot build a capability set");
   for (const cap_flag_t flag : {CAP_PERMITTED, CAP_EFFECTIVE}) {
-    if (cap_set_flag(sets.get(), flag, static_cast<int>(keep.size()), keep.data(), CAP_SET) != 0) {
+    if (!keep.empty() && cap_set_flag(sets.get(), flag, static_cast<int>(keep.size()), keep.data(), CAP_SET) != 0) {
       return fail_errno(errno, "cannot build a capability set");
     }
   }

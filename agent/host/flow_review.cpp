@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <set>
 #include <utility>
 
 #include "agent/host/cgroup_members.h"
@@ -39,6 +38,7 @@ class Review : public std::enable_shared_from_this<Review> {
       review_.unjudged.push_back("its processes hold " + std::to_string(list->sockets_elsewhere) +
                                  " sockets of network namespaces that none of them is in");
     }
+    raw_sockets_ = list->raw_sockets;
     namespaces_ = std::move(list->namespaces);
     next();
   }
@@ -66,7 +66,9 @@ class Review : public std::enable_shared_from_this<Review> {
     const int diagnosis = sockets->diagnosis.get();
     const auto listed = list_sockets(diagnosis, members->cgroup_ids);
     if (!listed) return note_unjudged(netns, listed.error());
-    for (const std::string& kind : listed->not_listed) review_.unjudged.push_back(kind);
+    if (!listed->has_raw && std::exchange(raw_sockets_, 0) > 0) {
+      review_.unjudged.push_back("its processes hold raw sockets, which this kernel cannot end (CONFIG_INET_RAW_DIAG)");
+    }
     const auto judged = judge_flows(*request_.image, request_.grants, listed->flows, request_.cut_unattributed);
     for (std::size_t i = 0; i < judged.size(); ++i) apply(diagnosis, listed->flows[i], judged[i]);
   }
@@ -96,6 +98,7 @@ class Review : public std::enable_shared_from_this<Review> {
   BootTime now_;
   std::function<void(FlowReview)> done_;
   std::vector<NetnsOfProcess> namespaces_;
+  std::uint32_t raw_sockets_ = 0;
   FlowReview review_;
 };
 

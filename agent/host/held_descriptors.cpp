@@ -117,12 +117,12 @@ HeldDescriptors HeldDescriptorReader::read(std::uint32_t pid, int process_fd) {
     }
     if (!seen_.insert(*inode).second) continue;
     const FileDescriptor copy(may_copy_ ? static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)) : -1);
-    HeldSocket socket{*inode, 0, 0};
+    HeldSocket socket{*inode, 0, 0, 0};
     if (!copy) {
       if (!may_copy_ || (errno != EBADF && errno != ESRCH)) held.is_complete = false;
       continue;
     }
-    if (!read_option(copy.get(), SO_DOMAIN, socket.family) ||
+    if (!read_option(copy.get(), SO_DOMAIN, socket.family) || !read_option(copy.get(), SO_TYPE, socket.type) ||
         !read_option(copy.get(), SO_NETNS_COOKIE, socket.netns_cookie)) {
       held.is_complete = false;
       continue;

@@ -14,6 +14,7 @@ namespace namewall::agent {
 struct HeldSocket {
   ino_t inode = 0;
   int family = 0;  // AF_*
+  int type = 0;    // SOCK_*
   std::uint64_t netns_cookie = 0;
 };
 

@@ -146,6 +146,7 @@ void put(HelperAnswer& answer, const NetnsList& list) {
   answer.count = static_cast<std::uint32_t>(std::min(list.namespaces.size(), kMaxListedNamespaces));
   answer.is_complete = list.is_complete ? 1 : 0;
   answer.sockets_elsewhere = list.sockets_elsewhere;
+  answer.raw_sockets = list.raw_sockets;
   for (std::size_t i = 0; i < answer.count; ++i) {
     answer.namespaces[i] = {list.namespaces[i].cookie, list.namespaces[i].pid, 0};
   }
@@ -215,6 +216,7 @@ Result<NetnsList> read_namespaces(const HelperAnswer& answer) {
   NetnsList list;
   list.is_complete = answer.is_complete == 1;
   list.sockets_elsewhere = answer.sockets_elsewhere;
+  list.raw_sockets = answer.raw_sockets;
   for (const WireNetns& wire : std::span(answer.namespaces).first(answer.count)) {
     list.namespaces.push_back({wire.pid, wire.cookie});
   }

@@ -72,7 +72,7 @@ struct HelperAnswer {
   char what[160];
   std::uint32_t count;  // of users or namespaces
   std::uint32_t is_complete;
-  std::uint32_t sockets_elsewhere, reserved;
+  std::uint32_t sockets_elsewhere, raw_sockets;
   WireProofOutcome proof;
   WireForeignUser users[kMaxForeignUsers];
   WireNetns namespaces[kMaxListedNamespaces];

@@ -22,21 +22,22 @@ std::uint64_t next(std::uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-Address documentation_address(std::uint64_t choice) {
+Address documentation_address_v4(std::uint64_t choice) {
   const auto host = static_cast<std::uint8_t>(1 + (choice >> 8) % 254);
-  switch (choice % 4) {
+  switch (choice % 3) {
     case 0:
       return Address::v4({192, 0, 2, host});
     case 1:
       return Address::v4({198, 51, 100, host});
-    case 2:
+    default:
       return Address::v4({203, 0, 113, host});
-    default: {
-      std::array<std::uint8_t, 16> bytes = {0x20, 0x01, 0x0d, 0xb8};
-      std::memcpy(&bytes[8], &choice, sizeof choice);
-      return Address::v6(bytes);
-    }
   }
+}
+
+Address documentation_address_v6(std::uint64_t choice) {
+  std::array<std::uint8_t, 16> bytes = {0x20, 0x01, 0x0d, 0xb8};
+  std::memcpy(&bytes[8], &choice, sizeof choice);
+  return Address::v6(bytes);
 }
 
 // What a name can open: its grants may cover any address.
@@ -66,11 +67,12 @@ std::optional<Port> find_port_outside(const PolicyImage& image, PortMask taken, 
 }
 
 void plan_address(const PolicyImage& image, std::uint64_t& state, ProofPlan& plan) {
-  constexpr int kTries = 32;
+  constexpr int kTries = 32, kOfIpv4 = 24;  // IPv4 first: hosts without IPv6 cannot try the other
   const PortMask by_name = ports_of_names(image);
   for (const PortMask avoided : {by_name, PortMask{0}}) {
     for (int attempt = 0; attempt < kTries; ++attempt) {
-      const Address address = documentation_address(next(state));
+      const Address address =
+          attempt < kOfIpv4 ? documentation_address_v4(next(state)) : documentation_address_v6(next(state));
       const auto port = find_port_outside(image, avoided | decide_address(image, address).allow, next(state));
       if (!port) continue;
       plan.refused_address = address;

@@ -8,6 +8,9 @@
 namespace namewall::agent {
 namespace {
 
+// Workloads make namespaces: the other half of the helper's room is for the daemon's own requests.
+constexpr std::size_t kMaxOpening = PrivilegedHelper::kMaxWaiting / 2;
+
 struct Question {
   Event event;
   RefuseWith refuse_with = RefuseWith::kNxdomain;
@@ -105,13 +108,15 @@ void NetnsAnswers::answer(const Event& event, RefuseWith refuse_with) {
     ++state.figures.left;
     return;
   }
-  if (state.waiting == kMaxWaitingEvents) {
+  const bool asks = !place.is_opening;
+  if (state.waiting == kMaxWaitingEvents || (asks && state.helper.waiting() >= kMaxOpening)) {
     ++state.figures.overrun;
     return;
   }
   place.waiting.push_back({event, refuse_with});
   ++state.waiting;
-  if (std::exchange(place.is_opening, true)) return;
+  if (!asks) return;
+  place.is_opening = true;
   state.helper.open_sockets(
       event.pid, event.netns_cookie, now,
       [weak = std::weak_ptr(state_), clock = clock_, cookie = event.netns_cookie](Result<NetnsSockets> sockets) {

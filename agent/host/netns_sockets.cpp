@@ -94,7 +94,9 @@ Result<NetnsList> list_network_namespaces(int cgroup_fd) {
     const HeldDescriptors descriptors = held.read(pid, process_fd.get());
     if (!descriptors.is_complete) list.is_complete = false;
     for (const HeldSocket& socket : descriptors.sockets) {
-      if (socket.family == AF_INET || socket.family == AF_INET6) ++ip_sockets_of[socket.netns_cookie];
+      if (socket.family != AF_INET && socket.family != AF_INET6) continue;
+      ++ip_sockets_of[socket.netns_cookie];
+      if (socket.type == SOCK_RAW) ++list.raw_sockets;
     }
   }
   std::set<std::uint64_t> cookies;

@@ -24,6 +24,7 @@ struct NetnsOfProcess {
 struct NetnsList {
   std::vector<NetnsOfProcess> namespaces;
   bool is_complete = true;              // false: a bound was reached, or a process could not be read
+  std::uint32_t raw_sockets = 0;        // IP ones that they hold
   std::uint32_t sockets_elsewhere = 0;  // IP sockets they hold of namespaces none of them is in
 };
 

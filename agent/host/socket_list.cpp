@@ -153,9 +153,11 @@ class Listing {
 
   Result<bool> note_end(const Table& table, int error) {
     if (error == 0) return false;
-    // ENOENT, EINVAL: the kernel has no sock_diag for this kind.
-    if (error != ENOENT && error != EINVAL) return fail_errno(error, std::string("cannot list ") + table.name);
-    list_.not_listed.push_back(std::string(table.name) + " sockets: this kernel does not list them");
+    // The kernel has no sock_diag for this kind.
+    if (table.kind != Kind::kRaw || (error != ENOENT && error != EINVAL)) {
+      return fail_errno(error, std::string("cannot list ") + table.name + " sockets");
+    }
+    list_.has_raw = false;
     return false;
   }
 

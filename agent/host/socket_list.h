@@ -13,8 +13,9 @@
 namespace namewall::agent {
 
 struct SocketList {
-  std::vector<Flow> flows;  // TCP, UDP and raw, with and without a peer; none that has never been bound or connected
-  std::vector<std::string> not_listed;  // "raw IPv4 sockets: ..." where this kernel cannot list a kind
+  // TCP, UDP and raw, with and without a peer; none that has never been bound or connected.
+  std::vector<Flow> flows;
+  bool has_raw = true;  // false: this kernel does not list raw sockets (CONFIG_INET_RAW_DIAG)
 };
 
 inline constexpr std::size_t kMaxListedSockets = 65536;

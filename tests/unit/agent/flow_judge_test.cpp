@@ -34,12 +34,8 @@ Flow listener(const std::string& local, std::uint16_t port) {
 
 bpf::GrantRecord grant(const PolicyImage& image, const std::string& address, std::uint16_t port,
                        Reason note = NW_REASON_NONE) {
-  bpf::GrantRecord record;
-  record.grant.name = DomainName::from_normal("name.example");
-  record.grant.address = ip(address);
-  record.grant.note = note;
-  record.current_ports = port == 0 ? 0 : image.mask_of(Protocol::kTcp, Port{port});
-  return record;
+  const PortMask ports = port == 0 ? 0 : image.mask_of(Protocol::kTcp, Port{port});
+  return {{DomainName::from_normal("name.example"), ip(address), BootTime{}, 0, note}, ports, 0, false};
 }
 
 // "keep", "unattributed", or the reason of the end.
