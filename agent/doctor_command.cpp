@@ -10,6 +10,7 @@
 
 #include "agent/cgroup_tree.h"
 #include "agent/command.h"
+#include "agent/doctor_cgroup.h"
 #include "agent/doctor_host.h"
 #include "agent/doctor_report.h"
 #include "agent/doctor_trial.h"
@@ -90,7 +91,13 @@ void add_doctor_command(CLI::App& app, int& exit_code) {
   CLI::App* doctor = app.add_subcommand("doctor", "Prove what holds on this host, and list what stays open");
   auto as_json = std::make_shared<bool>(false);
   doctor->add_flag("--json", *as_json, "One JSON object on standard output");
-  doctor->callback([as_json, &exit_code] {
+  auto cgroup = std::make_shared<std::string>();
+  doctor->add_option("--cgroup", *cgroup, "Instead: what acts for this cgroup from outside or past the hooks");
+  doctor->callback([as_json, cgroup, &exit_code] {
+    if (!cgroup->empty()) {
+      exit_code = doctor_cgroup(*cgroup, *as_json);
+      return;
+    }
     const DoctorReport report = examine();
     std::fputs((*as_json ? to_json(report) + "\n" : to_table(report)).c_str(), stdout);
     exit_code = report.is_ready() ? kExitOk : kExitOwnFailure;

@@ -26,6 +26,15 @@ constexpr Capability kCertain[] = {
     {CAP_SYS_ADMIN, "CAP_SYS_ADMIN"},  {CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, {CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"},
     {CAP_SYS_MODULE, "CAP_SYS_MODULE"}};
 
+std::string names_of(std::uint64_t capabilities) {
+  std::string names;
+  for (const Capability& capability : kCertain) {
+    if ((capabilities >> capability.number & 1) == 0) continue;
+    names += (names.empty() ? "" : ", ") + std::string(capability.name);
+  }
+  return names;
+}
+
 bool is_virtual_machine(std::string_view executable) {
   return executable.starts_with("qemu-") || executable == "firecracker" || executable == "cloud-hypervisor" ||
          executable == "crosvm" || executable.find("kata") != std::string_view::npos;
@@ -88,7 +97,7 @@ std::string sentence_of(const ForeignUser& user) {
       return "IP sockets made outside the workload are open in it (" + who(user) +
              "): no hook of the workload sees them";
     case Code::kCapability:
-      return detail + " is effective (" + who(user) + "): it undoes the confinement";
+      return "effective capabilities undo the confinement (" + who(user) + "): " + detail;
     case Code::kDelegatedCgroup:
       return "cgroup.procs of an outer cgroup can be written (" + who(user) + "): the workload can leave";
     case Code::kNotLookedAt:
@@ -111,9 +120,7 @@ std::vector<ForeignUser> find_foreign_users(const WorkloadFacts& facts) {
     if (is_virtual_machine(process.executable)) add(Code::kVirtualMachine, process.executable);
     if (is_user_netstack(process.executable)) add(Code::kUserNetstack, process.executable);
     if (process.foreign_sockets > 0) add(Code::kForeignSocket);
-    for (const Capability& capability : kCertain) {
-      if ((process.capabilities >> capability.number & 1) != 0) add(Code::kCapability, capability.name);
-    }
+    if (const std::string names = names_of(process.capabilities); !names.empty()) add(Code::kCapability, names);
     if (process.may_leave) add(Code::kDelegatedCgroup);
   }
   return findings.take();

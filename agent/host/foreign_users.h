@@ -27,7 +27,7 @@ struct ForeignUser {
   ForeignUserCode code = ForeignUserCode::kNotLookedAt;
   std::uint32_t processes = 0;  // that have it
   std::uint32_t pid = 0;        // one of them
-  std::string detail;           // "/run/docker.sock", "CAP_NET_ADMIN", a command; chosen by the workload: raw
+  std::string detail;  // "/run/docker.sock", "CAP_NET_ADMIN, CAP_BPF", a program's name; chosen by the workload: raw
 };
 
 std::string_view code_of(const ForeignUser& user);  // "container-engine"

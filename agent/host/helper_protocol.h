@@ -56,7 +56,7 @@ struct WireProofOutcome {
 };
 struct WireForeignUser {
   std::uint32_t code, processes, pid, reserved;
-  char detail[64];  // cut; ends with 0
+  char detail[128];  // cut; ends with 0
 };
 struct WireNetns {
   std::uint64_t cookie;

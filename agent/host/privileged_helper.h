@@ -37,6 +37,7 @@ class PrivilegedHelper {
   void open_sockets(std::uint32_t pid, std::uint64_t netns_cookie, BootTime now, Done<NetnsSockets> done);
   // `cgroup_fd`s are a directory of a cgroup2 mount; only read during the call.
   void prove(int cgroup_fd, const ProofPlan& plan, BootTime now, Done<ProofOutcome> done);
+  // kLimit where the workload's own file systems hold the inspection up: the workload is partial until one succeeds.
   void inspect(int cgroup_fd, BootTime now, Done<std::vector<ForeignUser>> done);
   void list_namespaces(int cgroup_fd, BootTime now, Done<NetnsList> done);
 

@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
+#include "agent/command.h"
+#include "agent/doctor_cgroup.h"
 #include "agent/host/drop_privileges.h"
 #include "tests/kernel/support/helper_loop.h"
 
@@ -64,7 +67,7 @@ TEST_F(ForeignUsersTest, NamesEffectiveCapabilities) {
   EXPECT_THAT(codes_with([] {
                 return drop({CAP_BPF, CAP_NET_RAW, CAP_CHOWN});
               }),
-              testing::UnorderedElementsAre("capability CAP_BPF", "capability CAP_NET_RAW"));
+              testing::ElementsAre("capability CAP_NET_RAW, CAP_BPF"));
 }
 
 TEST_F(ForeignUsersTest, RootWithoutCapabilitiesMayLeaveItsCgroup) {
@@ -135,6 +138,22 @@ TEST_F(ForeignUsersTest, ItsOwnSocketsAreNotForeign) {
                 return drop();
               }),
               testing::IsEmpty());
+}
+
+TEST_F(ForeignUsersTest, TheDoctorsExitCodeSaysWhetherAWorkloadWouldBePartial) {
+  EXPECT_EQ(agent::doctor_cgroup(cgroup_.path(), true), agent::kExitOk);
+  EXPECT_EQ(agent::doctor_cgroup("/tmp", true), agent::kExitNoSuchObject);
+  EXPECT_EQ(agent::doctor_cgroup("/no/such/cgroup", true), agent::kExitNoSuchObject);
+  Rendezvous turn;
+  WorkloadProcess root(cgroup_, [&turn] { return turn.arrive_and_wait(), std::string(); });
+  ASSERT_TRUE(turn.await_arrival());
+  // In a child of ours: reading moves through network namespaces.
+  const pid_t doctor = fork();
+  if (doctor == 0) _exit(agent::doctor_cgroup(cgroup_.path(), true));
+  int status = 0;
+  ASSERT_EQ(waitpid(doctor, &status, 0), doctor);
+  turn.release();
+  EXPECT_EQ(WEXITSTATUS(status), agent::kExitNotEnforcing);
 }
 
 // /run/docker.sock in the process's own view: a tmpfs over /run in a mount namespace of its own.

@@ -99,7 +99,7 @@ TEST(HelperAnswers, CarryWhatWasFound) {
   ASSERT_EQ(users->size(), 1u);
   EXPECT_EQ(users->at(0).code, ForeignUserCode::kVsock);
   EXPECT_EQ(users->at(0).pid, 17u);
-  EXPECT_EQ(users->at(0).detail, std::string(63, 'x')) << "cut";
+  EXPECT_EQ(users->at(0).detail, std::string(127, 'x')) << "cut";
 }
 
 TEST(HelperAnswers, CarryTheOutcomeOfAProof) {
