@@ -10,8 +10,6 @@
 namespace namewall::agent {
 namespace {
 
-using Kind = ReceiveOutcome::Kind;
-
 union ControlRoom {
   cmsghdr alignment;
   std::array<char, CMSG_SPACE(sizeof(int) * kMaxPassedDescriptors)> bytes;
@@ -43,11 +41,12 @@ ReceiveOutcome receive(int channel, Received<Message>& received) {
   ssize_t length = 0;
   while ((length = recvmsg(channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC)) < 0 && errno == EINTR) {
   }
-  if (length < 0) return {errno == EAGAIN || errno == EWOULDBLOCK ? Kind::kNothingWaits : Kind::kClosed};
-  if (length == 0) return {Kind::kClosed};
+  if (length < 0)
+    return errno == EAGAIN || errno == EWOULDBLOCK ? ReceiveOutcome::kNothingWaits : ReceiveOutcome::kClosed;
+  if (length == 0) return ReceiveOutcome::kClosed;
   take_descriptors(header, received.descriptors);
   const bool whole = static_cast<std::size_t>(length) == sizeof(Message) && (header.msg_flags & MSG_CTRUNC) == 0;
-  return {whole ? Kind::kMessage : Kind::kMalformed};
+  return whole ? ReceiveOutcome::kMessage : ReceiveOutcome::kMalformed;
 }
 
 template <typename Message>

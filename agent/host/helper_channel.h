@@ -16,10 +16,7 @@ struct Received {
   std::vector<FileDescriptor> descriptors;
 };
 
-struct ReceiveOutcome {
-  enum class Kind { kMessage, kNothingWaits, kClosed, kMalformed };  // kMalformed: of the wrong size
-  Kind kind = Kind::kClosed;
-};
+enum class ReceiveOutcome { kMessage, kNothingWaits, kClosed, kMalformed };  // kMalformed: of the wrong size
 
 // Never blocks.
 ReceiveOutcome receive_request(int channel, Received<HelperRequest>& request);

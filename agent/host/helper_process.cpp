@@ -153,13 +153,13 @@ class Server {
 
   void take_request() {
     Received<HelperRequest> received;
-    switch (receive_request(channel_, received).kind) {
-      case ReceiveOutcome::Kind::kClosed:
+    switch (receive_request(channel_, received)) {
+      case ReceiveOutcome::kClosed:
         _exit(EXIT_SUCCESS);
-      case ReceiveOutcome::Kind::kNothingWaits:
-      case ReceiveOutcome::Kind::kMalformed:
+      case ReceiveOutcome::kNothingWaits:
+      case ReceiveOutcome::kMalformed:
         return;
-      case ReceiveOutcome::Kind::kMessage:
+      case ReceiveOutcome::kMessage:
         break;
     }
     const auto task = check_request(received.message, received.descriptors.size());

@@ -172,14 +172,14 @@ int PrivilegedHelper::fd() const { return state_->channel.get(); }
 void PrivilegedHelper::read_answers() {
   while (state_->alive) {
     Answer answer;
-    switch (receive_answer(state_->channel.get(), answer).kind) {
-      case ReceiveOutcome::Kind::kNothingWaits:
+    switch (receive_answer(state_->channel.get(), answer)) {
+      case ReceiveOutcome::kNothingWaits:
         return;
-      case ReceiveOutcome::Kind::kClosed:
+      case ReceiveOutcome::kClosed:
         return state_->end();
-      case ReceiveOutcome::Kind::kMalformed:
+      case ReceiveOutcome::kMalformed:
         continue;
-      case ReceiveOutcome::Kind::kMessage:
+      case ReceiveOutcome::kMessage:
         state_->answer(std::move(answer));
     }
   }

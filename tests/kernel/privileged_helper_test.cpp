@@ -262,7 +262,7 @@ TEST(PrivilegedHelperLife, AMalformedMessageIsNotServedAndDoesNotEndIt) {
   pollfd ready{ours.get(), POLLIN, 0};
   ASSERT_EQ(poll(&ready, 1, 3000), 1);
   agent::Received<agent::HelperAnswer> answer;
-  ASSERT_EQ(agent::receive_answer(ours.get(), answer).kind, agent::ReceiveOutcome::Kind::kMessage);
+  ASSERT_EQ(agent::receive_answer(ours.get(), answer), agent::ReceiveOutcome::kMessage);
   EXPECT_EQ(answer.message.id, 77u);
   EXPECT_EQ(answer.message.error, 1 + static_cast<std::uint32_t>(ErrorKind::kInvalid));
   ours.reset();

@@ -184,6 +184,36 @@ TEST_F(ForeignUsersTest, FindsAContainerEngineThatTheProcessMayReach) {
   EXPECT_THAT(codes_with(prepare(0600)), testing::IsEmpty()) << "root's alone";
 }
 
+TEST_F(ForeignUsersTest, AFileSystemThatNeverAnswersHoldsUpNeitherTheDaemonNorTheHelper) {
+  if (access("/dev/fuse", R_OK | W_OK) != 0) GTEST_SKIP() << "this host has no /dev/fuse";
+  Rendezvous turn;
+  WorkloadProcess process(cgroup_, [&turn]() -> std::string {
+    const int server = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    const std::string options = "fd=" + std::to_string(server) + ",rootmode=40000,user_id=0,group_id=0,allow_other";
+    if (unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("silent", "/run", "fuse", 0, options.c_str()) != 0) {
+      return "mount";
+    }
+    turn.arrive_and_wait();
+    return "";
+  });
+  ASSERT_TRUE(turn.await_arrival());
+  std::optional<Result<std::vector<ForeignUser>>> held_up;
+  std::optional<bool> neighbour;
+  const auto since = std::chrono::steady_clock::now();
+  helper_.inspect(cgroup_.fd(), boot_now(), [&](auto users) { held_up.emplace(std::move(users)); });
+  helper_.list_namespaces(cgroup_.fd(), boot_now(), [&](auto list) { neighbour = list.has_value(); });
+  EXPECT_TRUE(turn_until(helper_, [&] { return neighbour.has_value(); }));
+  EXPECT_TRUE(*neighbour);
+  EXPECT_LT(std::chrono::steady_clock::now() - since, std::chrono::seconds(1));
+  EXPECT_FALSE(held_up);
+  ASSERT_TRUE(turn_until(helper_, [&] { return held_up.has_value(); }));
+  turn.release();
+  EXPECT_EQ(process.wait(), "");
+  ASSERT_FALSE(*held_up);
+  EXPECT_EQ(held_up->error().kind, ErrorKind::kLimit) << held_up->error().message();
+}
+
 TEST_F(ForeignUsersTest, ASymbolicLinkIsFollowedInTheProcesssOwnRootOnly) {
   // Followed in ours it would name the socket of the host.
   const std::string outside = "/tmp/namewall-helper-test-" + std::to_string(getpid()) + ".sock";
