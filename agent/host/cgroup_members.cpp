@@ -47,8 +47,7 @@ class Walk {
 
   CgroupMembers take() {
     std::ranges::sort(members_.pids);
-    const auto doubles = std::ranges::unique(members_.pids);
-    members_.pids.erase(doubles.begin(), doubles.end());
+    members_.pids.erase(std::unique(members_.pids.begin(), members_.pids.end()), members_.pids.end());
     if (members_.pids.size() > max_pids_) {
       members_.pids.resize(max_pids_);
       members_.is_complete = false;

@@ -136,8 +136,7 @@ class Inspection {
     if (!held.is_complete) note("a part of the open descriptors");
     facts.devices = held.devices;
     std::ranges::sort(facts.devices);
-    const auto doubles = std::ranges::unique(facts.devices);
-    facts.devices.erase(doubles.begin(), doubles.end());
+    facts.devices.erase(std::unique(facts.devices.begin(), facts.devices.end()), facts.devices.end());
     for (const HeldSocket& socket : held.sockets) {
       if (socket.family == AF_PACKET) ++facts.packet_sockets;
       if (socket.family == AF_VSOCK) ++facts.vsock_sockets;

@@ -161,12 +161,12 @@ class Listing {
     return false;
   }
 
-  Result<void> add_flow(std::optional<Flow> flow) {
+  Result<void> add_flow(const std::optional<Flow>& flow) {
     if (!flow || (!cgroups_.empty() && !cgroups_.contains(flow->cgroup_id))) return {};
     if (list_.flows.size() == kMaxListedSockets) {
       return fail(ErrorKind::kLimit, "there are more than " + std::to_string(kMaxListedSockets) + " sockets");
     }
-    list_.flows.push_back(std::move(*flow));
+    list_.flows.push_back(*flow);
     return {};
   }
 
