@@ -36,4 +36,17 @@ void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
 void add_doctor_command(CLI::App& app, int& exit_code);
 
+// Those that ask the daemon (client/).
+void add_status_command(CLI::App& app, int& exit_code);
+void add_list_command(CLI::App& app, int& exit_code);
+void add_show_command(CLI::App& app, int& exit_code);
+void add_events_command(CLI::App& app, int& exit_code);
+void add_why_command(CLI::App& app, int& exit_code);
+void add_reload_command(CLI::App& app, int& exit_code);
+void add_top_command(CLI::App& app, int& exit_code);
+void add_test_command(CLI::App& app, int& exit_code);
+void add_arm_command(CLI::App& app, int& exit_code);
+void add_teardown_command(CLI::App& app, int& exit_code);
+void add_unit_command(CLI::App& app, int& exit_code);
+
 }  // namespace namewall::agent
