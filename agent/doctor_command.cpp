@@ -1,4 +1,5 @@
 // `namewall doctor`: what holds here, proved by trying it; what stays open; whose programs are on the path.
+// `namewall doctor WORKLOAD`: what lies outside of what holds this workload, by the daemon.
 #include <fcntl.h>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "agent/cgroup_tree.h"
+#include "agent/client/ask_doctor.h"
 #include "agent/command.h"
 #include "agent/doctor_cgroup.h"
 #include "agent/doctor_host.h"
@@ -89,17 +91,25 @@ DoctorReport examine() {
 
 void add_doctor_command(CLI::App& app, int& exit_code) {
   CLI::App* doctor = app.add_subcommand("doctor", "Prove what holds on this host, and list what stays open");
-  auto as_json = std::make_shared<bool>(false);
-  doctor->add_flag("--json", *as_json, "One JSON object on standard output");
-  auto cgroup = std::make_shared<std::string>();
-  doctor->add_option("--cgroup", *cgroup, "Instead: what acts for this cgroup from outside or past the hooks");
-  doctor->callback([as_json, cgroup, &exit_code] {
-    if (!cgroup->empty()) {
-      exit_code = doctor_cgroup(*cgroup, *as_json);
+  struct Options : ClientOptions {
+    std::string workload, cgroup;
+  };
+  auto options = std::make_shared<Options>();
+  add_client_options(*doctor, *options);
+  doctor->add_option("workload", options->workload,
+                     "Instead: what lies outside of what holds this workload, asked of the daemon");
+  doctor->add_option("--cgroup", options->cgroup, "Instead: what acts for this cgroup from outside or past the hooks");
+  doctor->callback([options, &exit_code] {
+    if (!options->cgroup.empty()) {
+      exit_code = doctor_cgroup(options->cgroup, options->json);
+      return;
+    }
+    if (!options->workload.empty()) {
+      exit_code = ask_doctor(*options, options->workload);
       return;
     }
     const DoctorReport report = examine();
-    std::fputs((*as_json ? to_json(report) + "\n" : to_table(report)).c_str(), stdout);
+    std::fputs((options->json ? to_json(report) + "\n" : to_table(report)).c_str(), stdout);
     exit_code = report.is_ready() ? kExitOk : kExitOwnFailure;
   });
 }

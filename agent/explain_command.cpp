@@ -1,9 +1,12 @@
-// `namewall explain --policy FILE TARGET [--answers FILE] [--host FILE] [--json]`: exit 0 allowed, 3 refused, 1 where
-// an input has errors, 125 where one cannot be read.
+// `namewall explain TARGET --policy FILE [--answers FILE] [--host FILE] [--json]`: exit 0 allowed, 3 refused, 1 where
+// an input has errors, 125 where one cannot be read. `namewall explain TARGET --workload W [--json]`: the same of a
+// workload as it stands, by the daemon.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
+#include "agent/client/ask_explain.h"
+#include "agent/client/client_command.h"
 #include "agent/command.h"
 #include "agent/explanation.h"
 #include "agent/own_addresses.h"
@@ -12,12 +15,12 @@
 namespace namewall::agent {
 namespace {
 
-struct Options {
+struct Options : ClientOptions {
   std::string policy;
+  std::string workload;
   std::string target;
   std::string answers;
   std::string host;
-  bool json = false;
 };
 
 int fail_with(const Error& error) {
@@ -80,14 +83,27 @@ int run_explain(const Options& options) {
 void add_explain_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("explain", "Say whether a policy allows a target, and which rule decides");
-  command->add_option("--policy", options->policy, "The policy file, `-` for standard input")->required();
+  add_client_options(*command, *options);
   command->add_option("target", options->target, "[SCHEME://]NAME-OR-ADDRESS[:PORT]; https where nothing else is said")
       ->required();
-  command->add_option("--answers", options->answers,
-                      "DNS answers to judge by, as `dig +noall +answer` prints them; `-` for standard input");
-  command->add_option("--host", options->host, "The host policy, instead of " + std::string(kHostPolicyPath));
-  command->add_flag("--json", options->json, "Print JSON");
-  command->callback([options, &exit_code] { exit_code = run_explain(*options); });
+  CLI::Option* policy = command->add_option("--policy", options->policy, "The policy file, `-` for standard input");
+  CLI::Option* workload =
+      command->add_option("--workload", options->workload, "A workload as it stands, asked of the daemon")
+          ->excludes(policy);
+  command
+      ->add_option("--answers", options->answers,
+                   "DNS answers to judge by, as `dig +noall +answer` prints them; `-` for standard input")
+      ->excludes(workload);
+  command->add_option("--host", options->host, "The host policy, instead of " + std::string(kHostPolicyPath))
+      ->excludes(workload);
+  command->callback([options, &exit_code] {
+    if (options->policy.empty() && options->workload.empty()) {
+      throw CLI::ValidationError("explain needs a policy: --policy FILE, or --workload WORKLOAD");
+    }
+    exit_code = options->policy.empty()
+                    ? ask_explain(DaemonClient(options->socket), options->workload, options->target, options->json)
+                    : run_explain(*options);
+  });
 }
 
 }  // namespace namewall::agent

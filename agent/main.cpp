@@ -60,6 +60,15 @@ int main(int argc, char** argv) {
   namewall::agent::add_check_command(app, exit_code);
   namewall::agent::add_explain_command(app, exit_code);
   namewall::agent::add_doctor_command(app, exit_code);
+  namewall::agent::add_status_command(app, exit_code);
+  namewall::agent::add_list_command(app, exit_code);
+  namewall::agent::add_show_command(app, exit_code);
+  namewall::agent::add_events_command(app, exit_code);
+  namewall::agent::add_why_command(app, exit_code);
+  namewall::agent::add_top_command(app, exit_code);
+  namewall::agent::add_test_command(app, exit_code);
+  namewall::agent::add_reload_command(app, exit_code);
+  namewall::agent::add_unit_command(app, exit_code);
   try {
     app.parse(static_cast<int>(before.size()), before.data());
   } catch (const CLI::Success& wanted) {  // --help, --version

@@ -19,6 +19,7 @@ struct Screen {
 // The terminal's width; COLUMNS where `fd` is none; else kDefaultWidth. Colour only on a terminal, and never where
 // NO_COLOR is set.
 Screen find_screen(int fd);
+std::size_t terminal_lines(int fd);  // 0: not a terminal
 
 enum class Tone { kPlain, kGood, kWarning, kBad, kFaint };
 std::string paint(const Screen& screen, Tone tone, std::string_view text);

@@ -9,12 +9,10 @@
 
 namespace namewall::agent {
 
-std::string status_text(const StatusView& status, const Screen& screen);
-// The word of a workload's state in its colour.
-Tone tone_of_state(const std::string& state);
+// Whether all that should be held is held, and nothing lies outside what the kernel can hold. A workload in audit mode,
+// or whose older sockets are being judged, is as it should be.
+bool is_all_enforcing(const StatusView& status);
 
-std::string list_text(const std::vector<WorkloadView>& workloads, const Screen& screen);
-// The rules of one policy with the workloads that it holds.
-std::string rules_text(const std::vector<std::string>& workloads, const WorkloadDetail& detail, const Screen& screen);
+std::string status_text(const StatusView& status, const Screen& screen);
 
 }  // namespace namewall::agent

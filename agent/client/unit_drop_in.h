@@ -1,8 +1,9 @@
-// The systemd drop-in by which a unit arms itself before its first process. Pure.
+// The systemd drop-in by which a service arms itself before its first process. Pure.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policy/result.h"
 
@@ -14,7 +15,7 @@ inline constexpr const char* kDropInName = "50-namewall.conf";
 // systemd-escape does. kInvalid: a path, an empty or too long name, a unit of another type.
 Result<std::string> service_name(std::string_view given);
 
-// One argument of a command line in a unit file.
+// One argument of a command line in a unit file (systemd.service(5), "COMMAND LINES").
 std::string quote_for_unit_file(std::string_view argument);
 
 // `policy_file` is absolute.
