@@ -68,6 +68,8 @@ int main(int argc, char** argv) {
   namewall::agent::add_top_command(app, exit_code);
   namewall::agent::add_test_command(app, exit_code);
   namewall::agent::add_reload_command(app, exit_code);
+  namewall::agent::add_arm_command(app, exit_code);
+  namewall::agent::add_teardown_command(app, exit_code);
   namewall::agent::add_unit_command(app, exit_code);
   try {
     app.parse(static_cast<int>(before.size()), before.data());

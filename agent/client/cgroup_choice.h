@@ -1,4 +1,4 @@
-// Which cgroup `arm` and `teardown` mean: a path, a systemd unit, a process, the caller itself.
+// Which cgroup `arm` and `teardown` mean: a path, a systemd service, a process, the caller itself.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace namewall::agent {
 
-// Exactly one.
+// One of them is set.
 struct CgroupChoice {
   std::string path;  // in the hierarchy ("/ci.slice/job"), or a directory below a cgroup2 mount
   std::string unit;
@@ -22,22 +22,26 @@ struct CgroupChoice {
 };
 
 struct ChosenCgroup {
-  std::string path;       // in the hierarchy
-  std::string directory;  // where a mount shows it
+  std::string path;  // in the hierarchy
   FileDescriptor fd;
   std::uint64_t id = 0;
 };
 
-// kNotFound: no such cgroup, process, or running unit. kConflict: several cgroups have the unit's name. kInvalid: the
-// root cgroup, which holds the whole host.
+// kNotFound: no such cgroup, process, or running service. kConflict: several cgroups have the service's name. kInvalid:
+// the root cgroup, which holds the whole host.
 Result<ChosenCgroup> find_cgroup(const CgroupChoice& choice);
 
-// The path in the hierarchy of a directory below a cgroup2 mount; nullopt: it is below none.
-std::optional<std::string> cgroup_path_of(const std::vector<Mount>& mounts, const std::string& directory);
-// systemd runs the commands around a delegated unit's own in "UNIT/.control": the unit is meant.
-std::string unit_cgroup_of(std::string path);
-
 // Whether a process other than the caller lives in it or below: its sockets may be older than an arming.
-Result<bool> has_other_processes(const ChosenCgroup& cgroup);
+bool has_other_processes(const ChosenCgroup& cgroup);
+
+// Below: pure.
+
+// The path in the hierarchy of a directory below a cgroup2 mount; nullopt: it is below none.
+std::optional<std::string> cgroup_path_of(const std::vector<Mount>& mounts, std::string_view directory);
+// systemd runs the commands around a delegated service's own in "SERVICE/.control": the service is meant.
+std::string service_cgroup_of(std::string path);
+// The name of a workload that is a service: the last part of its cgroup, without ".service"; "-" for what a workload's
+// name may not have.
+std::string workload_name_of(std::string_view cgroup_path);
 
 }  // namespace namewall::agent

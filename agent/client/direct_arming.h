@@ -6,6 +6,7 @@
 
 #include "agent/client/cgroup_choice.h"
 #include "agent/host/host_view.h"
+#include "policy/policy_image.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -18,9 +19,10 @@ struct PinOptions {
   std::string owner = kDefaultOwner;  // USER or UID:GID
 };
 
-// `messages`: warnings and errors of the policy, a line each. Armed already: its policy is replaced.
-Result<ChangeView> arm_directly(const PinOptions& pins, const ChosenCgroup& cgroup, const std::string& policy_file,
-                                const std::string& name, std::vector<std::string>& messages);
+// Armed already: its policy is replaced. `name` is only told; the kernel keeps none. All of them, kConflict: another
+// process holds the pins, maybe only for a moment.
+Result<ChangeView> arm_directly(const PinOptions& pins, const ChosenCgroup& cgroup, const PolicyImage& image,
+                                const std::string& name);
 Result<ChangeView> disarm_directly(const PinOptions& pins, const ChosenCgroup& cgroup);
 Result<ChangeView> teardown_directly(const PinOptions& pins);
 
