@@ -40,6 +40,9 @@ struct Arming {
 
 Answer<Arming> prepare(const Options& options) {
   Arming arming;
+  if (options.policy == "-") {
+    return tl::unexpected<DaemonError>(DaemonError{kExitInputErrors, "arm reads its policy from a file"});
+  }
   Result<ChosenCgroup> cgroup = find_cgroup(options.choice);
   if (!cgroup) return to_daemon_error(cgroup.error());
   arming.cgroup = std::move(*cgroup);

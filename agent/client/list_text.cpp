@@ -28,7 +28,7 @@ std::string list_text(const std::vector<WorkloadView>& workloads, const Screen& 
                {"GRANTS", true, 1, 6},
                {"REFUSED", true, 0, 4},
                {"PROVED", true, 5, 6},
-               {"ORIGIN", false, 1, 16}});
+               {"ORIGIN", false, 1, 16, true}});
   for (const WorkloadView& workload : workloads) {
     table.add({escape_for_display(workload.name), escape_for_display(workload.state),
                escape_for_display(workload.policy), std::to_string(workload.rules),

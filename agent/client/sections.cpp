@@ -38,7 +38,8 @@ std::string origin_of(const WorkloadView& workload) {
 }
 
 std::string rules_table(const std::vector<RuleView>& rules, const Screen& screen) {
-  Table table({{"  ACTION", false, 0, 6}, {"RULE", false, 0, 20}, {"ORIGIN", false, 1, 14}, {"NOTE", false, 1, 8}});
+  Table table(
+      {{"  ACTION", false, 0, 6}, {"RULE", false, 0, 20}, {"ORIGIN", false, 1, 14, true}, {"NOTE", false, 1, 8}});
   for (const RuleView& rule : rules) {
     const std::string note = rule.dead ? "dead: " + escape_for_display(rule.decided_by) + " decides" : "";
     table.add(

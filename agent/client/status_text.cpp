@@ -43,7 +43,7 @@ std::string policies_table(const StatusView& status, const Screen& screen) {
                {"STATE", false, 0, 9},
                {"AGE", true, 0, 4},
                {"WORKLOADS", true, 2, 4},
-               {"FILE", false, 1, 16}});
+               {"FILE", false, 1, 16, true}});
   for (const PolicyFileView& policy : status.policies) {
     table.add({escape_for_display(policy.policy), escape_for_display(policy.state),
                policy.state == "broken" ? "-" : phrase_seconds(policy.age_s), std::to_string(policy.workloads),

@@ -22,7 +22,7 @@ std::size_t bytes_of_first(std::string_view text, std::size_t count) {
   return at;
 }
 
-std::string pad(std::string cell, std::size_t width, bool align_right) {
+std::string pad(const std::string& cell, std::size_t width, bool align_right) {
   const std::size_t missing = width - std::min(width, display_width(cell));
   return align_right ? std::string(missing, ' ') + cell : cell + std::string(missing, ' ');
 }
@@ -43,6 +43,13 @@ std::string elide(std::string_view text, std::size_t width) {
   return std::string(text.substr(0, bytes_of_first(text, head))) + "…" + std::string(text.substr(tail_begin));
 }
 
+std::string elide_begin(std::string_view text, std::size_t width) {
+  const std::size_t have = display_width(text);
+  if (have <= width) return std::string(text);
+  if (width == 0) return {};
+  return "…" + std::string(text.substr(bytes_of_first(text, have - (width - 1))));
+}
+
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
 void Table::add(std::vector<std::string> cells) {
@@ -51,37 +58,33 @@ void Table::add(std::vector<std::string> cells) {
 }
 
 std::vector<std::size_t> Table::fit(std::size_t width) const {
-  std::vector<std::size_t> widths;
-  for (const Column& column : columns_) widths.push_back(display_width(column.title));
+  std::vector<std::size_t> natural;
+  for (const Column& column : columns_) natural.push_back(display_width(column.title));
   for (const auto& row : rows_) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], display_width(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i) natural[i] = std::max(natural[i], display_width(row[i]));
   }
-  if (width == 0) return widths;
-  const auto total = [&widths] {
-    std::size_t sum = 0;
-    for (const std::size_t each : widths) sum += each == 0 ? 0 : each + kGap;
-    return sum == 0 ? 0 : sum - kGap;
-  };
-  std::vector<unsigned> priorities;
-  for (const Column& column : columns_) priorities.push_back(column.priority);
-  std::sort(priorities.rbegin(), priorities.rend());
-  priorities.erase(std::unique(priorities.begin(), priorities.end()), priorities.end());
+  if (width == 0) return natural;
+  std::vector<std::size_t> by_priority;  // columns, those that give way first
+  for (std::size_t i = columns_.size(); i-- > 0;) by_priority.push_back(i);
+  std::stable_sort(by_priority.begin(), by_priority.end(),
+                   [this](std::size_t a, std::size_t b) { return columns_[a].priority > columns_[b].priority; });
 
-  const auto shrink = [&](unsigned priority) {
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      const std::size_t now = total();
-      if (columns_[i].priority != priority || now <= width || widths[i] == 0) continue;
-      const std::size_t floor = std::min(widths[i], std::max(columns_[i].min_width, std::size_t{1}));
-      widths[i] = std::max(floor, widths[i] - std::min(widths[i], now - width));
+  for (std::size_t left_out = 0;; ++left_out) {
+    std::vector<std::size_t> widths = natural;
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < left_out; ++i) widths[by_priority[i]] = 0;
+    for (const std::size_t each : widths) total += each == 0 ? 0 : each + (total == 0 ? 0 : kGap);
+    for (std::size_t i = left_out; i < by_priority.size() && total > width; ++i) {
+      const Column& column = columns_[by_priority[i]];
+      std::size_t& each = widths[by_priority[i]];
+      const std::size_t room = column.align_right ? 0 : each - std::min(each, column.min_width);
+      const std::size_t taken = std::min(room, total - width);
+      each -= taken;
+      total -= taken;
     }
-  };
-  for (const unsigned priority : priorities) shrink(priority);
-  for (const unsigned priority : priorities) {
-    for (std::size_t i = widths.size(); i-- > 0;) {
-      if (priority != 0 && columns_[i].priority == priority && total() > width) widths[i] = 0;
-    }
+    if (total <= width || left_out == by_priority.size() || columns_[by_priority[left_out]].priority == 0)
+      return widths;
   }
-  return widths;
 }
 
 std::string Table::to_string(std::size_t width) const {
@@ -94,7 +97,8 @@ std::string Table::to_string(std::size_t width) const {
       if (widths[i] == 0) continue;
       if (!is_first) line.append(kGap, ' ');
       is_first = false;
-      line += pad(elide(cell_of(i), widths[i]), widths[i], columns_[i].align_right);
+      const std::string cell = columns_[i].is_path ? elide_begin(cell_of(i), widths[i]) : elide(cell_of(i), widths[i]);
+      line += pad(cell, widths[i], columns_[i].align_right);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     if (width != 0) line = elide(line, width);

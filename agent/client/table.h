@@ -12,14 +12,17 @@ namespace namewall::agent {
 std::size_t display_width(std::string_view text);
 // At most `width` columns: the middle gives way to "…", so that both ends tell what it was.
 std::string elide(std::string_view text, std::size_t width);
+// The same with the begin.
+std::string elide_begin(std::string_view text, std::size_t width);
 
 struct Column {
   std::string title;
-  bool align_right = false;
-  // Room is taken from the columns of the highest number first, down to `min_width`, then these columns are left out.
-  // Those of priority 0 always stay.
+  bool align_right = false;  // amounts: never narrower than they are
+  // Room is taken from the columns of the highest number first, down to `min_width`; then those are left out, the
+  // highest number first. Columns of priority 0 always stay.
   unsigned priority = 0;
   std::size_t min_width = 4;
+  bool is_path = false;  // elided at its begin: the end tells which file it is
 };
 
 class Table {

@@ -35,6 +35,10 @@ struct Options {
 
 std::string unit_directory(const Options& options) { return options.root + kUnitDirectory; }
 
+void say(const std::string& sentence) {
+  for (const std::string& line : wrap(sentence, find_screen().width, 2)) (void)print(line + "\n");
+}
+
 // What systemd runs at start: an absolute, readable policy without an error.
 Result<void> check_policy_file(const Options& options) {
   if (!options.policy.starts_with('/')) {
@@ -87,7 +91,7 @@ Result<void> enable(const Options& options) {
     return written;
   }
   if (auto told = tell_systemd(options); !told) return told;
-  (void)print(escape_for_display(*unit) + " is armed from its next start on (" + escape_for_display(path) + ")\n");
+  say(escape_for_display(*unit) + " is armed from its next start on (" + escape_for_display(path) + ")");
   return {};
 }
 
@@ -102,8 +106,8 @@ Result<void> disable(const Options& options) {
   }
   ::rmdir(directory.c_str());  // other drop-ins keep it
   if (auto told = tell_systemd(options); !told) return told;
-  (void)print(escape_for_display(*unit) +
-              " is no longer armed at its starts; what is armed now stays so until `namewall teardown`\n");
+  say(escape_for_display(*unit) +
+      " is no longer armed at its starts; what is armed now stays so until `namewall teardown`");
   return {};
 }
 
@@ -120,7 +124,7 @@ Result<void> list(const Options& options) {
   }
   if (failure) return fail_errno(failure.value(), "cannot read " + unit_directory(options));
   std::sort(units.begin(), units.end());
-  Table table({{"UNIT", false, 0, 20}, {"POLICY", false, 0, 20}});
+  Table table({{"UNIT", false, 0, 20}, {"POLICY", false, 0, 20, true}});
   for (const auto& [unit, policy] : units) table.add({escape_for_display(unit), policy});
   (void)print(table.is_empty() ? "No unit arms itself.\n" : table.to_string(find_screen().width));
   return {};

@@ -48,8 +48,8 @@ std::string facts_text(const WorkloadView& workload, const Screen& screen) {
   out += fact_line("lookups", phrase_amount(workload.lookups), screen);
   std::string refusals = phrase_amount(workload.refusals);
   if (!workload.last_refusal.empty()) {
-    refusals += "; the last: " + escape_for_display(workload.last_refusal) + " (" +
-                escape_for_display(workload.last_refusal_at) + ")";
+    refusals += "; the last: " + escape_for_display(workload.last_refusal);
+    if (!workload.last_refusal_at.empty()) refusals += " at " + escape_for_display(workload.last_refusal_at);
   }
   return out + fact_line("refusals", refusals, screen);
 }

@@ -1,0 +1,69 @@
+"""A daemon that says what it is told to: HTTP over a unix socket, fixed answers, every request kept."""
+
+import http.server
+import json
+import os
+import socketserver
+import tempfile
+import threading
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class FakeDaemon:
+    """`answers`: (method, path with query) -> (status, body as JSON value, list of JSON lines, or text)."""
+
+    def __init__(self, answers=None):
+        self.answers = dict(answers or {})
+        self.requests = []  # (method, target, body as JSON value or None)
+        self._directory = tempfile.TemporaryDirectory(prefix="namewall-commands-")
+        self.socket = os.path.join(self._directory.name, "control.sock")
+        fake = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self):
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                fake.requests.append((self.command, self.path, json.loads(body) if body else None))
+                missing = (404, {"error": {"code": "not_found", "sentence": "there is no such thing", "exit_code": 6}})
+                status, answer = fake.answers.get((self.command, self.path), missing)
+                if callable(answer):
+                    answer = answer()
+                if isinstance(answer, list) and self.path.startswith("/v1/events"):
+                    answer = "".join(json.dumps(line) + "\n" for line in answer)
+                text = answer if isinstance(answer, str) else json.dumps(answer)
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text.encode())))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer
+
+            def address_string(self):
+                return "unix"
+
+            def log_message(self, *_):
+                pass
+
+        self._server = _Server(self.socket, Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._directory.cleanup()
+
+
+def error(status, code, sentence, exit_code):
+    return status, {"error": {"code": code, "sentence": sentence, "exit_code": exit_code}}
