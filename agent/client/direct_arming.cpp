@@ -61,9 +61,11 @@ Result<ChangeView> arm_directly(const PinOptions& pins, const ChosenCgroup& cgro
   if (!enforcer) return tl::unexpected(enforcer.error());
   if (const auto told = tell_own_addresses(*enforcer); !told) return tl::unexpected(told.error());
   auto shared = std::make_shared<const PolicyImage>(image);
-  // Nobody judges the flows that are open until a daemon does: strict from a replacement on.
-  const Result<bpf::ArmedCgroup> armed =
-      enforcer->find(cgroup.id) ? enforcer->replace(cgroup.id, shared, true) : arm_new(*enforcer, cgroup, shared);
+  Result<bpf::ArmedCgroup> armed = arm_new(*enforcer, cgroup, shared);
+  if (!armed && armed.error().kind == ErrorKind::kConflict && enforcer->find(cgroup.id)) {
+    // Armed already. Nobody judges the flows that are open until a daemon does: strict from now on.
+    armed = enforcer->replace(cgroup.id, shared, true);
+  }
   if (!armed) return tl::unexpected(armed.error());
   ChangeView change;
   change.workload = name;

@@ -10,6 +10,7 @@
 
 #include "agent/client/client_command.h"
 #include "agent/client/key_watch.h"
+#include "agent/client/phrase.h"
 #include "agent/client/view_reader.h"
 #include "agent/client/workload_rates.h"
 #include "agent/command.h"
@@ -63,8 +64,8 @@ int print_once(const Options& options, const DaemonClient& daemon) {
 std::string page_of(const std::vector<WorkloadRate>& rates) {
   constexpr std::size_t kOtherLines = 4;
   const std::size_t lines = std::max<std::size_t>(terminal_lines(STDOUT_FILENO), kOtherLines + 1);
-  return std::string(kHomeAndClear) + "namewall top: " + std::to_string(rates.size()) + " workloads; q ends\n\n" +
-         rates_text(rates, lines - kOtherLines, find_screen());
+  return std::string(kHomeAndClear) + "namewall top: " + phrase_count(rates.size(), "workload", "workloads") +
+         "; q ends\n\n" + rates_text(rates, lines - kOtherLines, find_screen());
 }
 
 int redraw(const Options& options, const DaemonClient& daemon) {

@@ -1,11 +1,15 @@
-"""A daemon that says what it is told to: HTTP over a unix socket, fixed answers, every request kept."""
+"""A daemon that says what it is told to: HTTP over a unix socket, fixed answers, every request kept. And a command run
+against it."""
 
 import http.server
 import json
 import os
 import socketserver
+import subprocess
 import tempfile
 import threading
+
+from scenario import expect
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -67,3 +71,24 @@ class FakeDaemon:
 
 def error(status, code, sentence, exit_code):
     return status, {"error": {"code": code, "sentence": sentence, "exit_code": exit_code}}
+
+
+def namewall(daemon, *arguments, env=None, timeout=30, stdin=subprocess.DEVNULL):
+    socket_path = daemon if isinstance(daemon, str) else daemon.socket
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "NAMEWALL_SOCKET": socket_path, **(env or {})}
+    argv = [os.environ["NAMEWALL_E2E_BINARY"], *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=timeout, stdin=stdin)
+
+
+def expect_run(done, exit_code, *said):
+    transcript = f"{' '.join(done.args[1:])}: exit {done.returncode}\n--- stdout\n{done.stdout}--- stderr\n{done.stderr}"
+    expect(done.returncode == exit_code, f"exit code {done.returncode} instead of {exit_code}\n{transcript}")
+    for what in said:
+        expect(what in done.stdout + done.stderr, f"it does not say {what!r}\n{transcript}")
+    wide = [line for line in done.stdout.splitlines() if len(line) > 80 and not line.startswith(("{", "["))]
+    expect(not wide, f"wider than 80 columns: {wide}\n{transcript}")
+    expect("\x1b" not in done.stdout, f"an escape reaches what is no terminal\n{transcript}")
+    if exit_code not in (0, 3, 10):
+        expect(len(done.stderr.splitlines()) == 1, f"not one sentence\n{transcript}")
+        expect(done.stderr.startswith("namewall: "), f"it does not say who speaks\n{transcript}")
+    return done
