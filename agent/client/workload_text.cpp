@@ -68,8 +68,7 @@ std::string resolvers_table(const WorkloadDetail& detail, const Screen& screen) 
 
 std::string left_phrase(const GrantView& grant) {
   if (grant.state != "live" && grant.state != "expired") return escape_for_display(grant.state);
-  return grant.seconds_left >= 0 ? phrase_seconds(grant.seconds_left)
-                                 : "over " + phrase_seconds(-grant.seconds_left) + " ago";
+  return grant.seconds_left >= 0 ? phrase_seconds(grant.seconds_left) : phrase_seconds(-grant.seconds_left) + " ago";
 }
 
 std::string grants_table(const WorkloadDetail& detail, const Screen& screen) {

@@ -83,7 +83,7 @@ def scenario_show_tells_grants_and_escapes_what_a_workload_chose():
             "4 min",
             "cdn.example",
             "name_not_allowed",
-            "over 30 s ago",
+            "30 s ago",
             "10.0.0.5:4711",
             "\\x1b",
         )
