@@ -1,6 +1,7 @@
 #include "agent/client/direct_arming.h"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "agent/credentials.h"
@@ -62,9 +63,11 @@ Result<ChangeView> arm_directly(const PinOptions& pins, const ChosenCgroup& cgro
   if (const auto told = tell_own_addresses(*enforcer); !told) return tl::unexpected(told.error());
   auto shared = std::make_shared<const PolicyImage>(image);
   Result<bpf::ArmedCgroup> armed = arm_new(*enforcer, cgroup, shared);
-  if (!armed && armed.error().kind == ErrorKind::kConflict && enforcer->find(cgroup.id)) {
-    // Armed already. Nobody judges the flows that are open until a daemon does: strict from now on.
-    armed = enforcer->replace(cgroup.id, shared, true);
+  const std::optional<bpf::ArmedCgroup> before = enforcer->find(cgroup.id);
+  if (!armed && armed.error().kind == ErrorKind::kConflict && before) {
+    // Nobody judges the flows of another policy until a daemon does: strict from now on.
+    const bool is_unchanged = !before->is_strict && before->image_hash == bpf::hash_of(*shared);
+    armed = enforcer->replace(cgroup.id, shared, !is_unchanged);
   }
   if (!armed) return tl::unexpected(armed.error());
   ChangeView change;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import tempfile
 import time
@@ -10,7 +11,7 @@ from internet.cgroups import cgroup2_mount
 from scenario import expect
 
 OWNER = "64321:64321"
-# Refused with ECONNREFUSED at once; without a policy this address is unreachable or silent.
+# What connect() gives: an errno, "silent" or "connected".
 CONNECT = (
     "import socket, sys\n"
     "s = socket.socket(); s.settimeout(1)\n"
@@ -21,7 +22,7 @@ CONNECT = (
 
 
 class Host:
-    """A cgroup, a pin directory and a listener of the host, all removed at the end."""
+    """A cgroup and a pin directory of the test's own, both removed at the end."""
 
     def __enter__(self):
         unique = f"namewall-commands-{os.getpid()}"
@@ -62,9 +63,9 @@ class Host:
 
 
 class Listener:
-    def __enter__(self):
-        import socket
+    """Of the host, on its loopback."""
 
+    def __enter__(self):
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         return self
@@ -112,7 +113,10 @@ def scenario_a_service_arms_itself_before_its_first_process():
         done = host.namewall("arm", "--self", "--policy", policy, inside=True)
         expect_done(done, 0, os.path.basename(host.path) + "  enforcing")
         expect(host.connect("127.0.0.1", listener.port) == "111", "the service is not held")
-        expect_done(host.namewall("arm", "--self", "--policy", policy, inside=True), 0)
+        again = host.namewall("arm", "--self", "--policy", policy, inside=True)
+        expect_done(again, 0, os.path.basename(host.path) + "  enforcing")
+        other = host.policy("other.toml", 'name = "narrow"\nallow = ["192.0.2.2"]\nloopback = "none"\n')
+        expect_done(host.namewall("arm", "--self", "--policy", other, inside=True), 0, "judging")
 
 
 def scenario_a_cgroup_with_processes_is_strict_and_says_so():
