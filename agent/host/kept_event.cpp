@@ -76,20 +76,20 @@ const Rule* deciding_rule(const HeldPolicy& held, const Event& event) {
   }();
   switch (event.reason) {
     case NW_REASON_HOST_DENY:
-      return first_with_port(held.host->deny, target, true);
+      return first_with_port(held.host_policy().deny, target, true);
     case NW_REASON_DENY_RULE:
-      return first_with_port(held.policy.deny, target, true);
+      return first_with_port(held.policy().deny, target, true);
     case NW_REASON_NAME_NOT_ALLOWED: {
       if (!name) return nullptr;
       target.host = *name;
-      const auto own = rules_covering(held.policy.deny, target);
+      const auto own = rules_covering(held.policy().deny, target);
       if (!own.empty()) return own.front();
-      const auto of_host = rules_covering(held.host->deny, target);
+      const auto of_host = rules_covering(held.host_policy().deny, target);
       return of_host.empty() ? nullptr : of_host.front();
     }
     case NW_REASON_PORT:
       if (name) target.host = *name;
-      return first_with_port(held.policy.allow, target, false);
+      return first_with_port(held.policy().allow, target, false);
     default:
       return nullptr;
   }
@@ -137,7 +137,7 @@ EventView view_of(const KeptEvent& kept) {
   view.time = rfc3339_milliseconds(kept.utc);
   view.kind = kind_of(kept);
   view.workload = kept.workload;
-  if (kept.policy) view.policy = kept.policy->name;
+  if (kept.policy) view.policy = kept.policy->name();
   view.reason = reason_code(kept);
   if (kept.is_notice) {
     view.sentence = kept.notice_sentence;

@@ -22,6 +22,8 @@ std::string_view word_of(Kind kind) {
       return "recognise";
     case Kind::kReplace:
       return "replace";
+    case Kind::kMisfit:
+      return "misfit";
     case Kind::kKeep:
       return "keep";
     case Kind::kMeetChild:
@@ -39,6 +41,7 @@ Kind change_for(const DesiredWorkload& desired, const bpf::ArmedCgroup* armed) {
   if (armed == nullptr || (desired.place.held_by == HeldBy::kTemplateRow && is_unnamed_child(*armed))) {
     return Kind::kArm;
   }
+  if (armed->is_template != (desired.place.held_by == HeldBy::kTemplate)) return Kind::kMisfit;
   if (desired.is_over) return Kind::kKeep;
   if (armed->image_hash != desired.policy->image_hash) return Kind::kReplace;
   return armed->is_known ? Kind::kKeep : Kind::kRecognise;
@@ -49,10 +52,12 @@ std::string path_of(const CgroupPaths& existing, const bpf::ArmedCgroup& armed) 
   return found == existing.end() ? armed.cgroup : found->second;
 }
 
-// What is below the template's path: "job-17".
-std::string child_name(const std::string& template_path, const std::string& path) {
-  const std::size_t skip = template_path == "/" ? 1 : template_path.size() + 1;
-  return path.size() > skip && path.starts_with(template_path) ? path.substr(skip) : path;
+// As workload_plan.h names what a glob matches.
+std::string child_name(const WantedWorkload& parent, const std::string& path) {
+  if (parent.name.find("::") != std::string::npos || !is_below_cgroup(path, parent.cgroup)) {
+    return parent.policy + ":" + path;
+  }
+  return parent.policy + ":" + path.substr(parent.cgroup == "/" ? 1 : parent.cgroup.size() + 1);
 }
 
 }  // namespace
@@ -107,7 +112,7 @@ std::vector<KernelChange> plan_changes(const std::vector<DesiredWorkload>& desir
       if (is_unnamed_child(cgroup) && of_template != desired_by_id.end()) {
         const WantedWorkload& parent = of_template->second->place;
         change.kind = Kind::kMeetChild;
-        change.place.name = parent.name + ":" + child_name(parent.cgroup, change.place.cgroup);
+        change.place.name = child_name(parent, change.place.cgroup);
         change.place.policy = parent.policy;
         change.policy = of_template->second->policy;
       }

@@ -32,6 +32,7 @@ struct KernelChange {
     kArm,
     kRecognise,  // the kernel holds exactly this: it is only told to the enforcer
     kReplace,
+    kMisfit,     // held in another way than wanted (template or not), which cannot be changed without a gap: it stays
     kKeep,       // nothing to do
     kMeetChild,  // a template's child that the kernel met by itself
     kAdopt,      // held, and nobody knows why

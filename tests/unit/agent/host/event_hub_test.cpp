@@ -18,12 +18,13 @@ KeptEvent refusal_of(const std::string& workload, const std::string& name, Nanos
 }
 
 HeldPolicyPtr held(const std::string& text) {
-  auto policy = std::make_shared<HeldPolicy>();
   const auto loaded = load_policy(text, Format::kToml, "builder.toml");
   EXPECT_TRUE(loaded.ok());
-  policy->policy = loaded.value;
-  policy->name = loaded.value.name;
-  policy->host = std::make_shared<HostPolicy>();
+  auto version = std::make_shared<PolicyVersion>();
+  version->policy = loaded.value;
+  auto policy = std::make_shared<HeldPolicy>();
+  policy->version = std::move(version);
+  policy->host = std::make_shared<HostVersion>();
   return policy;
 }
 

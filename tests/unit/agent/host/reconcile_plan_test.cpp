@@ -10,15 +10,17 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 HeldPolicyPtr policy(const std::string& name, std::uint64_t hash) {
+  auto version = std::make_shared<PolicyVersion>();
+  version->planned.name = name;
   auto made = std::make_shared<HeldPolicy>();
-  made->name = name;
+  made->version = std::move(version);
   made->image_hash = hash;
   return made;
 }
 
 DesiredWorkload desired(const std::string& name, const std::string& cgroup, std::uint64_t id, HeldPolicyPtr policy,
                         HeldBy held_by = HeldBy::kOwnPrograms) {
-  return {{name, cgroup, id, policy->name, held_by}, policy, false};
+  return {{name, cgroup, id, policy->name(), held_by}, policy, false};
 }
 
 bpf::ArmedCgroup armed(std::uint64_t id, std::uint64_t hash, bool is_known) {
@@ -35,6 +37,12 @@ std::vector<std::string> changes(const std::vector<DesiredWorkload>& desired,
   std::vector<std::string> texts;
   for (const KernelChange& change : plan_changes(desired, armed, existing, guarded)) texts.push_back(to_string(change));
   return texts;
+}
+
+bpf::ArmedCgroup armed_template(std::uint64_t id, std::uint64_t hash) {
+  bpf::ArmedCgroup cgroup = armed(id, hash, true);
+  cgroup.is_template = true;
+  return cgroup;
 }
 
 const HeldPolicyPtr kBuilder = policy("builder", 0xb);
@@ -69,9 +77,18 @@ TEST(ReconcilePlan, ATemplatesChildIsMetWithItsTemplatesPolicyAndNamedAfterIt) {
   bpf::ArmedCgroup child = armed(5, 0x1, false);
   child.is_child = true;
   child.template_id = 4;
-  EXPECT_THAT(changes({desired("jobs", "/ci", 4, kJobs, HeldBy::kTemplate)}, {armed(4, 0x1, true), child},
+  EXPECT_THAT(changes({desired("jobs", "/ci", 4, kJobs, HeldBy::kTemplate)}, {armed_template(4, 0x1), child},
                       {{4, "/ci"}, {5, "/ci/job-17"}}),
               ElementsAre("keep jobs at /ci", "meet jobs:job-17 at /ci/job-17"));
+}
+
+TEST(ReconcilePlan, ChildrenOfAPolicyWithSeveralEntriesAreNamedByTheirPath) {
+  bpf::ArmedCgroup child = armed(5, 0x1, false);
+  child.is_child = true;
+  child.template_id = 4;
+  EXPECT_THAT(changes({desired("jobs::/ci/*", "/ci", 4, kJobs, HeldBy::kTemplate)}, {armed_template(4, 0x1), child},
+                      {{4, "/ci"}, {5, "/ci/job-17"}}),
+              ElementsAre("keep jobs::/ci/* at /ci", "meet jobs:/ci/job-17 at /ci/job-17"));
 }
 
 TEST(ReconcilePlan, AChildWithAnExactPolicyIsArmedThoughTheKernelHasMetIt) {
@@ -81,10 +98,10 @@ TEST(ReconcilePlan, AChildWithAnExactPolicyIsArmedThoughTheKernelHasMetIt) {
   const std::vector<DesiredWorkload> wanted{desired("jobs", "/ci", 4, kJobs, HeldBy::kTemplate),
                                             desired("special", "/ci/x", 5, kBuilder, HeldBy::kTemplateRow)};
   const CgroupPaths existing{{4, "/ci"}, {5, "/ci/x"}};
-  EXPECT_THAT(changes(wanted, {armed(4, 0x1, true), child}, existing),
+  EXPECT_THAT(changes(wanted, {armed_template(4, 0x1), child}, existing),
               ElementsAre("arm special at /ci/x", "keep jobs at /ci"));
   child.has_own_policy = true;
-  EXPECT_THAT(changes(wanted, {armed(4, 0x1, true), child}, existing),
+  EXPECT_THAT(changes(wanted, {armed_template(4, 0x1), child}, existing),
               ElementsAre("replace special at /ci/x", "keep jobs at /ci"));
 }
 
@@ -93,6 +110,13 @@ TEST(ReconcilePlan, AChildOfAnUnknownTemplateIsAdopted) {
   child.is_child = true;
   child.template_id = 4;
   EXPECT_THAT(changes({}, {child}, {{5, "/ci/x"}}), ElementsAre("adopt at /ci/x"));
+}
+
+TEST(ReconcilePlan, WhatIsHeldInAnotherWayStaysAsItIs) {
+  EXPECT_THAT(changes({desired("jobs", "/ci", 4, kJobs, HeldBy::kTemplate)}, {armed(4, 0x1, true)}, {{4, "/ci"}}),
+              ElementsAre("misfit jobs at /ci"));
+  EXPECT_THAT(changes({desired("jobs", "/ci", 4, kJobs)}, {armed_template(4, 0x1)}, {{4, "/ci"}}),
+              ElementsAre("misfit jobs at /ci"));
 }
 
 TEST(ReconcilePlan, GuardsCloseBeforeAnythingIsArmedBelowThem) {

@@ -1,0 +1,50 @@
+// What the parts of the daemon work on together. The daemon makes it; it outlives all of them.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/host/cgroup_ends.h"
+#include "agent/host/cgroup_watcher.h"
+#include "agent/host/event_hub.h"
+#include "agent/host/folder_snapshot.h"
+#include "agent/host/held_policy.h"
+#include "agent/host/host_diary.h"
+#include "agent/host/host_figures.h"
+#include "agent/host/privileged_helper.h"
+#include "agent/host/workload_registry.h"
+#include "bpf/host_enforcer.h"
+
+namespace namewall::agent {
+
+struct HostParts {
+  bpf::HostEnforcer& enforcer;
+  PrivilegedHelper& helper;
+  CgroupWatcher& cgroups;
+  CgroupEnds& ends;
+  EventHub& hub;
+  HostDiary& diary;
+
+  std::uint64_t own_netns = 0;  // cookie
+  WorkloadRegistry registry;
+  PolicyShelf shelf;
+  FolderSnapshot folder;
+  HostFigures figures;
+  std::set<std::uint64_t> guarded;  // cgroup ids
+  std::set<std::string> lifted;     // paths where a teardown lifted what the folder wants: until the next reload
+  std::vector<std::string> errors;  // of the last reconciliation: what could not be held, a sentence each
+  std::vector<Address> own_addresses;
+  bool is_state_dirty = false;      // the state file is behind
+
+  const HostSettings& settings() const {
+    static const HostSettings kDefaults;
+    return folder.host.in_force ? folder.host.in_force->file.settings : kDefaults;
+  }
+  HeldPolicyPtr hold(const std::shared_ptr<const PolicyVersion>& version) {
+    return shelf.hold(version, folder.host.in_force);
+  }
+};
+
+}  // namespace namewall::agent

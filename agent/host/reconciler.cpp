@@ -1,0 +1,317 @@
+#include "agent/host/reconciler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/host/cgroup_scan.h"
+#include "agent/host/host_clock.h"
+#include "agent/host/live_proof.h"
+#include "agent/host/opened_cgroup.h"
+#include "policy/escape.h"
+
+namespace namewall::agent {
+namespace {
+
+using Kind = KernelChange::Kind;
+
+bool is_probe(const std::string& path) { return path.substr(path.rfind('/') + 1).starts_with(kProbePrefix); }
+
+std::vector<CgroupPattern> patterns_of(const std::vector<PlannedPolicy>& policies) {
+  std::vector<CgroupPattern> patterns;
+  for (const PlannedPolicy& policy : policies) {
+    patterns.insert(patterns.end(), policy.cgroups.begin(), policy.cgroups.end());
+  }
+  return patterns;
+}
+
+}  // namespace
+
+std::vector<DesiredWorkload> Reconciler::desired() {
+  std::vector<DesiredWorkload> desired;
+  for (WantedWorkload& place : plan_workloads(planned_, parts_.cgroups.existing())) {
+    if (parts_.lifted.contains(place.cgroup) || is_probe(place.cgroup)) continue;
+    const Workload* known = parts_.registry.find_by_id(place.cgroup_id);
+    const bool is_taken = known != nullptr && known->origin == WorkloadOrigin::kCall;
+    if (is_taken && place.held_by != HeldBy::kGuard) continue;
+    if (auto version = parts_.folder.find(place.policy)) {
+      desired.push_back({std::move(place), parts_.hold(version), false});
+    }
+  }
+  std::as_const(parts_.registry).each([&](const Workload& workload) {
+    if (workload.origin != WorkloadOrigin::kCall) return;
+    HeldPolicyPtr policy = workload.policy;
+    if (!workload.policy_reference.empty()) {
+      if (auto version = parts_.folder.find(workload.policy_reference)) policy = parts_.hold(version);
+    }
+    const WantedWorkload place{workload.name, workload.cgroup, workload.cgroup_id, policy->name(), workload.held_by};
+    desired.push_back({place, std::move(policy), workload.is_over});
+  });
+  std::stable_sort(desired.begin(), desired.end(), [](const DesiredWorkload& a, const DesiredWorkload& b) {
+    return a.place.cgroup < b.place.cgroup;  // a parent's path is a prefix of its children's
+  });
+  return desired;
+}
+
+CgroupPaths Reconciler::existing(const std::vector<bpf::ArmedCgroup>& armed) {
+  CgroupPaths paths;
+  for (const ExistingCgroup& cgroup : parts_.cgroups.existing()) paths[cgroup.id] = cgroup.path;
+  std::as_const(parts_.registry).each([&](const Workload& workload) {
+    if (workload.cgroup.empty() || paths.contains(workload.cgroup_id)) return;
+    if (!is_cgroup_gone(parts_.cgroups.directory_of(workload.cgroup), workload.cgroup_id)) {
+      paths[workload.cgroup_id] = workload.cgroup;
+    }
+  });
+  const bool all_found = std::all_of(armed.begin(), armed.end(), [&](const bpf::ArmedCgroup& cgroup) {
+    return paths.contains(cgroup.cgroup_id) || parts_.registry.find_by_id(cgroup.cgroup_id) != nullptr;
+  });
+  if (all_found) return paths;
+  // Armed by somebody else, or before this process: only the whole tree tells whether such a cgroup is still there.
+  const auto all = scan_cgroups(parts_.cgroups.directory_of("/"), "/");
+  for (const bpf::ArmedCgroup& cgroup : armed) {
+    if (paths.contains(cgroup.cgroup_id)) continue;
+    if (!all) {
+      paths[cgroup.cgroup_id] = cgroup.cgroup;  // nothing is forgotten on a guess
+      continue;
+    }
+    const auto found = std::find_if(all->begin(), all->end(),
+                                    [&](const ExistingCgroup& there) { return there.id == cgroup.cgroup_id; });
+    if (found != all->end()) paths[found->id] = found->path;
+  }
+  return paths;
+}
+
+Workload Reconciler::describe(const KernelChange& change) const {
+  const Workload* before = parts_.registry.find_by_id(change.place.cgroup_id);
+  Workload workload;
+  if (before != nullptr && before->origin == WorkloadOrigin::kCall) {
+    workload = *before;
+  } else {
+    if (before != nullptr) workload.proof = before->proof;
+    workload.origin = WorkloadOrigin::kFile;
+  }
+  workload.name = change.place.name;
+  workload.cgroup = change.place.cgroup;
+  workload.cgroup_id = change.place.cgroup_id;
+  workload.held_by = change.place.held_by;
+  workload.policy = change.policy;
+  return workload;
+}
+
+void Reconciler::fail_workload(const KernelChange& change, const Error& error, Outcome& outcome) {
+  outcome.errors.push_back(change.place.name + " at " + escape_for_display(change.place.cgroup) + ": " +
+                           error.message());
+  Workload* known = parts_.registry.find_by_id(change.place.cgroup_id);
+  if (known == nullptr) {
+    if (error.kind == ErrorKind::kNotFound) return;  // gone meanwhile: nothing is left to be held
+    Workload workload = describe(change);
+    workload.failure = error.message();
+    parts_.registry.add(std::move(workload));
+  } else {
+    known->failure = error.message();
+  }
+  parts_.diary.notice(Priority::kError, change.place.name, "not_held", error.message());
+}
+
+void Reconciler::guard(const WantedWorkload& place, Outcome& outcome) {
+  const auto opened = open_cgroup(parts_.cgroups, place.cgroup, place.cgroup_id);
+  const Result<void> done = opened ? parts_.enforcer.guard(opened->fd.get(), place.cgroup_id)
+                                   : Result<void>(tl::unexpected(opened.error()));
+  if (done) {
+    parts_.guarded.insert(place.cgroup_id);
+  } else {
+    outcome.errors.push_back("the guard of " + place.name + ": " + done.error().message());
+  }
+}
+
+void Reconciler::meet(const KernelChange& change) {
+  if (is_probe(change.place.cgroup)) return;
+  const auto facts = parts_.enforcer.find(change.place.cgroup_id);
+  if (Workload* known = parts_.registry.find_by_id(change.place.cgroup_id);
+      known != nullptr && known->is_template_child) {
+    known->policy = change.policy;
+    if (facts) known->generation = facts->generation;
+    return;
+  }
+  Workload workload = describe(change);
+  workload.is_template_child = true;
+  workload.is_armed = true;
+  workload.unarmed_ms = 0;
+  workload.armed_at = rfc3339_milliseconds(utc_now());
+  if (facts) {
+    workload.workload_id = facts->workload_id;
+    workload.generation = facts->generation;
+  }
+  parts_.registry.add(std::move(workload));
+}
+
+void Reconciler::adopt(const KernelChange& change) {
+  if (is_probe(change.place.cgroup)) return;
+  if (Workload* known = parts_.registry.find_by_id(change.place.cgroup_id)) {
+    if (known->origin != WorkloadOrigin::kCall) known->origin = WorkloadOrigin::kAdopted;
+    return;
+  }
+  Workload workload;
+  workload.cgroup = change.place.cgroup;
+  workload.cgroup_id = change.place.cgroup_id;
+  workload.name = "adopted:" + (workload.cgroup.empty() ? std::to_string(workload.cgroup_id) : workload.cgroup);
+  workload.held_by = change.place.held_by;
+  workload.origin = WorkloadOrigin::kAdopted;
+  workload.is_armed = true;
+  if (const auto facts = parts_.enforcer.find(workload.cgroup_id)) {
+    workload.workload_id = facts->workload_id;
+    workload.generation = facts->generation;
+    workload.is_judging = facts->is_strict;
+  }
+  parts_.registry.add(std::move(workload));
+}
+
+void Reconciler::arm(const std::vector<KernelChange>& changes, Outcome& outcome, std::optional<BootTime> since) {
+  std::vector<Workload> workloads;
+  for (const KernelChange& change : changes) workloads.push_back(describe(change));
+  const auto results = arming_.arm(std::move(workloads), since);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (!results[i]) {
+      fail_workload(changes[i], results[i].error(), outcome);
+      continue;
+    }
+    ++outcome.armed;
+    Workload* armed = parts_.registry.find_by_id(changes[i].place.cgroup_id);
+    if (armed != nullptr && armed->is_over) (void)arming_.end(*armed);
+  }
+}
+
+void Reconciler::apply_one(const KernelChange& change, Outcome& outcome) {
+  switch (change.kind) {
+    case Kind::kForget:
+      if (change.place.held_by == HeldBy::kGuard) {
+        parts_.guarded.erase(change.place.cgroup_id);
+      } else {
+        arming_.forget(change.place.cgroup_id);
+        ++outcome.let_go;
+      }
+      return;
+    case Kind::kGuard:
+      return guard(change.place, outcome);
+    case Kind::kUnguard: {
+      const auto path = existing({})[change.place.cgroup_id];
+      const auto opened = open_cgroup(parts_.cgroups, path, change.place.cgroup_id);
+      if (opened && parts_.enforcer.unguard(opened->fd.get(), change.place.cgroup_id)) {
+        parts_.guarded.erase(change.place.cgroup_id);
+      }
+      return;
+    }
+    case Kind::kRecognise:
+    case Kind::kReplace: {
+      const bool is_replacement = change.kind == Kind::kReplace;
+      const Result<void> done =
+          is_replacement ? arming_.replace(describe(change)) : arming_.recognise(describe(change));
+      if (!done) return fail_workload(change, done.error(), outcome);
+      ++(is_replacement ? outcome.replaced : outcome.unchanged);
+      return;
+    }
+    case Kind::kMisfit:
+      return fail_workload(
+          change,
+          {ErrorKind::kConflict, 0,
+           "it is held as before, since a template and a plain workload cannot take each other's place without a gap; "
+           "`namewall teardown` it and reload"},
+          outcome);
+    case Kind::kKeep:
+      if (Workload* known = parts_.registry.find_by_id(change.place.cgroup_id)) {
+        known->policy = change.policy;
+        known->failure.clear();
+      }
+      ++outcome.unchanged;
+      return;
+    case Kind::kMeetChild:
+      return meet(change);
+    case Kind::kAdopt:
+      ++outcome.adopted;
+      return adopt(change);
+    case Kind::kArm:
+      return;  // in batches: arm()
+  }
+}
+
+void Reconciler::apply(const std::vector<KernelChange>& changes, Outcome& outcome) {
+  // Rows need their template first.
+  std::vector<KernelChange> programs, rows;
+  std::size_t at = 0;
+  for (; at < changes.size() && changes[at].kind < Kind::kArm; ++at) apply_one(changes[at], outcome);
+  for (; at < changes.size() && changes[at].kind == Kind::kArm; ++at) {
+    (changes[at].place.held_by == HeldBy::kTemplateRow ? rows : programs).push_back(changes[at]);
+  }
+  arm(programs, outcome, std::nullopt);
+  arm(rows, outcome, std::nullopt);
+  for (; at < changes.size(); ++at) apply_one(changes[at], outcome);
+}
+
+Reconciler::Outcome Reconciler::reconcile() {
+  Outcome outcome;
+  planned_ = parts_.folder.planned();
+  (void)parts_.cgroups.watch(patterns_of(planned_));
+  const auto armed = parts_.enforcer.armed();
+  if (!armed) {
+    outcome.errors.push_back(armed.error().message());
+    return outcome;
+  }
+  apply(plan_changes(desired(), *armed, existing(*armed), parts_.guarded), outcome);
+  parts_.shelf.sweep();
+  parts_.errors = outcome.errors;
+  return outcome;
+}
+
+void Reconciler::follow(const CgroupChanges& changes, BootTime since) {
+  if (changes.was_rescanned) {
+    (void)reconcile();
+    return;
+  }
+  for (const ExistingCgroup& gone : changes.vanished) {
+    parts_.guarded.erase(gone.id);
+    parts_.lifted.erase(gone.path);
+    arming_.forget(gone.id);
+  }
+  Outcome outcome;
+  std::vector<KernelChange> programs, rows;
+  for (const ExistingCgroup& cgroup : changes.appeared) {
+    if (is_probe(cgroup.path) || parts_.registry.find_by_id(cgroup.id) != nullptr) continue;
+    for (WantedWorkload& place : plan_cgroup(planned_, cgroup)) {
+      auto version = parts_.folder.find(place.policy);
+      if (!version) continue;
+      if (place.held_by == HeldBy::kGuard) {
+        guard(place, outcome);
+        continue;
+      }
+      KernelChange change{Kind::kArm, std::move(place), parts_.hold(version)};
+      (change.place.held_by == HeldBy::kTemplateRow ? rows : programs).push_back(std::move(change));
+    }
+  }
+  arm(programs, outcome, since);
+  arm(rows, outcome, since);
+  parts_.errors.insert(parts_.errors.end(), outcome.errors.begin(), outcome.errors.end());
+}
+
+void Reconciler::meet_children() {
+  const auto armed = parts_.enforcer.armed();
+  if (!armed) return;
+  std::vector<bpf::ArmedCgroup> children;
+  std::set<std::uint64_t> templates;
+  for (const bpf::ArmedCgroup& cgroup : *armed) {
+    if (!cgroup.is_child || cgroup.has_own_policy) continue;
+    if (parts_.registry.find_by_id(cgroup.cgroup_id) != nullptr) continue;
+    children.push_back(cgroup);
+    templates.insert(cgroup.template_id);
+  }
+  if (children.empty()) return;
+  std::vector<DesiredWorkload> parents;
+  for (const std::uint64_t id : templates) {
+    const Workload* parent = parts_.registry.find_by_id(id);
+    if (parent == nullptr || !parent->policy) continue;
+    parents.push_back({{parent->name, parent->cgroup, id, parent->policy->name(), HeldBy::kTemplate}, parent->policy, false});
+  }
+  for (const KernelChange& change : plan_changes(parents, children, existing(children), parts_.guarded)) {
+    if (change.kind == Kind::kMeetChild) meet(change);
+  }
+}
+
+}  // namespace namewall::agent

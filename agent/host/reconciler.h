@@ -1,0 +1,49 @@
+// Makes the kernel hold what the folder and the calls want, on the cgroups that exist. Decided in reconcile_plan, done
+// by WorkloadArming.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/host/cgroup_watcher.h"
+#include "agent/host/host_parts.h"
+#include "agent/host/reconcile_plan.h"
+#include "agent/host/workload_arming.h"
+
+namespace namewall::agent {
+
+class Reconciler {
+ public:
+  struct Outcome {
+    std::uint32_t armed = 0, replaced = 0, let_go = 0, unchanged = 0, adopted = 0;
+    std::vector<std::string> errors;  // a sentence each
+  };
+
+  Reconciler(HostParts& parts, WorkloadArming& arming) : parts_(parts), arming_(arming) {}
+
+  // Everything: after a start, a change of the folder, lost events. The watcher follows the folder's patterns then.
+  Outcome reconcile();
+  // What came and went: cost by the number of changes. `since`: when the news came.
+  void follow(const CgroupChanges& changes, BootTime since);
+  // Enters the templates' children that the kernel has met by itself.
+  void meet_children();
+
+ private:
+  std::vector<DesiredWorkload> desired();
+  CgroupPaths existing(const std::vector<bpf::ArmedCgroup>& armed);
+  void apply(const std::vector<KernelChange>& changes, Outcome& outcome);
+  void apply_one(const KernelChange& change, Outcome& outcome);
+  void arm(const std::vector<KernelChange>& changes, Outcome& outcome, std::optional<BootTime> since);
+  void guard(const WantedWorkload& place, Outcome& outcome);
+  void meet(const KernelChange& change);
+  void adopt(const KernelChange& change);
+  void fail_workload(const KernelChange& change, const Error& error, Outcome& outcome);
+  Workload describe(const KernelChange& change) const;
+
+  HostParts& parts_;
+  WorkloadArming& arming_;
+  std::vector<PlannedPolicy> planned_;  // of the folder, as of the last reconcile()
+};
+
+}  // namespace namewall::agent

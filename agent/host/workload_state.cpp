@@ -1,0 +1,39 @@
+#include "agent/host/workload_state.h"
+
+namespace namewall::agent {
+
+std::string_view state_of(const Workload& workload) {
+  if (!workload.is_armed || !workload.failure.empty()) return "failed";
+  if (workload.origin == WorkloadOrigin::kAdopted) return "adopted";
+  if (!workload.partial.empty()) return "partial";
+  if (workload.is_judging) return "judging";
+  if (workload.policy && workload.policy->policy().mode == Mode::kAudit) return "audit";
+  return "enforcing";
+}
+
+std::vector<std::string> why_of(const Workload& workload, const std::optional<std::string>& judging_obstacle) {
+  std::vector<std::string> why;
+  if (!workload.failure.empty()) {
+    why.push_back(workload.failure);
+  } else if (!workload.is_armed) {
+    why.emplace_back("it is not armed yet");
+  }
+  if (workload.origin == WorkloadOrigin::kAdopted) {
+    why.emplace_back(
+        "the kernel holds it to a policy that no file and no call has any more: write its policy again, or lift it by "
+        "`namewall teardown`");
+  }
+  why.insert(why.end(), workload.partial.begin(), workload.partial.end());
+  if (workload.is_judging) {
+    why.push_back(judging_obstacle ? "sockets older than its policy could not be judged, so every packet is: " +
+                                         *judging_obstacle
+                                   : "sockets older than its policy are being judged; until then every packet is");
+  }
+  if (workload.is_over) why.emplace_back("its time is over: everything is refused");
+  if (workload.policy && workload.policy->policy().mode == Mode::kAudit) {
+    why.emplace_back("mode is \"audit\": everything passes");
+  }
+  return why;
+}
+
+}  // namespace namewall::agent
