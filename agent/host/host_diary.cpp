@@ -39,7 +39,7 @@ void HostDiary::tick(BootTime now) {
 }
 
 void HostDiary::finish() {
-  for (const LogEntry& entry : events_.finish()) log_.write(entry);
+  for (const LogEntry& entry : events_.finish(boot_now())) log_.write(entry);
 }
 
 }  // namespace namewall::agent

@@ -17,7 +17,7 @@ namespace namewall::agent {
 class HostDiary {
  public:
   HostDiary(EventHub& hub, JournalLog& log, ChangeRecord& record, EventLog& events)
-      : hub_(hub), log_(log), record_(record), events_(events) {}
+      : hub_(hub), log_(log), record_(record), events_(events), record_trouble_("the change record") {}
 
   // A notice with a stable code. `workload` "": of the host.
   void notice(Priority priority, const std::string& workload, const std::string& code, const std::string& sentence);

@@ -1,0 +1,91 @@
+#include "agent/host/workload_lifting.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "policy/escape.h"
+
+namespace namewall::agent {
+
+Result<std::string> WorkloadLifting::lift(const Workload& workload) {
+  if (workload.is_template_child) {
+    return fail(ErrorKind::kConflict, workload.name + " is held by its template; tear that down, or give it a policy of "
+                                                      "its own");
+  }
+  std::string line = workload.name + " at " + workload.cgroup;
+  if (workload.policy) line += ", held to " + workload.policy->name();
+  const std::string path = workload.cgroup;
+  const bool is_of_file = workload.origin == WorkloadOrigin::kFile;
+  const std::string policy = workload.policy ? workload.policy->name() : "";
+  if (workload.is_armed) {
+    if (auto lifted = arming_.disarm(workload); !lifted) return tl::unexpected(lifted.error());
+  } else {
+    arming_.forget(workload.cgroup_id);
+  }
+  if (is_of_file && !forget_gone_file(parts_.folder, policy)) parts_.lifted.insert(path);
+  parts_.is_state_dirty = true;
+  return line;
+}
+
+Result<ChangeView> WorkloadLifting::remove(const Peer& peer, const std::string& name, const std::string& reason) {
+  const Workload* known = parts_.registry.find(name);
+  if (known == nullptr) return fail(ErrorKind::kNotFound, "no workload is called " + quote_for_display(name));
+  if (known->origin == WorkloadOrigin::kFile) {
+    return fail(ErrorKind::kConflict, name + " belongs to the policy file " + (known->policy ? known->policy->file() : "") +
+                                          "; `namewall teardown " + name + "` lifts it all the same");
+  }
+  return teardown(peer, name, reason);
+}
+
+Result<ChangeView> WorkloadLifting::teardown(const Peer& peer, const std::string& name, const std::string& reason) {
+  std::vector<std::string> names;
+  if (name.empty()) {
+    // Children go with their template; what is below goes before what is above it.
+    std::vector<std::pair<std::string, std::string>> places;
+    parts_.registry.each([&](const Workload& workload) {
+      if (!workload.is_template_child) places.emplace_back(workload.cgroup, workload.name);
+    });
+    std::sort(places.rbegin(), places.rend());
+    for (auto& [path, one] : places) names.push_back(std::move(one));
+  } else if (parts_.registry.find(name) == nullptr) {
+    return fail(ErrorKind::kNotFound, "no workload is called " + quote_for_display(name));
+  } else {
+    names.push_back(name);
+  }
+  ChangeView view;
+  view.workload = name;
+  std::optional<Error> first_error;
+  for (const std::string& one : names) {
+    const Workload before = *parts_.registry.find(one);
+    auto line = lift(before);
+    if (line) {
+      view.cgroup = before.cgroup;
+      view.cgroup_id = before.cgroup_id;
+      view.lifted.push_back(*line);
+      parts_.diary.notice(Priority::kWarning, one, "lifted", "enforcement of " + *line + " was lifted: " + reason);
+    } else {
+      view.why.push_back(line.error().message());
+      if (!first_error) first_error = line.error();
+    }
+    record(peer, before, reason, line ? "ok" : line.error().message());
+  }
+  if (first_error && (view.lifted.empty() || !name.empty())) return tl::unexpected(*first_error);
+  return view;
+}
+
+void WorkloadLifting::record(const Peer& peer, const Workload& before, const std::string& reason,
+                             const std::string& result) {
+  ChangeEntry entry;
+  entry.action = ChangeAction::kTeardown;
+  entry.workload = before.name;
+  entry.cgroup = before.cgroup;
+  entry.reason = reason;
+  entry.old_generation = before.generation;
+  if (before.policy) entry.old_sha256 = before.policy->sha256();
+  entry.result = result;
+  parts_.diary.record(std::move(entry), &peer);
+}
+
+}  // namespace namewall::agent
