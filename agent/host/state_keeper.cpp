@@ -1,0 +1,117 @@
+#include "agent/host/state_keeper.h"
+
+#include <utility>
+
+#include "agent/host/host_clock.h"
+#include "agent/host/opened_cgroup.h"
+
+namespace namewall::agent {
+namespace {
+
+std::int64_t unix_milliseconds(BootTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.since_boot + utc_at_boot()).count();
+}
+
+BootTime boot_time_of(std::int64_t unix_ms) { return BootTime{std::chrono::milliseconds(unix_ms) - utc_at_boot()}; }
+
+}  // namespace
+
+SavedState StateKeeper::collect() const {
+  SavedState state;
+  state.boot_id = boot_id_;
+  state.generation = parts_.figures.generation;
+  std::as_const(parts_.registry).each([&](const Workload& workload) {
+    if (workload.origin != WorkloadOrigin::kCall) return;
+    SavedWorkload saved;
+    saved.name = workload.name;
+    saved.cgroup = workload.cgroup;
+    saved.cgroup_id = workload.cgroup_id;
+    saved.origin = "api";
+    saved.policy = workload.policy_reference;
+    // Also of a policy of the folder: it may be gone at the next start.
+    saved.policy_text = workload.policy->version->canonical_text;
+    saved.labels = workload.labels;
+    if (workload.ends_at) saved.ttl_end_unix_ms = unix_milliseconds(*workload.ends_at);
+    saved.armed_at = workload.armed_at;
+    saved.allow_partial = workload.allow_partial;
+    state.workloads.push_back(std::move(saved));
+  });
+  return state;
+}
+
+Result<void> StateKeeper::restore_one(const SavedWorkload& saved, BootTime now) {
+  const auto opened = open_cgroup(parts_.cgroups, saved.cgroup, saved.cgroup_id);
+  if (!opened) {
+    // It ended with its cgroup while no daemon was there.
+    if (opened.error().kind == ErrorKind::kNotFound) return {};
+    return tl::unexpected(opened.error());
+  }
+  Workload workload;
+  if (!saved.policy.empty()) {
+    if (const auto version = parts_.folder.find(saved.policy)) workload.policy = parts_.hold(version);
+  }
+  if (!workload.policy) {
+    auto policy = parts_.shelf.load(saved.policy_text, saved.name, parts_.folder.host.in_force, parts_.folder.system);
+    if (!policy) return tl::unexpected(policy.error());
+    workload.policy = std::move(*policy);
+  }
+  workload.name = saved.name;
+  workload.cgroup = saved.cgroup;
+  workload.cgroup_id = saved.cgroup_id;
+  workload.origin = WorkloadOrigin::kCall;
+  workload.policy_reference = saved.policy;
+  workload.policy_text = saved.policy_text;
+  workload.labels = saved.labels;
+  workload.allow_partial = saved.allow_partial;
+  workload.armed_at = saved.armed_at;
+  if (saved.ttl_end_unix_ms) {
+    workload.ends_at = boot_time_of(*saved.ttl_end_unix_ms);
+    workload.is_over = *workload.ends_at <= now;
+  }
+  const auto armed = parts_.enforcer.find(saved.cgroup_id);
+  if (armed && armed->is_child) workload.held_by = HeldBy::kTemplateRow;
+  if (auto followed = parts_.ends.follow(saved.cgroup, saved.cgroup_id); !followed) return followed;
+  if (!parts_.registry.add(std::move(workload))) {
+    return fail(ErrorKind::kConflict, "two saved workloads are called " + saved.name);
+  }
+  return {};
+}
+
+std::vector<std::string> StateKeeper::restore(BootTime now) {
+  std::vector<std::string> sentences;
+  if (const auto boot_id = read_boot_id()) {
+    boot_id_ = *boot_id;
+  } else {
+    sentences.push_back(boot_id.error().message());
+  }
+  auto state = file_.load();
+  if (!state) {
+    if (state.error().kind == ErrorKind::kNotFound) return sentences;
+    is_read_only_ = state.error().kind == ErrorKind::kConflict;
+    sentences.push_back(state.error().message() + "; workloads by call stay held, without their names");
+    return sentences;
+  }
+  if (const auto dropped = keep_state_of_this_boot(*state, boot_id_)) sentences.push_back(*dropped);
+  parts_.figures.generation = state->generation;
+  for (const SavedWorkload& saved : state->workloads) {
+    if (const auto done = restore_one(saved, now); !done) sentences.push_back(saved.name + ": " + done.error().message());
+  }
+  return sentences;
+}
+
+void StateKeeper::tick(BootTime now) {
+  if (parts_.is_state_dirty && now >= next_) save();
+}
+
+void StateKeeper::save() {
+  parts_.is_state_dirty = false;
+  if (is_read_only_) return;
+  const BootTime begin = boot_now();
+  const auto stored = file_.store(collect());
+  if (const auto news = trouble_.note(stored)) parts_.diary.log(Priority::kError, *news);
+  const BootTime end = boot_now();
+  next_ = end + std::max(kSoon, (end - begin) * 20);
+  if (!stored) parts_.is_state_dirty = true;
+}
+
+}  // namespace namewall::agent
