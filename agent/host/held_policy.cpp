@@ -52,7 +52,9 @@ Result<HeldPolicyPtr> PolicyShelf::load(const std::string& text, const std::stri
   auto version = compile_version("", loaded.value, host ? host->file.policy : no_host, system);
   if (!version) return fail(ErrorKind::kInvalid, version.error().message());
   std::weak_ptr<const HeldPolicy>& place = by_sha256_[(*version)->planned.sha256];
-  if (HeldPolicyPtr held = place.lock(); held && (held->host == host || !host)) return held;
+  // The system's resolvers are in the image alone.
+  HeldPolicyPtr held = place.lock();
+  if (held && (held->host == host || !host) && *held->image() == *(*version)->image) return held;
   HeldPolicyPtr made = make_held(std::move(*version), host);
   place = made;
   return made;

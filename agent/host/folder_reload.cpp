@@ -1,0 +1,79 @@
+#include "agent/host/folder_reload.h"
+
+#include <utility>
+
+#include "agent/host/host_clock.h"
+#include "agent/host/policy_folder.h"
+#include "agent/policy_sources.h"
+
+namespace namewall::agent {
+
+void FolderReload::read() {
+  const auto system = read_system_resolv_conf();
+  // A resolv.conf that cannot be read now: what it said before holds.
+  const ResolvConf& resolvers = system ? *system : parts_.folder.system;
+  const HostSettings before = parts_.settings();
+  parts_.folder = next_snapshot(read_folder(paths_.policies, paths_.host_file), parts_.folder, resolvers, boot_now());
+  if (!system) parts_.folder.errors.push_back(system.error().message());
+  if (!(parts_.settings() == before)) settings_changed_();
+}
+
+std::vector<std::string> FolderReload::read_first() {
+  read();
+  return parts_.folder.all_errors();
+}
+
+void FolderReload::renew_calls(std::vector<std::string>& errors) {
+  std::vector<std::pair<std::uint64_t, HeldPolicyPtr>> renewed;
+  parts_.registry.each([&](const Workload& workload) {
+    if (workload.origin != WorkloadOrigin::kCall || !workload.policy_reference.empty() || workload.is_over) return;
+    auto policy = parts_.shelf.load(workload.policy_text, workload.name, parts_.folder.host.in_force,
+                                    parts_.folder.system);
+    if (!policy) {
+      errors.push_back(workload.name + ": " + policy.error().message());
+    } else if ((*policy)->image_hash != workload.policy->image_hash) {
+      renewed.emplace_back(workload.cgroup_id, std::move(*policy));
+    }
+  });
+  for (auto& [id, policy] : renewed) {
+    Workload workload = *parts_.registry.find_by_id(id);
+    const std::string name = workload.name;
+    workload.policy = std::move(policy);
+    if (const auto done = arming_.replace(std::move(workload)); !done) {
+      errors.push_back(name + ": " + done.error().message());
+    }
+  }
+}
+
+ReloadView FolderReload::reload(const Peer* peer) {
+  const auto host_before = parts_.folder.host.in_force;
+  const auto resolvers_before = parts_.folder.system.nameservers;
+  read();
+  ReloadView view;
+  view.errors = parts_.folder.all_errors();
+  const bool is_host_new =
+      parts_.folder.host.in_force != host_before || parts_.folder.system.nameservers != resolvers_before;
+  if (is_host_new) renew_calls(view.errors);
+  parts_.lifted.clear();
+  const Reconciler::Outcome outcome = reconciler_.reconcile();
+  view.errors.insert(view.errors.end(), outcome.errors.begin(), outcome.errors.end());
+  view.ok = view.errors.empty();
+  view.armed = outcome.armed;
+  view.replaced = outcome.replaced;
+  view.let_go = outcome.let_go;
+  view.unchanged = outcome.unchanged;
+
+  HostFigures& figures = parts_.figures;
+  ++figures.reloads;
+  if (!view.ok) ++figures.reload_failures;
+  figures.last_reload_at = rfc3339_milliseconds(utc_now());
+  for (const std::string& error : view.errors) parts_.diary.notice(Priority::kError, "", "reload_error", error);
+  ChangeEntry entry;
+  entry.action = ChangeAction::kReload;
+  entry.new_generation = figures.generation;
+  if (!view.ok) entry.result = view.errors.front();
+  parts_.diary.record(std::move(entry), peer);
+  return view;
+}
+
+}  // namespace namewall::agent
