@@ -50,9 +50,9 @@ Result<PrivilegedStart> start_privileged(const DaemonOptions& options) {
   if (!user) return tl::unexpected(user.error());
   auto helper = PrivilegedHelper::start();
   if (!helper) return tl::unexpected(helper.error());
-  for (const auto& [path, mode] : {std::pair(options.run_directory, mode_t{0755}),
-                                   std::pair(options.state_directory, mode_t{0700}),
-                                   std::pair(options.log_directory, mode_t{0750})}) {
+  for (const auto& [path, mode] :
+       {std::pair(options.run_directory, mode_t{0755}), std::pair(options.state_directory, mode_t{0700}),
+        std::pair(options.log_directory, mode_t{0750})}) {
     if (auto owned = own_directory(path, mode, *user); !owned) return tl::unexpected(owned.error());
   }
   auto addresses = OwnAddresses::open();

@@ -22,8 +22,9 @@ struct PrivilegedStart {
   bpf::HostEnforcer enforcer;
 };
 
-// Opens all that, makes the daemon's directories its user's, and becomes that user with the daemon's capabilities. On an
-// error the caller must exit; what is enforced stays enforced. kNotFound: no such user; kPermission: a right is missing.
+// Opens all that, makes the daemon's directories its user's, and becomes that user with the daemon's capabilities. On
+// an error the caller must exit; what is enforced stays enforced. kNotFound: no such user; kPermission: a right is
+// missing.
 Result<PrivilegedStart> start_privileged(const DaemonOptions& options);
 
 }  // namespace namewall::agent

@@ -60,9 +60,8 @@ std::vector<DeadRule> find_dead_rules(const Policy& policy, const HostPolicy& ho
   const Variations variations(policy, host, system);
   for (const Rule* rule : own) {
     if (variations.is_alive(rule)) continue;
-    const auto decider = std::find_if(all.begin(), all.end(), [&](const Rule* other) {
-      return other != rule && variations.is_alive(rule, other);
-    });
+    const auto decider = std::find_if(
+        all.begin(), all.end(), [&](const Rule* other) { return other != rule && variations.is_alive(rule, other); });
     dead.push_back({rule, decider == all.end() ? nullptr : *decider});
   }
   return dead;

@@ -30,7 +30,7 @@ void EventIntake::take_one(const Event& event, BootTime now, Nanoseconds utc_at_
   Workload* workload = find_workload(event.cgroup_id);
   if (wants_answer(event)) {
     const bool has_policy = workload != nullptr && workload->policy;
-    answers_.answer(event, has_policy ? workload->policy->policy().dns.refuse_with : RefuseWith::kNxdomain, now);
+    answers_.answer(event, has_policy ? workload->policy->policy().dns.refuse_with : RefuseWith::kNxdomain);
   }
   KeptEvent kept;
   kept.utc = event.time.since_boot + utc_at_boot;
@@ -48,7 +48,8 @@ void EventIntake::take_one(const Event& event, BootTime now, Nanoseconds utc_at_
 bool EventIntake::take() {
   const BootTime now = boot_now();
   const Nanoseconds at_boot = utc_at_boot();
-  const auto count = parts_.enforcer.consume_events(kPerTurn, [&](const Event& event) { take_one(event, now, at_boot); });
+  const auto count =
+      parts_.enforcer.consume_events(kPerTurn, [&](const Event& event) { take_one(event, now, at_boot); });
   if (!count) {
     if (!has_failed_) parts_.diary.log(Priority::kError, count.error().message());
     has_failed_ = true;

@@ -21,8 +21,8 @@ class EventLoop {
   // `task` is called about every `interval`; late turns are not made up for.
   void every(Nanoseconds interval, std::function<void(BootTime now)> task);
 
-  // One turn: waits until something is ready or due, at most `longest`, and calls what is. Returns the time that was not
-  // spent waiting.
+  // One turn: waits until something is ready or due, at most `longest`, and calls what is. Returns the time that was
+  // not spent waiting.
   Result<Nanoseconds> turn(Nanoseconds longest);
 
  private:

@@ -20,12 +20,15 @@ void FlowQueue::forget(std::uint64_t cgroup_id) {
   is_waiting_.erase(cgroup_id);  // its place in the queue is passed over
 }
 
-void FlowQueue::tick(BootTime now) {
+void FlowQueue::retry(BootTime now) {
   for (auto& [id, outcome] : outcomes_) {
     if (!outcome.retry_at || *outcome.retry_at > now) continue;
     outcome.retry_at.reset();
     judge(id);
   }
+}
+
+void FlowQueue::start_waiting(BootTime now) {
   while (underway_.size() < kAtOnce && !waiting_.empty()) {
     const std::uint64_t id = waiting_.front();
     waiting_.pop_front();
@@ -65,8 +68,9 @@ void FlowQueue::finish(std::uint64_t cgroup_id, const FlowReview& review) {
   const auto running = underway_.extract(cgroup_id);
   Workload* workload = parts_.registry.find_by_id(cgroup_id);
   if (workload == nullptr) return;
-  for (const std::string& flow : review.destroyed) {
-    parts_.diary.notice(Priority::kNotice, workload->name, "flow_ended", "ended " + flow + ": the policy does not allow it");
+  for (const DestroyedFlow& ended : review.destroyed) {
+    parts_.diary.notice(Priority::kNotice, workload->name, "flow_ended",
+                        "ended " + ended.flow.to_string() + ": " + std::string(namewall::sentence_of(ended.reason)));
   }
   Outcome& outcome = outcomes_[cgroup_id];
   outcome = {review.unattributed, {}, std::nullopt};

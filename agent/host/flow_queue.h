@@ -28,8 +28,10 @@ class FlowQueue {
   // The workload is strict already. Asked for again during a review: it is reviewed once more.
   void judge(std::uint64_t cgroup_id);
   void forget(std::uint64_t cgroup_id);
-  // Starts what there is room for, retries what was incomplete.
-  void tick(BootTime now);
+  // Starts what there is room for: every turn.
+  void start_waiting(BootTime now);
+  // Asks again for what was incomplete: about once a second.
+  void retry(BootTime now);
 
   // Kept without a name that explains them, at the last review.
   const std::vector<std::string>& unattributed(std::uint64_t cgroup_id) const;

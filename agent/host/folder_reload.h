@@ -12,7 +12,7 @@
 namespace namewall::agent {
 
 struct FolderPaths {
-  std::string policies;   // directory
+  std::string policies;  // directory
   std::string host_file;
 };
 
@@ -27,7 +27,8 @@ class FolderReload {
         paths_(std::move(paths)),
         settings_changed_(std::move(settings_changed)) {}
 
-  // Everything is validated before anything changes; a broken file keeps what it had. `peer` nullptr: the daemon itself.
+  // Everything is validated before anything changes; a broken file keeps what it had. `peer` nullptr: the daemon
+  // itself.
   ReloadView reload(const Peer* peer);
   // The first reading, before anything is armed. Its errors.
   std::vector<std::string> read_first();

@@ -33,8 +33,7 @@ void erase_expired(Map& map) {
 
 }  // namespace
 
-HeldPolicyPtr PolicyShelf::hold(std::shared_ptr<const PolicyVersion> version,
-                                std::shared_ptr<const HostVersion> host) {
+HeldPolicyPtr PolicyShelf::hold(std::shared_ptr<const PolicyVersion> version, std::shared_ptr<const HostVersion> host) {
   std::weak_ptr<const HeldPolicy>& place = by_version_[version.get()];
   // An expired place may be that of an earlier version at the same address.
   if (HeldPolicyPtr held = place.lock(); held && (held->host == host || !host)) return held;

@@ -20,6 +20,10 @@
 namespace namewall::agent {
 
 struct HostParts {
+  HostParts(bpf::HostEnforcer& enforcer_, PrivilegedHelper& helper_, CgroupWatcher& cgroups_, CgroupEnds& ends_,
+            EventHub& hub_, HostDiary& diary_)
+      : enforcer(enforcer_), helper(helper_), cgroups(cgroups_), ends(ends_), hub(hub_), diary(diary_) {}
+
   bpf::HostEnforcer& enforcer;
   PrivilegedHelper& helper;
   CgroupWatcher& cgroups;
@@ -36,7 +40,7 @@ struct HostParts {
   std::set<std::string> lifted;     // paths where a teardown lifted what the folder wants: until the next reload
   std::vector<std::string> errors;  // of the last reconciliation: what could not be held, a sentence each
   std::vector<Address> own_addresses;
-  bool is_state_dirty = false;      // the state file is behind
+  bool is_state_dirty = false;  // the state file is behind
 
   const HostSettings& settings() const {
     static const HostSettings kDefaults;

@@ -61,7 +61,8 @@ void HostStatus::add_workloads(StatusView& view, BootTime now) const {
     }
     if (!workload.policy || view.bounds.size() >= kMaxBounds) return;
     const double limit = workload.policy->image()->max_addresses;
-    if (usage.grants >= kNear * limit) view.bounds.push_back({"grants of " + workload.name, double(usage.grants), limit});
+    if (usage.grants >= kNear * limit)
+      view.bounds.push_back({"grants of " + workload.name, double(usage.grants), limit});
   });
   if (!all_proved) view.oldest_proof_s = -1;
   const double limit = parts_.settings().max_workloads;
@@ -93,8 +94,9 @@ StatusView HostStatus::status(BootTime now) {
     view.warnings.push_back("enforcement was lifted by a teardown at " + path + "; a reload arms it again");
   }
   if (!parts_.helper.is_alive()) {
-    view.warnings.emplace_back("the privileged helper has ended: no live proofs and no judging of old sockets; restart "
-                               "namewalld");
+    view.warnings.emplace_back(
+        "the privileged helper has ended: no live proofs and no judging of old sockets; restart "
+        "namewalld");
   }
   view.reloads = figures.reloads;
   view.reload_failures = figures.reload_failures;

@@ -42,7 +42,9 @@ void explain_address(ExplainView& view, const HeldPolicy& held, const std::vecto
   view.retry = can_retry(verdict.reason);
   for (const VerdictStep& step : verdict.walk) {
     view.walk.push_back(step.stage + ": " + step.detail +
-                        (!step.decided ? "" : verdict.allowed ? ": allowed" : ": refused"));
+                        (!step.decided     ? ""
+                         : verdict.allowed ? ": allowed"
+                                           : ": refused"));
   }
   for (const DomainName& name : verdict.names) view.walk.push_back("names: " + name.text() + " gave this address");
 }
@@ -66,14 +68,15 @@ void add_learned(ExplainView& view, const std::vector<bpf::GrantRecord>& grants,
 }  // namespace
 
 Result<ExplainView> explain_live(const std::string& workload, const HeldPolicy& held,
-                                 const std::vector<bpf::GrantRecord>& grants,
-                                 const std::vector<Address>& own_addresses, const std::string& target, BootTime now) {
+                                 const std::vector<bpf::GrantRecord>& grants, const std::vector<Address>& own_addresses,
+                                 const std::string& target, BootTime now) {
   const auto parsed = parse_explain_target(target);
   if (!parsed) return tl::unexpected(parsed.error());
   ExplainView view;
   view.workload = workload;
   view.target = parsed->to_string();
-  const Explanation by_rules = explain({held.policy(), held.host_policy(), *held.image(), own_addresses, nullptr}, *parsed);
+  const Explanation by_rules =
+      explain({held.policy(), held.host_policy(), *held.image(), own_addresses, nullptr}, *parsed);
   if (by_rules.permit) view.permit = *by_rules.permit;
   if (std::holds_alternative<Address>(parsed->host)) {
     explain_address(view, held, grants, *parsed, now);

@@ -14,8 +14,8 @@ namespace namewall::agent {
 
 // `target` as for `namewall explain`. kInvalid: what is accepted.
 Result<ExplainView> explain_live(const std::string& workload, const HeldPolicy& held,
-                                 const std::vector<bpf::GrantRecord>& grants,
-                                 const std::vector<Address>& own_addresses, const std::string& target, BootTime now);
+                                 const std::vector<bpf::GrantRecord>& grants, const std::vector<Address>& own_addresses,
+                                 const std::string& target, BootTime now);
 
 // The same of a refusal that has happened.
 ExplainView explain_refusal(const KeptEvent& kept);

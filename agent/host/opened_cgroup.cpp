@@ -19,8 +19,8 @@ bool OpenedCgroup::is_populated() const {
   if (!events) return true;  // the root cgroup has no such file
   std::array<char, 256> text{};
   const ssize_t length = ::read(events.get(), text.data(), text.size());
-  return length <= 0 || std::string_view(text.data(), static_cast<std::size_t>(length)).find("populated 0") ==
-                            std::string_view::npos;
+  return length <= 0 ||
+         std::string_view(text.data(), static_cast<std::size_t>(length)).find("populated 0") == std::string_view::npos;
 }
 
 bool is_cgroup_gone(const std::string& directory, std::uint64_t id) {
@@ -34,7 +34,8 @@ Result<OpenedCgroup> open_cgroup(const CgroupWatcher& cgroups, const std::string
                                  std::optional<std::uint64_t> expected_id) {
   const auto pattern = CgroupPattern::parse(path);
   if (!pattern) return tl::unexpected(pattern.error());
-  if (!pattern->is_exact()) return fail(ErrorKind::kInvalid, "a cgroup's path holds no `*`: " + escape_for_display(path));
+  if (!pattern->is_exact())
+    return fail(ErrorKind::kInvalid, "a cgroup's path holds no `*`: " + escape_for_display(path));
   OpenedCgroup opened;
   opened.fd.reset(::open(cgroups.directory_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!opened.fd) {

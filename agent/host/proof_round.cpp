@@ -70,7 +70,8 @@ void ProofRound::note(std::uint64_t cgroup_id, const Result<ProofView>& proof, b
   if (passed) state.passed_at = state.tried_at;
   if (!state.is_failure) return;
   ++parts_.figures.proof_failures;
-  if (!failed_before) parts_.diary.notice(Priority::kError, workload->name, "proof_failed", "the live proof " + state.text);
+  if (!failed_before)
+    parts_.diary.notice(Priority::kError, workload->name, "proof_failed", "the live proof " + state.text);
 }
 
 void ProofRound::tick(BootTime now) {
@@ -89,9 +90,8 @@ void ProofRound::tick(BootTime now) {
     if (workload == nullptr || !is_due(*workload, interval, now)) continue;
     workload->proof.tried_at = now;
     ++started;
-    const auto begun = start(*workload, now, [this, id](const Result<ProofView>& proof, bool was_run) {
-      note(id, proof, was_run);
-    });
+    const auto begun =
+        start(*workload, now, [this, id](const Result<ProofView>& proof, bool was_run) { note(id, proof, was_run); });
     if (!begun) note(id, tl::unexpected(begun.error()), false);
   }
 }

@@ -114,8 +114,8 @@ void Reconciler::fail_workload(const KernelChange& change, const Error& error, O
 
 void Reconciler::guard(const WantedWorkload& place, Outcome& outcome) {
   const auto opened = open_cgroup(parts_.cgroups, place.cgroup, place.cgroup_id);
-  const Result<void> done = opened ? parts_.enforcer.guard(opened->fd.get(), place.cgroup_id)
-                                   : Result<void>(tl::unexpected(opened.error()));
+  const Result<void> done =
+      opened ? parts_.enforcer.guard(opened->fd.get(), place.cgroup_id) : Result<void>(tl::unexpected(opened.error()));
   if (done) {
     parts_.guarded.insert(place.cgroup_id);
   } else {
@@ -307,7 +307,8 @@ void Reconciler::meet_children() {
   for (const std::uint64_t id : templates) {
     const Workload* parent = parts_.registry.find_by_id(id);
     if (parent == nullptr || !parent->policy) continue;
-    parents.push_back({{parent->name, parent->cgroup, id, parent->policy->name(), HeldBy::kTemplate}, parent->policy, false});
+    parents.push_back(
+        {{parent->name, parent->cgroup, id, parent->policy->name(), HeldBy::kTemplate}, parent->policy, false});
   }
   for (const KernelChange& change : plan_changes(parents, children, existing(children), parts_.guarded)) {
     if (change.kind == Kind::kMeetChild) meet(change);

@@ -94,7 +94,8 @@ std::vector<std::string> StateKeeper::restore(BootTime now) {
   if (const auto dropped = keep_state_of_this_boot(*state, boot_id_)) sentences.push_back(*dropped);
   parts_.figures.generation = state->generation;
   for (const SavedWorkload& saved : state->workloads) {
-    if (const auto done = restore_one(saved, now); !done) sentences.push_back(saved.name + ": " + done.error().message());
+    if (const auto done = restore_one(saved, now); !done)
+      sentences.push_back(saved.name + ": " + done.error().message());
   }
   return sentences;
 }

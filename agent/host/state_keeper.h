@@ -21,8 +21,8 @@ class StateKeeper {
   StateKeeper(HostParts& parts, std::string path, uid_t owner)
       : parts_(parts), file_(std::move(path), owner), trouble_("the state file") {}
 
-  // Enters what was saved in this boot, and still exists, as workloads that are not armed yet. A sentence for each thing
-  // that could not be taken.
+  // Enters what was saved in this boot, and still exists, as workloads that are not armed yet. A sentence for each
+  // thing that could not be taken.
   std::vector<std::string> restore(BootTime now);
   // Saves if something has changed and it is time.
   void tick(BootTime now);

@@ -13,7 +13,7 @@ namespace namewall::agent {
 struct Usage {
   BootTime read_at;
   std::uint64_t refusals = 0, lookups = 0, events_left_out = 0;
-  std::uint32_t grants = 0;  // live
+  std::uint32_t grants = 0;   // live
   std::uint64_t learned = 0;  // changes with every grant made or extended
   BootTime next_expiry = kNever;
   std::uint32_t workload_id = 0;

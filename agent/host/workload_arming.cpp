@@ -66,7 +66,8 @@ std::vector<Result<void>> WorkloadArming::arm_batch(std::vector<Workload>& workl
     const Workload& workload = workloads[i];
     const Workload* named = parts_.registry.find(workload.name);
     if (named != nullptr && named->cgroup_id != workload.cgroup_id) {
-      results[i] = fail(ErrorKind::kConflict, "the name " + workload.name + " belongs to the workload at " + named->cgroup);
+      results[i] =
+          fail(ErrorKind::kConflict, "the name " + workload.name + " belongs to the workload at " + named->cgroup);
       continue;
     }
     auto cgroup = open_cgroup(parts_.cgroups, workload.cgroup, workload.cgroup_id);

@@ -18,7 +18,8 @@ constexpr double kMaxTtlSeconds = 366.0 * 86400;
 
 Result<void> check_name(const std::string& name) {
   const bool is_plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
   if (!name.empty() && name.size() <= kMaxName && is_plain) return {};
   return fail(ErrorKind::kInvalid, "a workload by call is named by letters, digits, `-`, `_` and `.`, at most " +
@@ -44,9 +45,8 @@ Result<WorkloadCalls::Place> WorkloadCalls::find_place(const std::string& name, 
     } else {
       const auto all = scan_cgroups(parts_.cgroups.directory_of("/"), "/");
       if (!all) return tl::unexpected(all.error());
-      const auto found = std::find_if(all->begin(), all->end(), [&](const ExistingCgroup& cgroup) {
-        return cgroup.id == request.cgroup_id;
-      });
+      const auto found = std::find_if(all->begin(), all->end(),
+                                      [&](const ExistingCgroup& cgroup) { return cgroup.id == request.cgroup_id; });
       if (found == all->end()) {
         return fail(ErrorKind::kNotFound, "there is no cgroup with id " + std::to_string(request.cgroup_id));
       }
@@ -59,8 +59,8 @@ Result<WorkloadCalls::Place> WorkloadCalls::find_place(const std::string& name, 
     path = known->cgroup;
   }
   if (path == "/") return fail(ErrorKind::kInvalid, "the root cgroup holds the whole host, this daemon included");
-  auto opened = open_cgroup(parts_.cgroups, path,
-                            request.cgroup_id == 0 ? std::nullopt : std::optional(request.cgroup_id));
+  auto opened =
+      open_cgroup(parts_.cgroups, path, request.cgroup_id == 0 ? std::nullopt : std::optional(request.cgroup_id));
   if (!opened) return tl::unexpected(opened.error());
   return Place{std::move(path), std::move(*opened)};
 }
@@ -114,8 +114,7 @@ Result<std::vector<std::string>> WorkloadCalls::find_holes(const Place& place, b
 HeldBy WorkloadCalls::held_by_at(const std::string& cgroup, std::uint64_t id) const {
   if (const auto armed = parts_.enforcer.find(id)) return armed->is_child ? HeldBy::kTemplateRow : HeldBy::kOwnPrograms;
   const Workload* above = parts_.registry.find_holding(parent_cgroup(cgroup));
-  const Workload* parent =
-      above != nullptr && above->cgroup == parent_cgroup(cgroup) ? above : nullptr;
+  const Workload* parent = above != nullptr && above->cgroup == parent_cgroup(cgroup) ? above : nullptr;
   if (parent == nullptr) {
     // A template does not hold its own cgroup.
     parts_.registry.each([&](const Workload& workload) {

@@ -11,8 +11,9 @@ namespace namewall::agent {
 
 Result<std::string> WorkloadLifting::lift(const Workload& workload) {
   if (workload.is_template_child) {
-    return fail(ErrorKind::kConflict, workload.name + " is held by its template; tear that down, or give it a policy of "
-                                                      "its own");
+    return fail(ErrorKind::kConflict, workload.name +
+                                          " is held by its template; tear that down, or give it a policy of "
+                                          "its own");
   }
   std::string line = workload.name + " at " + workload.cgroup;
   if (workload.policy) line += ", held to " + workload.policy->name();
@@ -33,8 +34,9 @@ Result<ChangeView> WorkloadLifting::remove(const Peer& peer, const std::string& 
   const Workload* known = parts_.registry.find(name);
   if (known == nullptr) return fail(ErrorKind::kNotFound, "no workload is called " + quote_for_display(name));
   if (known->origin == WorkloadOrigin::kFile) {
-    return fail(ErrorKind::kConflict, name + " belongs to the policy file " + (known->policy ? known->policy->file() : "") +
-                                          "; `namewall teardown " + name + "` lifts it all the same");
+    return fail(ErrorKind::kConflict, name + " belongs to the policy file " +
+                                          (known->policy ? known->policy->file() : "") + "; `namewall teardown " +
+                                          name + "` lifts it all the same");
   }
   return teardown(peer, name, reason);
 }

@@ -25,9 +25,9 @@ std::vector<std::string> why_of(const Workload& workload, const std::optional<st
   }
   why.insert(why.end(), workload.partial.begin(), workload.partial.end());
   if (workload.is_judging) {
-    why.push_back(judging_obstacle ? "sockets older than its policy could not be judged, so every packet is: " +
-                                         *judging_obstacle
-                                   : "sockets older than its policy are being judged; until then every packet is");
+    why.push_back(judging_obstacle
+                      ? "sockets older than its policy could not be judged, so every packet is: " + *judging_obstacle
+                      : "sockets older than its policy are being judged; until then every packet is");
   }
   if (workload.is_over) why.emplace_back("its time is over: everything is refused");
   if (workload.policy && workload.policy->policy().mode == Mode::kAudit) {

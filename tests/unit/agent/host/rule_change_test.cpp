@@ -8,8 +8,9 @@ namespace namewall::agent {
 namespace {
 
 Policy policy() {
-  auto loaded = load_policy("name = \"job\"\nallow = [ \"a.example\", \"tcp://b.example:22\" ]\ndeny = [ \"c.example\" ]\n",
-                            Format::kToml, "job.toml");
+  auto loaded =
+      load_policy("name = \"job\"\nallow = [ \"a.example\", \"tcp://b.example:22\" ]\ndeny = [ \"c.example\" ]\n",
+                  Format::kToml, "job.toml");
   EXPECT_TRUE(loaded.ok());
   return loaded.value;
 }

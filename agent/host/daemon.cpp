@@ -1,0 +1,309 @@
+#include "agent/host/daemon.h"
+
+#include <grp.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/control/control_server.h"
+#include "agent/control/metrics_listener.h"
+#include "agent/host/daemon_parts.h"
+#include "agent/host/host_clock.h"
+#include "agent/host/house_keeper.h"
+#include "agent/host/service_notify.h"
+
+namespace namewall::agent {
+namespace {
+
+constexpr Nanoseconds kSecond = std::chrono::seconds(1);
+constexpr Nanoseconds kMeetEach = std::chrono::seconds(10);
+
+LogNames names_of(namewall::LogNames names) {
+  switch (names) {
+    case namewall::LogNames::kAll:
+      return LogNames::kAll;
+    case namewall::LogNames::kRefused:
+      return LogNames::kRefused;
+    case namewall::LogNames::kNone:
+      return LogNames::kNone;
+  }
+  return LogNames::kNone;
+}
+
+std::optional<std::uint32_t> gid_of(const std::string& group) {
+  const struct group* found = ::getgrnam(group.c_str());
+  if (found == nullptr) return std::nullopt;
+  return found->gr_gid;
+}
+
+std::string milliseconds_of(Nanoseconds duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) + " ms";
+}
+
+Nanoseconds monotonic_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
+}
+
+std::string adoption_sentence(const bpf::AdoptionReport& adopted, Nanoseconds gap, std::uint32_t armed) {
+  return "adopted " + std::to_string(adopted.workloads) + " workloads, " + std::to_string(adopted.live_grants) +
+         " grants kept, " +
+         (adopted.programs_replaced ? "programs replaced in " + milliseconds_of(adopted.longest_replacement)
+                                    : std::string("programs as they were")) +
+         ", gap " + milliseconds_of(gap) + "; armed " + std::to_string(armed) + " more";
+}
+
+}  // namespace
+
+struct HostDaemon::Loop {
+  Loop(const DaemonOptions& from, PrivilegedStart&& root, DaemonSources&& sources)
+      : options(from), parts(from, std::move(root), std::move(sources), [this] { apply_settings(); }) {}
+
+  Result<void> begin();
+  Result<void> open_control();
+  Result<void> watch();
+  void watch_event_rings();
+  void apply_settings();
+  void open_metrics();
+  void refresh_addresses();
+  void take_events() { more_events = parts.intake.take(); }
+  void take_signals();
+  void reload();
+  void every_second(BootTime now);
+  Nanoseconds longest_wait(BootTime now) const;
+  void turned(Nanoseconds busy);
+  void stop();
+
+  DaemonOptions options;
+  DaemonParts parts;
+  ServiceNotify notify = ServiceNotify::from_environment();
+  std::optional<HouseKeeper> house;
+  std::optional<ControlServer> control;
+  std::optional<MetricsListener> metrics;
+  std::string metrics_error;
+  std::vector<std::string> start_warnings;
+  std::vector<int> rings;
+  std::uint64_t seen_generation = 0;
+  bool more_events = false;
+  bool stops = false;
+};
+
+Result<void> HostDaemon::Loop::begin() {
+  HostParts& host = parts.host;
+  host.figures.started = boot_now();
+  host.figures.started_at = rfc3339_milliseconds(utc_now());
+  for (const std::string& error : parts.reload.read_first()) parts.diary.log(Priority::kError, error);
+  apply_settings();
+  start_warnings = parts.state.restore(host.figures.started);
+  for (const std::string& warning : start_warnings) parts.diary.log(Priority::kWarning, warning);
+  refresh_addresses();
+  const Reconciler::Outcome outcome = parts.reconciler.reconcile();
+  house.emplace(parts.root.enforcer);
+  if (auto opened = open_control(); !opened) return opened;
+  if (auto watched = watch(); !watched) return watched;
+
+  const bpf::AdoptionReport& adopted = parts.root.enforcer.adoption();
+  const auto last_life = parts.sources.life.last_utc();
+  const Nanoseconds gap = last_life ? std::max(utc_now() - *last_life, Nanoseconds::zero()) : Nanoseconds::zero();
+  host.figures.grants_adopted = adopted.live_grants;
+  if (adopted.workloads != 0) host.figures.adoption_gap_ms = std::chrono::duration<double, std::milli>(gap).count();
+  parts.sources.life.give();
+  const std::string sentence = adoption_sentence(adopted, gap, outcome.armed);
+  parts.diary.notice(Priority::kNotice, "", "started", sentence);
+  parts.state.save();
+  return notify.ready(sentence);
+}
+
+Result<void> HostDaemon::Loop::open_control() {
+  ControlServer::Options control_options;
+  control_options.path = options.run_directory + "/control.sock";
+  control_options.access.own_uid = parts.root.user.uid;
+  control_options.access.readers_gid = gid_of(parts.host.settings().group);
+  auto opened = ControlServer::open(control_options, parts.service);
+  if (!opened) return tl::unexpected(opened.error());
+  control.emplace(std::move(*opened));
+  return {};
+}
+
+void HostDaemon::Loop::open_metrics() {
+  if (metrics) parts.sources.loop.unwatch(metrics->fd());
+  metrics.reset();
+  metrics_error.clear();
+  const auto& wanted = parts.host.settings().metrics_listen;
+  if (!wanted) return;
+  const std::string address = wanted->address.to_string();
+  auto opened = MetricsListener::open(
+      (wanted->address.is_v4() ? address : "[" + address + "]") + ":" + std::to_string(wanted->port.number),
+      [this] { return parts.service.metrics(); });
+  if (!opened) {
+    metrics_error = opened.error().message();
+    return parts.diary.notice(Priority::kError, "", "metrics_listener", metrics_error);
+  }
+  metrics.emplace(std::move(*opened));
+  if (!parts.sources.loop.watch(metrics->fd(), [this] { metrics->serve(); })) metrics.reset();
+}
+
+void HostDaemon::Loop::apply_settings() {
+  parts.event_log.set_log_names(names_of(parts.host.settings().log_names));
+  open_metrics();
+}
+
+void HostDaemon::Loop::refresh_addresses() {
+  const auto own = parts.root.addresses.read();
+  if (!own) return parts.diary.log(Priority::kError, own.error().message());
+  parts.host.own_addresses = *own;
+  if (const auto done = parts.root.enforcer.set_own_addresses(*own); !done) {
+    parts.diary.notice(Priority::kError, "", "own_addresses", done.error().message());
+  }
+}
+
+Result<void> HostDaemon::Loop::watch() {
+  const auto follow = [this](const CgroupChanges& news) { parts.reconciler.follow(news, boot_now()); };
+  const std::pair<int, std::function<void()>> sources[] = {
+      {parts.sources.signals.get(), [this] { take_signals(); }},
+      {control->fd(), [this] { control->serve(); }},
+      {parts.root.helper.fd(), [this] { parts.root.helper.read_answers(); }},
+      {parts.root.addresses.fd(),
+       [this] {
+         if (parts.root.addresses.consume_changes()) refresh_addresses();
+       }},
+      {parts.sources.cgroups.fd(), [this, follow] { follow(parts.sources.cgroups.consume()); }},
+      {parts.sources.ends.fd(),
+       [this] {
+         for (const std::uint64_t id : parts.sources.ends.consume()) parts.arming.forget(id);
+       }},
+      {parts.sources.folder.fd(),
+       [this] {
+         if (const auto settled = parts.sources.folder.consume(); settled && *settled) reload();
+       }},
+  };
+  for (const auto& [fd, ready] : sources) {
+    if (auto watched = parts.sources.loop.watch(fd, ready); !watched) return watched;
+  }
+  watch_event_rings();
+  parts.sources.loop.every(kSecond, [this](BootTime now) { every_second(now); });
+  parts.sources.loop.every(DamageWatch::kEach, [this](BootTime) { parts.damage.tick(); });
+  parts.sources.loop.every(kMeetEach, [this](BootTime) { parts.reconciler.meet_children(); });
+  return {};
+}
+
+void HostDaemon::Loop::watch_event_rings() {
+  const std::vector<int> now = parts.root.enforcer.event_fds();
+  if (now == rings) return;
+  for (const int ring : rings) {
+    if (std::find(now.begin(), now.end(), ring) == now.end()) parts.sources.loop.unwatch(ring);
+  }
+  for (const int ring : now) {
+    if (const auto done = parts.sources.loop.watch(ring, [this] { take_events(); }); !done) {
+      parts.diary.log(Priority::kError, done.error().message());
+    }
+  }
+  rings = now;
+}
+
+void HostDaemon::Loop::reload() {
+  (void)notify.reloading(monotonic_now());
+  const ReloadView view = parts.reload.reload(nullptr);
+  (void)notify.ready(view.ok ? "reloaded" : "reloaded with errors: " + view.errors.front());
+}
+
+void HostDaemon::Loop::take_signals() {
+  signalfd_siginfo signal{};
+  while (::read(parts.sources.signals.get(), &signal, sizeof signal) == sizeof signal) {
+    if (signal.ssi_signo == SIGHUP) {
+      parts.diary.reopen_files();
+      reload();
+    } else {
+      stops = true;
+    }
+  }
+}
+
+void HostDaemon::Loop::every_second(BootTime now) {
+  parts.calls.end_overdue(now);
+  parts.flows.retry(now);
+  parts.proofs.tick(now);
+  parts.inspections.tick(now);
+  parts.usage.tick(now);
+  parts.reaping.tick();
+  parts.answers.drop_idle();
+  parts.diary.tick(now);
+  parts.sources.life.give();
+  std::vector<std::string> warnings = start_warnings;
+  if (!metrics_error.empty()) warnings.push_back(metrics_error);
+  if (const std::string error = house->last_error(); !error.empty()) warnings.push_back(error);
+  parts.status.set_warnings(std::move(warnings));
+}
+
+Nanoseconds HostDaemon::Loop::longest_wait(BootTime now) const {
+  Nanoseconds wait = kSecond;
+  const auto at_most = [&](int milliseconds) {
+    if (milliseconds >= 0) wait = std::min<Nanoseconds>(wait, std::chrono::milliseconds(milliseconds));
+  };
+  at_most(control->timeout_ms());
+  if (metrics) at_most(metrics->timeout_ms());
+  if (const auto deadline = parts.root.helper.next_deadline()) wait = std::min(wait, *deadline - now);
+  if (parts.host.is_state_dirty) wait = std::min(wait, StateKeeper::kSoon);
+  return more_events ? Nanoseconds::zero() : wait;
+}
+
+void HostDaemon::Loop::turned(Nanoseconds busy) {
+  const BootTime now = boot_now();
+  parts.host.figures.loop_stall.observe(busy);
+  if (more_events) take_events();
+  parts.root.helper.expire(now);
+  parts.flows.start_waiting(now);
+  if (control->timeout_ms() == 0) control->serve();
+  if (metrics && metrics->timeout_ms() == 0) metrics->serve();
+  if (parts.host.figures.generation != seen_generation) {
+    seen_generation = parts.host.figures.generation;
+    watch_event_rings();
+    house->wake();
+  }
+  parts.state.tick(now);
+  (void)notify.turned(now);
+}
+
+void HostDaemon::Loop::stop() {
+  (void)notify.stopping("stopped; " + std::to_string(parts.host.registry.size()) + " workloads stay held");
+  parts.diary.log(Priority::kNotice, "stopped; what is held stays held");
+  parts.diary.finish();
+  parts.state.save();
+  parts.sources.life.give();
+}
+
+HostDaemon::HostDaemon(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}
+HostDaemon::HostDaemon(HostDaemon&&) noexcept = default;
+HostDaemon& HostDaemon::operator=(HostDaemon&&) noexcept = default;
+HostDaemon::~HostDaemon() = default;
+
+Result<HostDaemon> HostDaemon::start(const DaemonOptions& options) {
+  auto root = start_privileged(options);
+  if (!root) return tl::unexpected(root.error());
+  auto sources = DaemonSources::open(options);
+  if (!sources) return tl::unexpected(sources.error());
+  auto loop = std::make_unique<Loop>(options, std::move(*root), std::move(*sources));
+  if (auto begun = loop->begin(); !begun) return tl::unexpected(begun.error());
+  return HostDaemon(std::move(loop));
+}
+
+Result<void> HostDaemon::run() {
+  Loop& loop = *loop_;
+  while (!loop.stops) {
+    const auto busy = loop.parts.sources.loop.turn(loop.longest_wait(boot_now()));
+    if (!busy) return tl::unexpected(busy.error());
+    loop.turned(*busy);
+  }
+  loop.stop();
+  return {};
+}
+
+}  // namespace namewall::agent
