@@ -1,4 +1,4 @@
-"""run_scenario.py GROUP SCENARIO --namewall PATH --clients DIRECTORY: runs scenarios/GROUP.py's scenario_SCENARIO.
+"""run_scenario.py GROUP SCENARIO --namewall PATH --namewalld PATH --clients DIRECTORY: runs scenarios/GROUP.py's scenario_SCENARIO.
 Exit code 0: as it should be; 1: not so, with transcripts; 77: skipped, with the reason. NAMEWALL_REQUIRE_KERNEL=1 turns
 what this kernel cannot show into 1."""
 
@@ -17,9 +17,11 @@ def main():
     parser.add_argument("group")
     parser.add_argument("scenario")
     parser.add_argument("--namewall", required=True)
+    parser.add_argument("--namewalld", required=True)
     parser.add_argument("--clients", required=True)
     arguments = parser.parse_args()
     os.environ["NAMEWALL_E2E_BINARY"] = os.path.abspath(arguments.namewall)
+    os.environ["NAMEWALL_E2E_NAMEWALLD"] = os.path.abspath(arguments.namewalld)
     os.environ["NAMEWALL_E2E_CLIENTS"] = os.path.abspath(arguments.clients)
     try:
         requirements_of_this_machine()

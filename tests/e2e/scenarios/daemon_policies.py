@@ -1,0 +1,161 @@
+"""Policies from files: from the folder to the refused connect, and what happens when the files change."""
+
+import os
+import signal
+
+from daemon import Host
+from internet.records import Record
+from scenario import expect
+
+PORT = 7001
+RECORDS = [
+    Record("shop.example", "A", "203.0.113.10"),
+    Record("bank.example", "A", "203.0.113.20"),
+    Record("tracker.example", "A", "203.0.113.40"),
+]
+
+
+def policy_for(cgroup, *allow):
+    rules = ", ".join(f'"{entry}"' for entry in allow)
+    return f'cgroup = "{cgroup}"\nallow = [ {rules} ]\n'
+
+
+def reloaded(host, before):
+    host.wait_until(lambda: host.get("/v1/status")["reloads"] > before, "the folder is read again")
+
+
+def reloads(host):
+    return host.get("/v1/status")["reloads"]
+
+
+def scenario_a_file_in_the_folder_holds_its_cgroup():
+    with Host(RECORDS) as host:
+        cgroup = host.cgroup("build")
+        host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
+        host.start_daemon()
+        workload = host.workloads()["builder"]
+        expect(workload["state"] == "enforcing" and workload["origin"] == "file", f"{workload}")
+        host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+        step = host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        expect(step["error"] == "ECONNREFUSED", f"{step}")
+        host.expect_reach(cgroup, f"tracker.example {PORT}", ok=False)
+        reasons = {event["reason"] for event in host.refusals("builder")}
+        expect({"not_looked_up", "name_not_allowed"} <= reasons, f"events tell {reasons}")
+
+
+def scenario_a_cgroup_that_appears_is_armed():
+    with Host(RECORDS) as host:
+        host.policy("late", policy_for(host.root.path("late"), f"shop.example:{PORT}"))
+        host.start_daemon()
+        expect(host.workloads() == {}, "nothing is there yet")
+        cgroup = host.cgroup("late")
+        host.wait_until(lambda: "late" in host.workloads(), "the new cgroup is armed", 2)
+        workload = host.workloads()["late"]
+        expect(0 <= workload["unarmed_ms"] < 500, f"unarmed for {workload['unarmed_ms']} ms")
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+        os.rmdir(host.root.directory("late"))
+        host.wait_until(lambda: host.workloads() == {}, "the removed cgroup is let go", 2)
+        print(f"unarmed for {workload['unarmed_ms']:.2f} ms")
+
+
+def scenario_a_changed_file_swaps_the_policy_and_keeps_grants():
+    with Host(RECORDS) as host:
+        cgroup = host.cgroup("build")
+        host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
+        host.start_daemon()
+        host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+        generation = host.workloads()["builder"]["generation"]
+        before = reloads(host)
+        host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}", f"bank.example:{PORT}"))
+        reloaded(host, before)
+        expect(host.workloads()["builder"]["generation"] > generation, "the generation did not grow")
+        host.expect_reach(cgroup, f"203.0.113.10 {PORT}", ok=True)  # learned before, no lookup since
+        host.expect_reach(cgroup, f"bank.example {PORT}", ok=True)
+        before = reloads(host)
+        host.policy("builder", policy_for(cgroup, f"bank.example:{PORT}"))
+        reloaded(host, before)
+        host.expect_reach(cgroup, f"203.0.113.10 {PORT}", ok=False)
+        host.expect_reach(cgroup, f"203.0.113.20 {PORT}", ok=True)
+
+
+def scenario_a_broken_file_keeps_its_old_policy_and_is_told_by_position():
+    with Host(RECORDS) as host:
+        cgroup = host.cgroup("build")
+        host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
+        host.start_daemon()
+        before = reloads(host)
+        host.policy("builder", policy_for(cgroup, "tcp://shop.example"))
+        reloaded(host, before)
+        file = host.get("/v1/status")["policies"][0]
+        expect(file["state"] == "kept" and file["error"].startswith("builder.toml:3:"), f"{file}")
+        host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        before = reloads(host)
+        os.unlink(host.path("daemon/config/policies.d/builder.toml"))
+        reloaded(host, before)
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)  # a file that goes lifts nothing
+
+
+def scenario_a_config_map_swap_is_one_change():
+    """Kubernetes mounts: files are links through `..data`, which is swapped by a rename."""
+    with Host(RECORDS) as host:
+        cgroup = host.cgroup("pod")
+        folder = host.path("daemon/config/policies.d")
+
+        def version(number, *allow):
+            os.makedirs(f"{folder}/..{number}")
+            with open(f"{folder}/..{number}/pod.toml", "w") as out:
+                out.write('name = "pod"\n' + policy_for(cgroup, *allow))
+            os.symlink(f"..{number}", f"{folder}/..data_tmp")
+            os.rename(f"{folder}/..data_tmp", f"{folder}/..data")
+
+        version(1, f"shop.example:{PORT}")
+        os.symlink("..data/pod.toml", f"{folder}/pod.toml")
+        host.start_daemon()
+        host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+        before = reloads(host)
+        version(2, f"bank.example:{PORT}")
+        reloaded(host, before)
+        host.expect_reach(cgroup, f"bank.example {PORT}", ok=True)
+        host.expect_reach(cgroup, f"shop.example {PORT}", ok=False)
+
+
+def scenario_reload_says_what_changed():
+    with Host(RECORDS) as host:
+        cgroup = host.cgroup("build")
+        host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
+        host.start_daemon()
+        view = host.send("POST", "/v1/reload").ok()
+        expect(view["ok"] and view["unchanged"] == 1 and view["replaced"] == 0, f"{view}")
+        before = reloads(host)
+        os.kill(host.daemon.pid, signal.SIGHUP)
+        reloaded(host, before)
+
+
+def scenario_children_of_a_template_are_held_from_their_first_instruction():
+    with Host(RECORDS) as host:
+        parent = host.cgroup("ci")
+        host.policy("jobs", policy_for(parent + "/*", f"shop.example:{PORT}"))
+        host.start_daemon()
+        expect(host.workloads()["jobs"]["state"] == "enforcing", f"{host.workloads()}")
+        first = host.cgroup("ci/job-1")
+        host.expect_reach(first, f"shop.example {PORT}", ok=True)
+        host.wait_until(lambda: "jobs:job-1" in host.workloads(), "the child has a name")
+        expect(host.workloads()["jobs:job-1"]["unarmed_ms"] == 0, "a template's child is never unarmed")
+        host.kill_daemon()
+        second = host.cgroup("ci/job-2")
+        host.expect_reach(second, "203.0.113.99 7000", ok=False)
+        host.expect_reach(second, f"203.0.113.10 {PORT}", ok=False)  # what its sibling learned opens nothing here
+        host.expect_reach(second, f"shop.example {PORT}", ok=True)
+
+
+def scenario_a_neighbour_that_no_policy_names_is_left_alone():
+    with Host(RECORDS) as host:
+        host.policy("builder", policy_for(host.cgroup("build"), f"shop.example:{PORT}"))
+        neighbour = host.cgroup("neighbour")
+        host.start_daemon()
+        host.expect_reach(neighbour, "203.0.113.99 7000", ok=True)
+        host.kill_daemon()
+        os.rmdir(host.root.directory("neighbour"))
+        host.expect_reach(host.cgroup("neighbour"), "203.0.113.99 7000", ok=True)
