@@ -75,6 +75,7 @@ struct HostDaemon::Loop {
   void open_metrics();
   void refresh_addresses();
   void take_events() { more_events = parts.intake.take(); }
+  void take_answers();
   void take_signals();
   void reload();
   void every_second(BootTime now);
@@ -170,7 +171,7 @@ Result<void> HostDaemon::Loop::watch() {
   const std::pair<int, std::function<void()>> sources[] = {
       {parts.sources.signals.get(), [this] { take_signals(); }},
       {control->fd(), [this] { control->serve(); }},
-      {parts.root.helper.fd(), [this] { parts.root.helper.read_answers(); }},
+      {parts.root.helper.fd(), [this] { take_answers(); }},
       {parts.root.addresses.fd(),
        [this] {
          if (parts.root.addresses.consume_changes()) refresh_addresses();
@@ -207,6 +208,14 @@ void HostDaemon::Loop::watch_event_rings() {
     }
   }
   rings = now;
+}
+
+void HostDaemon::Loop::take_answers() {
+  parts.root.helper.read_answers();
+  if (parts.root.helper.is_alive()) return;
+  parts.sources.loop.unwatch(parts.root.helper.fd());
+  parts.diary.notice(Priority::kError, "", "helper_ended",
+                     "the privileged helper has ended: no live proofs and no judging of old sockets until a restart");
 }
 
 void HostDaemon::Loop::reload() {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/host/host_clock.h"
 #include "agent/host/workload_state.h"
 
 namespace namewall::agent {
@@ -155,7 +156,7 @@ MetricsInput HostStatus::metrics(BootTime now) {
   input.adopted_grants = figures.grants_adopted;
   input.adoption_gap_s = figures.adoption_gap_ms / 1000;
   input.write_failures["changes"] = parts_.diary.record_failures();
-  input.uptime_s = seconds(now - figures.started);
+  input.started_at_unix_s = seconds(figures.started.since_boot + utc_at_boot());
   return input;
 }
 

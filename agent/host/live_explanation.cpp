@@ -55,7 +55,7 @@ void add_learned(ExplainView& view, const std::vector<bpf::GrantRecord>& grants,
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(record.grant.deadline - now).count();
     std::string line = "learned: " + record.grant.address.to_string();
     if (record.grant.note != NW_REASON_NONE) {
-      line += ", teaches nothing: " + std::string(sentence_of(record.grant.note));
+      line += ", teaches nothing: " + std::string(namewall::sentence_of(record.grant.note));
     } else if (record.grant.deadline == kNever) {
       line += ", for as long as the workload lives";
     } else {

@@ -10,6 +10,7 @@
 
 #include "agent/host/host_clock.h"
 #include "agent/host/opened_cgroup.h"
+#include "agent/host/proof_probe.h"
 
 namespace namewall::agent {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "agent/host/cgroup_scan.h"
 #include "agent/host/host_clock.h"
-#include "agent/host/live_proof.h"
+#include "agent/host/proof_probe.h"
 #include "agent/host/opened_cgroup.h"
 #include "policy/escape.h"
 

@@ -170,7 +170,7 @@ class Host(Scene):
         os.rename(path + ".new~", path)
         return path
 
-    def cgroup(self, name):
+    def new_cgroup(self, name):
         """A new cgroup; its path in the hierarchy."""
         os.mkdir(self.root.directory(name))
         return self.root.path(name)

@@ -44,7 +44,7 @@ def ask_inside(host, cgroup, method, target, body=None):
 def scenario_put_holds_patch_changes_delete_lifts():
     with Host(RECORDS) as host:
         host.start_daemon()
-        cgroup = host.cgroup("sandbox")
+        cgroup = host.new_cgroup("sandbox")
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=True)
         change = put(host, "agent-1", cgroup, f"shop.example:{PORT}", labels={"team": "a"}).ok()
         expect(change["generation"] >= 1 and change["cgroup"] == cgroup, f"{change}")
@@ -73,10 +73,10 @@ def scenario_put_holds_patch_changes_delete_lifts():
 
 def scenario_a_warm_sandbox_is_claimed_under_a_new_name():
     with Host(RECORDS) as host:
-        parent = host.cgroup("pool")
+        parent = host.new_cgroup("pool")
         host.policy("pool", f'cgroup = "{parent}/*"\n' + policy_text(f"shop.example:{PORT}"))
         host.start_daemon()
-        cgroup = host.cgroup("pool/warm-1")
+        cgroup = host.new_cgroup("pool/warm-1")
         host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
         put(host, "agent-7", cgroup, f"bank.example:{PORT}").ok()
         host.expect_reach(cgroup, f"bank.example {PORT}", ok=True)
@@ -89,8 +89,8 @@ def scenario_a_warm_sandbox_is_claimed_under_a_new_name():
 def scenario_errors_of_calls_are_sentences_of_their_kind():
     with Host(RECORDS) as host:
         host.start_daemon()
-        cgroup = host.cgroup("a")
-        other = host.cgroup("b")
+        cgroup = host.new_cgroup("a")
+        other = host.new_cgroup("b")
         put(host, "one", cgroup, f"shop.example:{PORT}").ok()
         put(host, "one", other, f"shop.example:{PORT}").error(409)
         put(host, "two", cgroup, f"shop.example:{PORT}").error(409)
@@ -104,7 +104,7 @@ def scenario_errors_of_calls_are_sentences_of_their_kind():
 def scenario_a_workload_by_call_ends_with_its_cgroup():
     with Host(RECORDS) as host:
         host.start_daemon()
-        cgroup = host.cgroup("short")
+        cgroup = host.new_cgroup("short")
         put(host, "short", cgroup, f"shop.example:{PORT}").ok()
         os.rmdir(host.root.directory("short"))
         host.wait_until(lambda: host.workloads() == {}, "it is forgotten")
@@ -113,7 +113,7 @@ def scenario_a_workload_by_call_ends_with_its_cgroup():
 def scenario_after_its_time_a_workload_is_refused_everything():
     with Host(RECORDS) as host:
         host.start_daemon()
-        cgroup = host.cgroup("timed")
+        cgroup = host.new_cgroup("timed")
         put(host, "timed", cgroup, f"shop.example:{PORT}", "203.0.113.99:7000", ttl_s=1.5).ok()
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=True)
         host.wait_until(lambda: host.events(workload="timed", reason="time_over"), "its end is told", 5)
@@ -127,7 +127,7 @@ def scenario_after_its_time_a_workload_is_refused_everything():
 def scenario_a_confined_program_learns_why_and_changes_nothing():
     with Host(RECORDS) as host:
         host.start_daemon()
-        cgroup = host.cgroup("inside")
+        cgroup = host.new_cgroup("inside")
         put(host, "inside", cgroup, f"shop.example:{PORT}").ok()
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
         status, own = ask_inside(host, cgroup, "GET", "/v1/self")
@@ -146,9 +146,9 @@ def scenario_a_confined_program_learns_why_and_changes_nothing():
 
 def scenario_teardown_lifts_and_says_what():
     with Host(RECORDS) as host:
-        host.policy("file", f'cgroup = "{host.cgroup("f")}"\n' + policy_text(f"shop.example:{PORT}"))
+        host.policy("file", f'cgroup = "{host.new_cgroup("f")}"\n' + policy_text(f"shop.example:{PORT}"))
         host.start_daemon()
-        put(host, "call", host.cgroup("c"), f"shop.example:{PORT}").ok()
+        put(host, "call", host.new_cgroup("c"), f"shop.example:{PORT}").ok()
         view = host.send("POST", "/v1/teardown", {"workload": "file", "reason": "maintenance"}).ok()
         expect(len(view["lifted"]) == 1, f"{view}")
         host.expect_reach(host.root.path("f"), "203.0.113.99 7000", ok=True)
@@ -163,7 +163,7 @@ def scenario_teardown_lifts_and_says_what():
 def scenario_a_refusal_is_an_event_within_50_ms():
     with Host(RECORDS) as host:
         host.start_daemon()
-        cgroup = host.cgroup("quick")
+        cgroup = host.new_cgroup("quick")
         put(host, "quick", cgroup, f"shop.example:{PORT}").ok()
         late = []
         for port in range(7100, 7120):

@@ -61,7 +61,7 @@ def descriptors_of(pid):
 def hold_many(host, count):
     cgroups = []
     for number in range(count):
-        cgroup = host.cgroup(f"w{number}")
+        cgroup = host.new_cgroup(f"w{number}")
         host.policy(f"w{number}", f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}"))
         cgroups.append(cgroup)
     return cgroups
@@ -123,7 +123,7 @@ def scenario_reloads_in_a_loop_under_load_give_no_wrong_verdict_and_no_growth():
 
 def scenario_a_start_adopts_what_it_finds():
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("build")
+        cgroup = host.new_cgroup("build")
         host.policy("builder", f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}"))
         host.start_daemon()
         host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
@@ -145,7 +145,7 @@ def scenario_a_start_adopts_what_it_finds():
 
 def scenario_sigterm_ends_the_daemon_and_not_what_it_holds():
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("build")
+        cgroup = host.new_cgroup("build")
         host.policy("builder", f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}"))
         host.start_daemon()
         expect(host.stop_daemon() == 0, host.log_text())
@@ -155,7 +155,7 @@ def scenario_sigterm_ends_the_daemon_and_not_what_it_holds():
 
 def scenario_a_workload_that_nobody_knows_stays_held():
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("orphan")
+        cgroup = host.new_cgroup("orphan")
         host.policy("orphan", f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}"))
         host.start_daemon()
         host.kill_daemon()
@@ -170,7 +170,7 @@ def scenario_a_workload_that_nobody_knows_stays_held():
 
 def scenario_deleted_pins_are_noticed_and_put_back_within_5_s():
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("build")
+        cgroup = host.new_cgroup("build")
         host.policy("builder", f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}"))
         host.start_daemon()
         before = pins_of(host)

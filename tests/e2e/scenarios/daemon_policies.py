@@ -30,7 +30,7 @@ def reloads(host):
 
 def scenario_a_file_in_the_folder_holds_its_cgroup():
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("build")
+        cgroup = host.new_cgroup("build")
         host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
         host.start_daemon()
         workload = host.workloads()["builder"]
@@ -48,7 +48,7 @@ def scenario_a_cgroup_that_appears_is_armed():
         host.policy("late", policy_for(host.root.path("late"), f"shop.example:{PORT}"))
         host.start_daemon()
         expect(host.workloads() == {}, "nothing is there yet")
-        cgroup = host.cgroup("late")
+        cgroup = host.new_cgroup("late")
         host.wait_until(lambda: "late" in host.workloads(), "the new cgroup is armed", 2)
         workload = host.workloads()["late"]
         expect(0 <= workload["unarmed_ms"] < 500, f"unarmed for {workload['unarmed_ms']} ms")
@@ -61,7 +61,7 @@ def scenario_a_cgroup_that_appears_is_armed():
 
 def scenario_a_changed_file_swaps_the_policy_and_keeps_grants():
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("build")
+        cgroup = host.new_cgroup("build")
         host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
         host.start_daemon()
         host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
@@ -81,7 +81,7 @@ def scenario_a_changed_file_swaps_the_policy_and_keeps_grants():
 
 def scenario_a_broken_file_keeps_its_old_policy_and_is_told_by_position():
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("build")
+        cgroup = host.new_cgroup("build")
         host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
         host.start_daemon()
         before = reloads(host)
@@ -100,7 +100,7 @@ def scenario_a_broken_file_keeps_its_old_policy_and_is_told_by_position():
 def scenario_a_config_map_swap_is_one_change():
     """Kubernetes mounts: files are links through `..data`, which is swapped by a rename."""
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("pod")
+        cgroup = host.new_cgroup("pod")
         folder = host.path("daemon/config/policies.d")
 
         def version(number, *allow):
@@ -123,7 +123,7 @@ def scenario_a_config_map_swap_is_one_change():
 
 def scenario_reload_says_what_changed():
     with Host(RECORDS) as host:
-        cgroup = host.cgroup("build")
+        cgroup = host.new_cgroup("build")
         host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
         host.start_daemon()
         view = host.send("POST", "/v1/reload").ok()
@@ -135,16 +135,16 @@ def scenario_reload_says_what_changed():
 
 def scenario_children_of_a_template_are_held_from_their_first_instruction():
     with Host(RECORDS) as host:
-        parent = host.cgroup("ci")
+        parent = host.new_cgroup("ci")
         host.policy("jobs", policy_for(parent + "/*", f"shop.example:{PORT}"))
         host.start_daemon()
         expect(host.workloads()["jobs"]["state"] == "enforcing", f"{host.workloads()}")
-        first = host.cgroup("ci/job-1")
+        first = host.new_cgroup("ci/job-1")
         host.expect_reach(first, f"shop.example {PORT}", ok=True)
         host.wait_until(lambda: "jobs:job-1" in host.workloads(), "the child has a name")
         expect(host.workloads()["jobs:job-1"]["unarmed_ms"] == 0, "a template's child is never unarmed")
         host.kill_daemon()
-        second = host.cgroup("ci/job-2")
+        second = host.new_cgroup("ci/job-2")
         host.expect_reach(second, "203.0.113.99 7000", ok=False)
         host.expect_reach(second, f"203.0.113.10 {PORT}", ok=False)  # what its sibling learned opens nothing here
         host.expect_reach(second, f"shop.example {PORT}", ok=True)
@@ -152,10 +152,10 @@ def scenario_children_of_a_template_are_held_from_their_first_instruction():
 
 def scenario_a_neighbour_that_no_policy_names_is_left_alone():
     with Host(RECORDS) as host:
-        host.policy("builder", policy_for(host.cgroup("build"), f"shop.example:{PORT}"))
-        neighbour = host.cgroup("neighbour")
+        host.policy("builder", policy_for(host.new_cgroup("build"), f"shop.example:{PORT}"))
+        neighbour = host.new_cgroup("neighbour")
         host.start_daemon()
         host.expect_reach(neighbour, "203.0.113.99 7000", ok=True)
         host.kill_daemon()
         os.rmdir(host.root.directory("neighbour"))
-        host.expect_reach(host.cgroup("neighbour"), "203.0.113.99 7000", ok=True)
+        host.expect_reach(host.new_cgroup("neighbour"), "203.0.113.99 7000", ok=True)
