@@ -27,11 +27,11 @@ bool is_policy_name(std::string_view name) {
 
 class PolicyReader {
  public:
-  explicit PolicyReader(ConfigReader& config) : config_(config) {}
+  PolicyReader(ConfigReader& config, std::string_view own_name) : config_(config) { policy_.name = own_name; }
 
   Policy read(const ConfigNode& root) {
     policy_.origin = config_.origin_of({1, 1});
-    bool has_name = false;
+    bool has_name = !policy_.name.empty();
     CgroupReader cgroups(config_, policy_);
     const KeyReader keys[] = {
         {"name", [&](const ConfigNode& node) { has_name = true, read_name(node); }},
@@ -197,9 +197,10 @@ Format format_of(std::string_view file_name, std::string_view text) {
   return first != std::string_view::npos && text[first] == '{' ? Format::kJson : Format::kToml;
 }
 
-Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name) {
-  return load_config<Policy>(text, format, file_name, [](ConfigReader& config, const ConfigNode& root) {
-    return PolicyReader(config).read(root);
+Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name,
+                           std::string_view own_name) {
+  return load_config<Policy>(text, format, file_name, [own_name](ConfigReader& config, const ConfigNode& root) {
+    return PolicyReader(config, own_name).read(root);
   });
 }
 

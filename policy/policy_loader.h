@@ -17,8 +17,9 @@ inline constexpr std::size_t kMaxRules = 100'000;  // of `allow` and `deny` toge
 
 Format format_of(std::string_view file_name, std::string_view text);  // by ".json", else by a leading '{', else TOML
 
-// `file_name` is used in messages only.
-Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name);
+// `file_name` is used in messages only. `own_name`: of a policy that does not say its name; "" demands one.
+Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name,
+                           std::string_view own_name = {});
 // --allow / --deny arguments: origins "--allow" and "--deny". The policy has no name: whoever runs it gives it one.
 Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny);
 

@@ -95,7 +95,7 @@ def scenario_errors_of_calls_are_sentences_of_their_kind():
         put(host, "one", other, f"shop.example:{PORT}").error(409)
         put(host, "two", cgroup, f"shop.example:{PORT}").error(409)
         put(host, "two", host.root.path("nowhere"), f"shop.example:{PORT}").error(404)
-        put(host, "two", other, "tcp://shop.example").error(400)
+        put(host, "two", other, "tcp://shop.example").error(422)
         host.send("PUT", "/v1/workloads/two", {"cgroup": other, "policy": "nobody"}).error(404)
         host.send("PATCH", "/v1/workloads/two", {"add_allow": ["a.example"]}).error(404)
         host.expect_reach(other, "203.0.113.99 7000", ok=True)  # nothing of it was armed
