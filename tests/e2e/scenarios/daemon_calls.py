@@ -114,7 +114,7 @@ def scenario_after_its_time_a_workload_is_refused_everything():
     with Host(RECORDS) as host:
         host.start_daemon()
         cgroup = host.new_cgroup("timed")
-        put(host, "timed", cgroup, f"shop.example:{PORT}", "203.0.113.99:7000", ttl_s=1.5).ok()
+        put(host, "timed", cgroup, f"shop.example:{PORT}", "203.0.113.99:7000", ttl="2s").ok()
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=True)
         host.wait_until(lambda: host.events(workload="timed", reason="time_over"), "its end is told", 5)
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
