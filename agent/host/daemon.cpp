@@ -119,7 +119,7 @@ Result<void> HostDaemon::Loop::begin() {
   parts.sources.life.give();
   const std::string sentence = adoption_sentence(adopted, gap, outcome.armed);
   parts.diary.notice(Priority::kNotice, "", "started", sentence);
-  parts.state.save();
+  parts.state.save_all();
   return notify.ready(sentence);
 }
 
@@ -244,6 +244,7 @@ void HostDaemon::Loop::every_second(BootTime now) {
   parts.usage.tick(now);
   parts.reaping.tick();
   parts.answers.drop_idle();
+  parts.state.tidy();
   parts.diary.tick(now);
   parts.sources.life.give();
   std::vector<std::string> warnings = start_warnings;
@@ -260,7 +261,6 @@ Nanoseconds HostDaemon::Loop::longest_wait(BootTime now) const {
   at_most(control->timeout_ms());
   if (metrics) at_most(metrics->timeout_ms());
   if (const auto deadline = parts.root.helper.next_deadline()) wait = std::min(wait, *deadline - now);
-  if (parts.host.is_state_dirty) wait = std::min(wait, StateKeeper::kSoon);
   return more_events ? Nanoseconds::zero() : wait;
 }
 
@@ -277,7 +277,7 @@ void HostDaemon::Loop::turned(Nanoseconds busy) {
     watch_event_rings();
     house->wake();
   }
-  parts.state.tick(now);
+  parts.state.save_changes();
   (void)notify.turned(now);
 }
 
@@ -285,7 +285,7 @@ void HostDaemon::Loop::stop() {
   (void)notify.stopping("stopped; " + std::to_string(parts.host.registry.size()) + " workloads stay held");
   parts.diary.log(Priority::kNotice, "stopped; what is held stays held");
   parts.diary.finish();
-  parts.state.save();
+  parts.state.save_all();
   parts.sources.life.give();
 }
 

@@ -72,7 +72,7 @@ DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privile
       reaping(host),
       state(host, options.state_directory + "/state.json", root.user.uid),
       service({host, views, status, calls, lifting, proofs, [this](const Peer* peer) { return reload.reload(peer); },
-               [this] { reconciler.meet_children(); }}) {
+               [this] { state.save_changes(); }, [this] { reconciler.meet_children(); }}) {
   host.own_netns = root.netns;
 }
 

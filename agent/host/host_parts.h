@@ -40,7 +40,7 @@ struct HostParts {
   std::set<std::string> lifted;     // paths where a teardown lifted what the folder wants: until the next reload
   std::vector<std::string> errors;  // of the last reconciliation: what could not be held, a sentence each
   std::vector<Address> own_addresses;
-  bool is_state_dirty = false;  // the state file is behind
+  std::set<std::string> unsaved;  // workloads by call that changed or ended since the state file was written
 
   const HostSettings& settings() const {
     static const HostSettings kDefaults;

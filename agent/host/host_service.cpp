@@ -87,15 +87,21 @@ Result<ExplainView> HostService::explain(const Peer& peer, const std::string& wo
 }
 
 Result<ChangeView> HostService::put(const Peer& peer, const std::string& workload, const WorkloadRequest& request) {
-  return parts_.calls.put(peer, workload, request);
+  auto changed = parts_.calls.put(peer, workload, request);
+  parts_.save_changes();
+  return changed;
 }
 
 Result<ChangeView> HostService::patch(const Peer& peer, const std::string& workload, const RuleChange& change) {
-  return parts_.calls.patch(peer, workload, change);
+  auto changed = parts_.calls.patch(peer, workload, change);
+  parts_.save_changes();
+  return changed;
 }
 
 Result<ChangeView> HostService::remove(const Peer& peer, const std::string& workload, const std::string& reason) {
-  return parts_.lifting.remove(peer, workload, reason);
+  auto changed = parts_.lifting.remove(peer, workload, reason);
+  parts_.save_changes();
+  return changed;
 }
 
 ReloadView HostService::reload(const Peer& peer) { return parts_.reload(&peer); }
@@ -107,7 +113,9 @@ Result<ProofView> HostService::prove(const std::string& workload) {
 }
 
 Result<ChangeView> HostService::teardown(const Peer& peer, const std::string& workload, const std::string& reason) {
-  return parts_.lifting.teardown(peer, workload, reason);
+  auto changed = parts_.lifting.teardown(peer, workload, reason);
+  parts_.save_changes();
+  return changed;
 }
 
 std::vector<EventView> HostService::events(const EventFilter& filter, std::size_t limit) {

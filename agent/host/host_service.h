@@ -25,6 +25,7 @@ class HostService : public Host {
     WorkloadLifting& lifting;
     ProofRound& proofs;
     std::function<ReloadView(const Peer* peer)> reload;
+    std::function<void()> save_changes;   // a change is remembered before it is answered
     std::function<void()> meet_children;  // so that a list knows those the kernel has met
   };
   explicit HostService(Parts parts) : parts_(std::move(parts)) {}

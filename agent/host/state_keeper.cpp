@@ -14,6 +14,22 @@ std::int64_t unix_milliseconds(BootTime time) {
 
 BootTime boot_time_of(std::int64_t unix_ms) { return BootTime{std::chrono::milliseconds(unix_ms) - utc_at_boot()}; }
 
+SavedWorkload saved_form_of(const Workload& workload) {
+  SavedWorkload saved;
+  saved.name = workload.name;
+  saved.cgroup = workload.cgroup;
+  saved.cgroup_id = workload.cgroup_id;
+  saved.origin = "api";
+  saved.policy = workload.policy_reference;
+  // Also of a policy of the folder: it may be gone at the next start.
+  saved.policy_text = workload.policy->version->canonical_text;
+  saved.labels = workload.labels;
+  if (workload.ends_at) saved.ttl_end_unix_ms = unix_milliseconds(*workload.ends_at);
+  saved.armed_at = workload.armed_at;
+  saved.allow_partial = workload.allow_partial;
+  return saved;
+}
+
 }  // namespace
 
 SavedState StateKeeper::collect() const {
@@ -21,20 +37,7 @@ SavedState StateKeeper::collect() const {
   state.boot_id = boot_id_;
   state.generation = parts_.figures.generation;
   std::as_const(parts_.registry).each([&](const Workload& workload) {
-    if (workload.origin != WorkloadOrigin::kCall) return;
-    SavedWorkload saved;
-    saved.name = workload.name;
-    saved.cgroup = workload.cgroup;
-    saved.cgroup_id = workload.cgroup_id;
-    saved.origin = "api";
-    saved.policy = workload.policy_reference;
-    // Also of a policy of the folder: it may be gone at the next start.
-    saved.policy_text = workload.policy->version->canonical_text;
-    saved.labels = workload.labels;
-    if (workload.ends_at) saved.ttl_end_unix_ms = unix_milliseconds(*workload.ends_at);
-    saved.armed_at = workload.armed_at;
-    saved.allow_partial = workload.allow_partial;
-    state.workloads.push_back(std::move(saved));
+    if (workload.origin == WorkloadOrigin::kCall) state.workloads.push_back(saved_form_of(workload));
   });
   return state;
 }
@@ -100,19 +103,28 @@ std::vector<std::string> StateKeeper::restore(BootTime now) {
   return sentences;
 }
 
-void StateKeeper::tick(BootTime now) {
-  if (parts_.is_state_dirty && now >= next_) save();
+void StateKeeper::note(const Result<void>& outcome) {
+  if (const auto news = trouble_.note(outcome)) parts_.diary.log(Priority::kError, *news);
 }
 
-void StateKeeper::save() {
-  parts_.is_state_dirty = false;
+void StateKeeper::save_changes() {
+  const auto names = std::exchange(parts_.unsaved, {});
   if (is_read_only_) return;
-  const BootTime begin = boot_now();
-  const auto stored = file_.store(collect());
-  if (const auto news = trouble_.note(stored)) parts_.diary.log(Priority::kError, *news);
-  const BootTime end = boot_now();
-  next_ = end + std::max(kSoon, (end - begin) * 20);
-  if (!stored) parts_.is_state_dirty = true;
+  for (const std::string& name : names) {
+    const Workload* workload = parts_.registry.find(name);
+    const bool is_there = workload != nullptr && workload->origin == WorkloadOrigin::kCall;
+    note(is_there ? file_.put(saved_form_of(*workload), parts_.figures.generation)
+                  : file_.erase(name, parts_.figures.generation));
+  }
+}
+
+void StateKeeper::tidy() {
+  if (!is_read_only_ && file_.wants_store()) save_all();
+}
+
+void StateKeeper::save_all() {
+  parts_.unsaved.clear();
+  if (!is_read_only_) note(file_.store(collect()));
 }
 
 }  // namespace namewall::agent

@@ -1,4 +1,4 @@
-// Remembers the workloads by call over a restart: saved soon after each change, read once at the start. Enforcement
+// Remembers the workloads by call over a restart: saved with each change, read once at the start. Enforcement
 // never needs it: without it a workload stays held, and nobody knows its name.
 #pragma once
 
@@ -14,25 +14,24 @@ namespace namewall::agent {
 
 class StateKeeper {
  public:
-  // A change is on the disk that soon, or after twenty times what the last writing took, so that many changes of many
-  // workloads do not keep the loop busy with writing.
-  static constexpr Nanoseconds kSoon = std::chrono::milliseconds(100);
-
   StateKeeper(HostParts& parts, std::string path, uid_t owner)
       : parts_(parts), file_(std::move(path), owner), trouble_("the state file") {}
 
   // Enters what was saved in this boot, and still exists, as workloads that are not armed yet. A sentence for each
   // thing that could not be taken.
   std::vector<std::string> restore(BootTime now);
-  // Saves if something has changed and it is time.
-  void tick(BootTime now);
-  // Now.
-  void save();
+  // What has changed: a line each. Does not wait for the disk.
+  void save_changes();
+  // Everything, if lines have outgrown what they change. Waits for the disk: about once a second, when nothing else
+  // waits.
+  void tidy();
+  void save_all();
 
   std::uint64_t failures() const { return trouble_.failures(); }
 
  private:
   SavedState collect() const;
+  void note(const Result<void>& outcome);
   Result<void> restore_one(const SavedWorkload& saved, BootTime now);
 
   HostParts& parts_;
@@ -40,7 +39,6 @@ class StateKeeper {
   DiskTrouble trouble_;
   std::string boot_id_;
   bool is_read_only_ = false;  // the file is of another version
-  BootTime next_;
 };
 
 }  // namespace namewall::agent

@@ -172,7 +172,7 @@ void WorkloadArming::forget(std::uint64_t cgroup_id) {
   parts_.ends.unfollow(cgroup_id);
   flows_.forget(cgroup_id);
   if (const Workload* workload = parts_.registry.find_by_id(cgroup_id)) {
-    if (workload->origin == WorkloadOrigin::kCall) parts_.is_state_dirty = true;
+    if (workload->origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload->name);
     parts_.hub.forget(std::string(workload->name));
     parts_.registry.erase(cgroup_id);
   }

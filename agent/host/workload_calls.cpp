@@ -190,7 +190,7 @@ Result<ChangeView> WorkloadCalls::put_unrecorded(const std::string& name, const 
   if (auto done = hold(std::move(workload), held && !is_unnamed_child); !done) return tl::unexpected(done.error());
   Workload* entered = parts_.registry.find_by_id(id);
   entered->partial = std::move(*holes);
-  parts_.is_state_dirty = true;
+  parts_.unsaved.insert(name);
   return changed(*entered);
 }
 
@@ -222,7 +222,7 @@ Result<ChangeView> WorkloadCalls::patch_unrecorded(const std::string& name, cons
   workload.policy_text = *text;
   const std::uint64_t id = workload.cgroup_id;
   if (auto done = arming_.replace(std::move(workload)); !done) return tl::unexpected(done.error());
-  parts_.is_state_dirty = true;
+  parts_.unsaved.insert(name);
   return changed(*parts_.registry.find_by_id(id));
 }
 
@@ -267,7 +267,7 @@ void WorkloadCalls::end_overdue(BootTime now) {
       workload->ends_at = now + std::chrono::seconds(5);
       continue;
     }
-    parts_.is_state_dirty = true;
+    parts_.unsaved.insert(name);
     parts_.diary.notice(Priority::kNotice, name, "time_over", "its time is over: everything is refused");
   }
 }

@@ -17,7 +17,7 @@ Result<std::string> WorkloadLifting::lift(const Workload& workload) {
   }
   std::string line = workload.name + " at " + workload.cgroup;
   if (workload.policy) line += ", held to " + workload.policy->name();
-  const std::string path = workload.cgroup;
+  const std::string path = workload.cgroup, name = workload.name;
   const bool is_of_file = workload.origin == WorkloadOrigin::kFile;
   const std::string policy = workload.policy ? workload.policy->name() : "";
   if (workload.is_armed) {
@@ -26,7 +26,7 @@ Result<std::string> WorkloadLifting::lift(const Workload& workload) {
     arming_.forget(workload.cgroup_id);
   }
   if (is_of_file && !forget_gone_file(parts_.folder, policy)) parts_.lifted.insert(path);
-  parts_.is_state_dirty = true;
+  parts_.unsaved.insert(name);
   return line;
 }
 
