@@ -61,6 +61,7 @@ ArmedCgroup HostEnforcer::State::describe(const nw_workload& config, std::uint32
           .is_strict = (config.flags & NW_FLAG_STRICT) != 0,
           .is_template = (config.flags & NW_FLAG_TEMPLATE) != 0,
           .is_child = (config.flags & NW_FLAG_CHILD) != 0,
+          .has_own_policy = (config.flags & NW_FLAG_OWN_POLICY) != 0,
           .template_id = config.template_id,
           .is_known = armed != nullptr && armed->image != nullptr,
           .image_hash = config.image_hash};

@@ -70,6 +70,7 @@ struct ArmedCgroup {
   bool is_strict = false;
   bool is_template = false;
   bool is_child = false;          // has a row under a template
+  bool has_own_policy = false;    // of a child: armed by user space; else its template's policy holds it
   std::uint64_t template_id = 0;  // cgroup id of that template
   bool is_known = false;          // its image is known (armed here, or recognised)
   std::uint64_t image_hash = 0;   // of the policy in force (hash_of)

@@ -74,13 +74,15 @@ void NetworkTest::serve_zone() {
 }
 
 bpf::Workload WorkloadTest::arm_other(const ThrowawayCgroup& cgroup, const Policy& policy, bool strict) {
-  bpf::ArmOptions options;
+  return arm_with(cgroup, policy, {.trusted_netns = {}, .strict = strict});
+}
+
+bpf::Workload WorkloadTest::arm_with(const ThrowawayCgroup& cgroup, const Policy& policy, bpf::ArmOptions options) {
   const auto cookie = bpf::netns_cookie();
   if (!cookie)
     ADD_FAILURE() << cookie.error().message();
   else
     options.trusted_netns = {*cookie};
-  options.strict = strict;
   const auto armed = enforcer_->arm(cgroup.fd(), compile(policy), options);
   if (!armed) {
     ADD_FAILURE() << armed.error().message();

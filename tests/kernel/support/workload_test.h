@@ -56,6 +56,7 @@ class WorkloadTest : public NetworkTest {
   // Arms `cgroup_` (or another one) with the policy. Trusts the near network namespace.
   void arm(const Policy& policy, bool strict = false);
   bpf::Workload arm_other(const ThrowawayCgroup& cgroup, const Policy& policy, bool strict = false);
+  bpf::Workload arm_with(const ThrowawayCgroup& cgroup, const Policy& policy, bpf::ArmOptions options);
   void replace(const Policy& policy, bool strict = false);
 
   // One act of a fresh process in `cgroup_`.
