@@ -1,5 +1,7 @@
 #include "agent/host/folder_reload.h"
 
+#include <malloc.h>
+
 #include <utility>
 
 #include "agent/host/host_clock.h"
@@ -15,6 +17,8 @@ void FolderReload::read() {
   const HostSettings before = parts_.settings();
   parts_.folder = next_snapshot(read_folder(paths_.policies, paths_.host_file), parts_.folder, resolvers, boot_now());
   if (!system) parts_.folder.errors.push_back(system.error().message());
+  // What reading took is several times what is kept of it.
+  ::malloc_trim(0);
   if (!(parts_.settings() == before)) settings_changed_();
 }
 

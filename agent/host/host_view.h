@@ -10,7 +10,8 @@
 
 namespace namewall::agent {
 
-// State of a workload, worst first where several hold: "failed" (should be armed and is not: `why` says what), "partial"
+// State of a workload, worst first where several hold: "failed" (should be armed and is not: `why` says what), "adopted"
+// (armed, and neither a file nor a call knows it any more), "partial"
 // (armed, and something lies outside what the kernel can hold), "judging" (armed, strict, older sockets not judged yet),
 // "audit" (everything passes), "enforcing".
 struct WorkloadView {

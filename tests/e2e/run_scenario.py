@@ -1,4 +1,5 @@
-"""run_scenario.py GROUP SCENARIO --namewall PATH --namewalld PATH --clients DIRECTORY: runs scenarios/GROUP.py's scenario_SCENARIO.
+"""run_scenario.py GROUP SCENARIO --namewall PATH --namewalld PATH --clients DIRECTORY: runs scenarios/GROUP.py's
+scenario_SCENARIO.
 Exit code 0: as it should be; 1: not so, with transcripts; 77: skipped, with the reason. NAMEWALL_REQUIRE_KERNEL=1 turns
 what this kernel cannot show into 1."""
 
