@@ -44,7 +44,6 @@ struct EventFilter {
   std::string reason;              // code; "": all
   std::uint64_t since_sequence = 0;  // only later ones
   double since_s = -1;               // and only those at most that old; -1: of any age
-  bool matches(const EventView& event) const;
 };
 
 class Host {

@@ -26,7 +26,7 @@ using KeptEventPtr = std::shared_ptr<const KeptEvent>;
 
 EventView view_of(const KeptEvent& kept);
 
-// EventFilter::matches(view_of(kept)), without building the view. `since_s` is not looked at.
+// Whether the filter lets it through; `since_s` is not looked at.
 bool matches(const EventFilter& filter, const KeptEvent& kept);
 
 // Whether the same attempt may go better later although nobody changes the policy.

@@ -182,7 +182,8 @@ class Host(Scene):
         return self.client.command(self.with_etc(inside))
 
     def start_in(self, cgroup, argv, **options):
-        options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        options = {**pipes, "text": True, **options}
         process = subprocess.Popen(
             self.command_in(cgroup, argv), preexec_fn=die_with_parent, env={**self.environment}, **options
         )

@@ -2,12 +2,25 @@
 
 import os
 import signal
+import sys
 
 from daemon import Host
 from internet.records import Record
 from scenario import expect
 
 PORT = 7001
+HOLD_OPEN = """
+import socket, sys
+held = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+print("open", flush=True)
+held.settimeout(20)
+try:
+    print("end" if held.recv(1) == b"" else "data", flush=True)
+except TimeoutError:
+    print("still open", flush=True)
+except OSError as error:
+    print("cut", flush=True)
+"""
 RECORDS = [
     Record("shop.example", "A", "203.0.113.10"),
     Record("bank.example", "A", "203.0.113.20"),
@@ -159,3 +172,49 @@ def scenario_a_neighbour_that_no_policy_names_is_left_alone():
         host.kill_daemon()
         os.rmdir(host.root.directory("neighbour"))
         host.expect_reach(host.new_cgroup("neighbour"), "203.0.113.99 7000", ok=True)
+
+
+def hold_open(host, cgroup, target):
+    """A process in the cgroup with an open connection; its second line says how that ended."""
+    process = host.start_in(cgroup, [sys.executable, "-c", HOLD_OPEN, target, str(PORT)])
+    expect(process.stdout.readline().strip() == "open", "the connection was refused")
+    return process
+
+
+def scenario_connections_that_a_narrower_policy_does_not_allow_are_cut():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("build")
+        host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}", f"bank.example:{PORT}"))
+        host.start_daemon()
+        stays, goes = hold_open(host, cgroup, "shop.example"), hold_open(host, cgroup, "bank.example")
+        before = reloads(host)
+        host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
+        reloaded(host, before)
+        expect(goes.stdout.readline().strip() == "cut", "the connection lives on")
+        host.wait_until(lambda: host.workloads()["builder"]["state"] == "enforcing", "all flows are judged")
+        expect(host.events(workload="builder", reason="flow_ended") != [], "nobody tells of it")
+        expect(stays.poll() is None, "an allowed connection was cut")
+
+
+def scenario_connections_older_than_the_arming_are_judged():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("old")
+        host.start_daemon()
+        old = hold_open(host, cgroup, "203.0.113.20")
+        before = reloads(host)
+        host.policy("old", policy_for(cgroup, f"203.0.113.10:{PORT}") + "cut_unattributed = true\n")
+        reloaded(host, before)
+        expect(old.stdout.readline().strip() == "cut", "the old connection lives on")
+        host.wait_until(lambda: host.workloads()["old"]["state"] == "enforcing", "all flows are judged")
+
+
+def scenario_a_workload_is_proved_and_its_proof_is_nobodys_event():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("build")
+        host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
+        host.start_daemon()
+        host.wait_until(lambda: host.workloads()["builder"]["proof"] == "passed", "the proof passes", 5)
+        proof = host.send("POST", "/v1/workloads/builder/test").ok()
+        expect(proof["passed"] and len(proof["steps"]) == 3, f"{proof}")
+        expect(host.refusals("builder") == [], f"{host.refusals('builder')}")
+        print("; ".join(proof["steps"]))

@@ -42,7 +42,7 @@ def scenario_many_workloads_start_soon_and_stay_small():
         used = cpu_seconds(host.daemon.pid)
         time.sleep(5)
         idle = (cpu_seconds(host.daemon.pid) - used) / 5
-        print(f"{count} workloads with 50 rules each: serving after {took:.2f} s, {size:.0f} MiB, idle {idle:.2%} of a core")
+        print(f"{count} workloads of 50 rules: serving after {took:.2f} s, {size:.0f} MiB, idle {idle:.2%} of a core")
         expect(size < 64, f"{size:.0f} MiB")
 
 
