@@ -133,7 +133,7 @@ TEST_F(FirstInstruction, OfManyProcessesMakesOneRow) {
 
 class FullTemplate : public Template {
  protected:
-  FullTemplate() { load_options_.max_children = 2; }
+  FullTemplate() { load_options_.max_children = 1; }  // two rows: a child with a policy of its own has one beside it
 };
 
 TEST_F(FullTemplate, RefusesTheChildThatHasNoRoom) {
