@@ -22,11 +22,13 @@ Result<const Workload*> HostService::find(const std::string& name) {
 
 const Workload* HostService::find_own(const Peer& peer) {
   WorkloadRegistry& registry = parts_.host.registry;
-  if (const Workload* exact = registry.find_by_id(peer.cgroup_id); exact != nullptr) {
-    if (exact->held_by != HeldBy::kTemplate) return exact;
-  }
+  const Workload* exact = registry.find_by_id(peer.cgroup_id);
+  if (exact != nullptr && exact->held_by == HeldBy::kTemplate) exact = nullptr;
+  if (exact != nullptr && exact->is_armed) return exact;
+  // One that could not be armed may lie in one that is.
   const Workload* holding = registry.find_holding(peer.cgroup);
-  if (holding == nullptr || holding->held_by != HeldBy::kTemplate) return holding;
+  if (holding == nullptr) return exact;
+  if (holding->held_by != HeldBy::kTemplate) return holding;
   parts_.meet_children();  // the child that the peer is in, if the kernel has met it
   return registry.find_holding(peer.cgroup);
 }

@@ -56,7 +56,7 @@ const Workload* WorkloadRegistry::find_holding(std::string_view path) const {
   for (bool is_own = true; !path.empty(); is_own = false) {
     const Workload* here = find_in(by_path_, path);
     // A template holds its children, not its own processes.
-    if (here != nullptr && !(is_own && here->held_by == HeldBy::kTemplate)) return here;
+    if (here != nullptr && here->is_armed && !(is_own && here->held_by == HeldBy::kTemplate)) return here;
     if (path == "/") break;
     const std::size_t slash = path.rfind('/');
     if (slash == std::string_view::npos) break;

@@ -69,7 +69,7 @@ class WorkloadRegistry {
   const Workload* find(std::string_view name) const;
   Workload* find_by_id(std::uint64_t cgroup_id);
   const Workload* find_by_id(std::uint64_t cgroup_id) const;
-  // The innermost workload whose cgroup is `path` or above it.
+  // The innermost armed workload whose cgroup is `path` or above it.
   const Workload* find_holding(std::string_view path) const;
 
   std::size_t size() const { return by_id_.size(); }

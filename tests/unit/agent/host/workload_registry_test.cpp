@@ -10,6 +10,7 @@ Workload workload(const std::string& name, const std::string& cgroup, std::uint6
   made.name = name;
   made.cgroup = cgroup;
   made.cgroup_id = id;
+  made.is_armed = true;
   return made;
 }
 
@@ -54,6 +55,16 @@ TEST(WorkloadRegistry, TheInnermostWorkloadHoldsAPath) {
   EXPECT_EQ(registry.find_holding("/a/b/c")->name, "inner");
   EXPECT_EQ(registry.find_holding("/a/bc")->name, "outer");
   EXPECT_EQ(registry.find_holding("/ab"), nullptr);
+}
+
+TEST(WorkloadRegistry, WhatCouldNotBeArmedHoldsNothing) {
+  WorkloadRegistry registry;
+  Workload failed = workload("inner", "/a/b", 2);
+  failed.is_armed = false;
+  ASSERT_TRUE(registry.add(std::move(failed)));
+  EXPECT_EQ(registry.find_holding("/a/b"), nullptr);
+  ASSERT_TRUE(registry.add(workload("outer", "/a", 1)));
+  EXPECT_EQ(registry.find_holding("/a/b")->name, "outer");
 }
 
 TEST(WorkloadRegistry, ATemplateHoldsItsChildrenAndNotItself) {
