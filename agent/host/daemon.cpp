@@ -23,7 +23,6 @@ namespace namewall::agent {
 namespace {
 
 constexpr Nanoseconds kSecond = std::chrono::seconds(1);
-constexpr Nanoseconds kMeetEach = std::chrono::seconds(10);
 
 LogNames names_of(namewall::LogNames names) {
   switch (names) {
@@ -192,7 +191,7 @@ Result<void> HostDaemon::Loop::watch() {
   watch_event_rings();
   parts.sources.loop.every(kSecond, [this](BootTime now) { every_second(now); });
   parts.sources.loop.every(DamageWatch::kEach, [this](BootTime) { parts.damage.tick(); });
-  parts.sources.loop.every(kMeetEach, [this](BootTime) { parts.reconciler.meet_children(); });
+  parts.sources.loop.every(Reconciler::kLookAgain, [this](BootTime) { parts.reconciler.look_again(); });
   return {};
 }
 

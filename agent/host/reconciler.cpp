@@ -5,7 +5,6 @@
 
 #include "agent/host/cgroup_scan.h"
 #include "agent/host/host_clock.h"
-#include "agent/host/proof_probe.h"
 #include "agent/host/opened_cgroup.h"
 #include "policy/escape.h"
 
@@ -14,7 +13,11 @@ namespace {
 
 using Kind = KernelChange::Kind;
 
-bool is_probe(const std::string& path) { return path.substr(path.rfind('/') + 1).starts_with(kProbePrefix); }
+constexpr char kUnseen[] =
+    "not every cgroup is watched, since the host's bound of inotify watches (fs.inotify.max_user_watches) or of "
+    "cgroups "
+    "is reached: new ones are looked for every 10 s only";
+constexpr std::size_t kMaxErrors = 100;  // of cgroups that appeared since the last reconciliation
 
 std::vector<CgroupPattern> patterns_of(const std::vector<PlannedPolicy>& policies) {
   std::vector<CgroupPattern> patterns;
@@ -26,10 +29,14 @@ std::vector<CgroupPattern> patterns_of(const std::vector<PlannedPolicy>& policie
 
 }  // namespace
 
+bool Reconciler::is_probe(const ExistingCgroup& cgroup) {
+  return probes_.is_probe(cgroup, parts_.registry, boot_now());
+}
+
 std::vector<DesiredWorkload> Reconciler::desired() {
   std::vector<DesiredWorkload> desired;
   for (WantedWorkload& place : plan_workloads(planned_, parts_.cgroups.existing())) {
-    if (parts_.lifted.contains(place.cgroup) || is_probe(place.cgroup)) continue;
+    if (parts_.lifted.contains(place.cgroup) || is_probe({place.cgroup, place.cgroup_id})) continue;
     const Workload* known = parts_.registry.find_by_id(place.cgroup_id);
     const bool is_taken = known != nullptr && known->origin == WorkloadOrigin::kCall;
     if (is_taken && place.held_by != HeldBy::kGuard) continue;
@@ -98,16 +105,16 @@ Workload Reconciler::describe(const KernelChange& change) const {
 }
 
 void Reconciler::fail_workload(const KernelChange& change, const Error& error, Outcome& outcome) {
+  Workload* known = parts_.registry.find_by_id(change.place.cgroup_id);
+  if (known == nullptr && error.kind == ErrorKind::kNotFound) return;  // gone meanwhile: nothing is left to be held
   outcome.errors.push_back(change.place.name + " at " + escape_for_display(change.place.cgroup) + ": " +
                            error.message());
-  Workload* known = parts_.registry.find_by_id(change.place.cgroup_id);
   if (known == nullptr) {
-    if (error.kind == ErrorKind::kNotFound) return;  // gone meanwhile: nothing is left to be held
     Workload workload = describe(change);
     workload.failure = error.message();
     parts_.registry.add(std::move(workload));
-  } else {
-    known->failure = error.message();
+  } else if (std::exchange(known->failure, error.message()) == error.message()) {
+    return;  // it is known already
   }
   parts_.diary.notice(Priority::kError, change.place.name, "not_held", error.message());
 }
@@ -124,7 +131,7 @@ void Reconciler::guard(const WantedWorkload& place, Outcome& outcome) {
 }
 
 void Reconciler::meet(const KernelChange& change) {
-  if (is_probe(change.place.cgroup)) return;
+  if (is_probe({change.place.cgroup, change.place.cgroup_id})) return;
   const auto facts = parts_.enforcer.find(change.place.cgroup_id);
   if (Workload* known = parts_.registry.find_by_id(change.place.cgroup_id);
       known != nullptr && known->is_template_child) {
@@ -145,7 +152,7 @@ void Reconciler::meet(const KernelChange& change) {
 }
 
 void Reconciler::adopt(const KernelChange& change) {
-  if (is_probe(change.place.cgroup)) return;
+  if (is_probe({change.place.cgroup, change.place.cgroup_id})) return;
   if (Workload* known = parts_.registry.find_by_id(change.place.cgroup_id)) {
     if (known->origin != WorkloadOrigin::kCall) known->origin = WorkloadOrigin::kAdopted;
     return;
@@ -249,7 +256,8 @@ void Reconciler::apply(const std::vector<KernelChange>& changes, Outcome& outcom
 Reconciler::Outcome Reconciler::reconcile() {
   Outcome outcome;
   planned_ = parts_.folder.planned();
-  (void)parts_.cgroups.watch(patterns_of(planned_));
+  note_unseen(parts_.cgroups.watch(patterns_of(planned_)).is_incomplete);
+  if (has_unseen_) outcome.errors.push_back(kUnseen);
   const auto armed = parts_.enforcer.armed();
   if (!armed) {
     outcome.errors.push_back(armed.error().message());
@@ -261,20 +269,32 @@ Reconciler::Outcome Reconciler::reconcile() {
   return outcome;
 }
 
+void Reconciler::note_unseen(bool is_incomplete) {
+  if (is_incomplete && !has_unseen_) parts_.diary.notice(Priority::kError, "", "cgroups_not_watched", kUnseen);
+  has_unseen_ = is_incomplete;
+}
+
 void Reconciler::follow(const CgroupChanges& changes, BootTime since) {
-  if (changes.was_rescanned) {
+  if (changes.was_rescanned || changes.is_incomplete) {
     (void)reconcile();
     return;
   }
   for (const ExistingCgroup& gone : changes.vanished) {
     parts_.guarded.erase(gone.id);
     parts_.lifted.erase(gone.path);
+    probes_.forget(gone.id);
     arming_.forget(gone.id);
   }
+  std::vector<ExistingCgroup> appeared = changes.appeared;
+  std::erase_if(appeared, [&](const ExistingCgroup& cgroup) { return is_probe(cgroup); });
+  arm_appeared(appeared, since);
+}
+
+void Reconciler::arm_appeared(const std::vector<ExistingCgroup>& appeared, BootTime since) {
   Outcome outcome;
   std::vector<KernelChange> programs, rows;
-  for (const ExistingCgroup& cgroup : changes.appeared) {
-    if (is_probe(cgroup.path) || parts_.registry.find_by_id(cgroup.id) != nullptr) continue;
+  for (const ExistingCgroup& cgroup : appeared) {
+    if (parts_.registry.find_by_id(cgroup.id) != nullptr) continue;
     for (WantedWorkload& place : plan_cgroup(planned_, cgroup)) {
       auto version = parts_.folder.find(place.policy);
       if (!version) continue;
@@ -288,7 +308,23 @@ void Reconciler::follow(const CgroupChanges& changes, BootTime since) {
   }
   arm(programs, outcome, since);
   arm(rows, outcome, since);
-  parts_.errors.insert(parts_.errors.end(), outcome.errors.begin(), outcome.errors.end());
+  for (std::string& error : outcome.errors) {
+    if (parts_.errors.size() < kMaxErrors) parts_.errors.push_back(std::move(error));
+  }
+}
+
+void Reconciler::look_again() {
+  meet_children();
+  std::vector<ExistingCgroup> overdue = probes_.take_overdue(boot_now());
+  std::erase_if(overdue, [&](const ExistingCgroup& cgroup) {
+    return is_cgroup_gone(parts_.cgroups.directory_of(cgroup.path), cgroup.id);
+  });
+  arm_appeared(overdue, boot_now());
+  bool is_open = has_unseen_;
+  std::as_const(parts_.registry).each([&](const Workload& workload) {
+    is_open = is_open || (!workload.is_armed && !workload.failure.empty());
+  });
+  if (is_open) (void)reconcile();
 }
 
 void Reconciler::meet_children() {

@@ -8,6 +8,7 @@
 
 #include "agent/host/cgroup_watcher.h"
 #include "agent/host/host_parts.h"
+#include "agent/host/probe_cgroups.h"
 #include "agent/host/reconcile_plan.h"
 #include "agent/host/workload_arming.h"
 
@@ -28,8 +29,14 @@ class Reconciler {
   void follow(const CgroupChanges& changes, BootTime since);
   // Enters the templates' children that the kernel has met by itself.
   void meet_children();
+  // Every kLookAgain: what could not be armed is tried again, and what nobody told of is looked for.
+  void look_again();
+  static constexpr Nanoseconds kLookAgain = std::chrono::seconds(10);
 
  private:
+  bool is_probe(const ExistingCgroup& cgroup);
+  void note_unseen(bool is_incomplete);
+  void arm_appeared(const std::vector<ExistingCgroup>& appeared, BootTime since);
   std::vector<DesiredWorkload> desired();
   CgroupPaths existing(const std::vector<bpf::ArmedCgroup>& armed);
   void apply(const std::vector<KernelChange>& changes, Outcome& outcome);
@@ -44,6 +51,8 @@ class Reconciler {
   HostParts& parts_;
   WorkloadArming& arming_;
   std::vector<PlannedPolicy> planned_;  // of the folder, as of the last reconcile()
+  ProbeCgroups probes_;
+  bool has_unseen_ = false;  // the watcher could not follow all that matters
 };
 
 }  // namespace namewall::agent
