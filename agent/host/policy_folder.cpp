@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +24,32 @@ bool is_policy_file(std::string_view name) {
   return !name.starts_with('.') && (name.ends_with(".toml") || name.ends_with(".json"));
 }
 
+// Who may write it may open every workload: only root and this process's own user.
+Result<void> check_trusted(const struct stat& status, const std::string& name) {
+  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
+    return fail(ErrorKind::kPermission, name + " belongs to uid " + std::to_string(status.st_uid) +
+                                            ", who could open every workload: it has to belong to root");
+  }
+  const bool is_of_root_group = status.st_gid == 0;
+  if ((status.st_mode & S_IWOTH) != 0 || ((status.st_mode & S_IWGRP) != 0 && !is_of_root_group)) {
+    return fail(ErrorKind::kPermission,
+                name + " may be written by others than root, who could open every workload: chmod go-w");
+  }
+  return {};
+}
+
+// A ConfigMap's folder says 0777, but nothing writes through a mount that is read-only.
+bool is_read_only(int directory) {
+  struct statvfs mount {};
+  return ::fstatvfs(directory, &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0;
+}
+
+Result<void> check_folder(int directory, const std::string& path) {
+  struct stat status {};
+  if (::fstat(directory, &status) != 0) return fail_errno(errno, "cannot examine the folder " + path);
+  return is_read_only(directory) ? Result<void>{} : check_trusted(status, "the folder " + path);
+}
+
 Result<std::string> read_file(int directory, const char* path, const std::string& name) {
   // O_NONBLOCK: a FIFO without a writer opens at once.
   const FileDescriptor fd(::openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
@@ -30,6 +57,7 @@ Result<std::string> read_file(int directory, const char* path, const std::string
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return fail_errno(errno, "cannot examine " + name);
   if (!S_ISREG(status.st_mode)) return fail(ErrorKind::kInvalid, name + " is no regular file");
+  if (const auto trusted = check_trusted(status, name); !trusted) return tl::unexpected(trusted.error());
   std::string text;
   std::array<char, 65536> block;
   for (;;) {
@@ -65,6 +93,12 @@ Result<std::set<std::string>> list_policy_files(int directory, const std::string
 void read_policies(const std::string& directory, FolderContents& contents) {
   const FileDescriptor folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder && errno == ENOENT) return;
+  if (folder) {
+    if (const auto trusted = check_folder(folder.get(), directory); !trusted) {
+      contents.errors.push_back(trusted.error().message());
+      return;
+    }
+  }
   const Result<std::set<std::string>> names =
       folder ? list_policy_files(folder.get(), directory)
              : Result<std::set<std::string>>(fail_errno(errno, "cannot open the folder " + directory));

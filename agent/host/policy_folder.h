@@ -16,14 +16,16 @@ inline constexpr std::size_t kMaxPolicyFile = 1u << 20;  // bytes, as kMaxConfig
 inline constexpr std::size_t kMaxPolicyFiles = 4096;
 
 struct FileText {
-  std::string name;          // as messages show it: "builder.toml" in the folder, "host.toml"
-  Result<std::string> text;  // kLimit: larger than kMaxPolicyFile; kInvalid: no regular file
+  std::string name;  // as messages show it: "builder.toml" in the folder, "host.toml"
+  // kLimit: larger than kMaxPolicyFile; kInvalid: no regular file; kPermission: others than root may write it
+  Result<std::string> text;
 };
 
 struct FolderContents {
-  std::vector<FileText> files;      // sorted by name, at most kMaxPolicyFiles
-  std::optional<FileText> host;     // none: there is no such file
-  std::vector<std::string> errors;  // of the folder itself: it cannot be read, it has too many files
+  std::vector<FileText> files;   // sorted by name, at most kMaxPolicyFiles
+  std::optional<FileText> host;  // none: there is no such file
+  std::vector<std::string>
+      errors;  // of the folder itself: it cannot be read, others may write it, it has too many files
 };
 
 // Hidden files (".#x.toml", "..data") are no policy files; a symbolic link counts as what it points to. A file that

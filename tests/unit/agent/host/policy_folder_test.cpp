@@ -78,6 +78,28 @@ TEST_F(PolicyFolder, RefusesWhatIsNoRegularFileWithoutWaiting) {
                                    "c.toml: c.toml is no regular file"));
 }
 
+TEST_F(PolicyFolder, TakesNoFileThatOthersMayWrite) {
+  for (const char* name : {"a.toml", "b.toml"}) put(name, "allow = []");
+  ASSERT_EQ(chmod((folder_ + "/a.toml").c_str(), 0646), 0);
+  EXPECT_THAT(lines(), ElementsAre(HasSubstr("a.toml may be written by others"), "b.toml allow = []"));
+}
+
+TEST_F(PolicyFolder, TakesNothingFromAFolderThatOthersMayWrite) {
+  put("a.toml", "allow = []");
+  ASSERT_EQ(chmod(folder_.c_str(), 0777), 0);
+  EXPECT_THAT(lines(), IsEmpty());
+  EXPECT_THAT(read().errors, ElementsAre(HasSubstr("may be written by others")));
+  ASSERT_EQ(chmod(folder_.c_str(), 01777), 0);
+  EXPECT_THAT(read().errors, ElementsAre(HasSubstr("may be written by others")));
+}
+
+TEST_F(PolicyFolder, TakesNoHostFileThatOthersMayWrite) {
+  put_into(directory_.file("host.toml"), "deny = []");
+  ASSERT_EQ(chmod(directory_.file("host.toml").c_str(), 0666), 0);
+  ASSERT_TRUE(read().host);
+  EXPECT_FALSE(read().host->text);
+}
+
 TEST_F(PolicyFolder, BoundsTheSizeOfAFile) {
   put("a.toml", std::string(kMaxPolicyFile, '#'));
   put("b.toml", std::string(kMaxPolicyFile + 1, '#'));
