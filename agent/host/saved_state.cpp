@@ -12,10 +12,15 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json json_of(const SavedWorkload& workload) {
-  Json json = {{"name", workload.name},           {"cgroup", workload.cgroup},
-               {"cgroup_id", workload.cgroup_id}, {"origin", workload.origin},
-               {"policy", workload.policy},       {"labels", workload.labels},
-               {"armed_at", workload.armed_at},   {"allow_partial", workload.allow_partial}};
+  Json json = {{"name", workload.name},
+               {"cgroup", workload.cgroup},
+               {"cgroup_id", workload.cgroup_id},
+               {"origin", workload.origin},
+               {"policy", workload.policy},
+               {"labels", workload.labels},
+               {"armed_at", workload.armed_at},
+               {"allow_partial", workload.allow_partial},
+               {"policy_generation", workload.policy_generation}};
   if (workload.ttl_end_unix_ms) json["ttl_end_unix_ms"] = *workload.ttl_end_unix_ms;
   return json;
 }
@@ -45,6 +50,7 @@ SavedWorkload workload_of(const Json& json) {
   json.at("labels").get_to(workload.labels);
   json.at("armed_at").get_to(workload.armed_at);
   json.at("allow_partial").get_to(workload.allow_partial);
+  if (json.contains("policy_generation")) json["policy_generation"].get_to(workload.policy_generation);
   if (json.contains("ttl_end_unix_ms")) workload.ttl_end_unix_ms = json["ttl_end_unix_ms"].get<std::int64_t>();
   return workload;
 }

@@ -26,6 +26,7 @@ struct SavedWorkload {
   std::optional<std::int64_t> ttl_end_unix_ms;  // wall clock
   std::string armed_at;                         // RFC 3339
   bool allow_partial = false;
+  std::uint32_t policy_generation = 0;  // of the policy that the kernel held when this was saved; 0: not known
   friend bool operator==(const SavedWorkload&, const SavedWorkload&) = default;
 };
 

@@ -8,6 +8,8 @@
 namespace namewall::agent {
 namespace {
 
+constexpr std::size_t kMostLines = 1000;  // of one turn; of more changes everything is written anew
+
 std::int64_t unix_milliseconds(BootTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.since_boot + utc_at_boot()).count();
 }
@@ -27,7 +29,13 @@ SavedWorkload saved_form_of(const Workload& workload) {
   if (workload.ends_at) saved.ttl_end_unix_ms = unix_milliseconds(*workload.ends_at);
   saved.armed_at = workload.armed_at;
   saved.allow_partial = workload.allow_partial;
+  saved.policy_generation = workload.generation;
   return saved;
+}
+
+// False: a change since could not be saved (a full disk), and what was saved may allow more than the kernel does.
+bool is_newest(const SavedWorkload& saved, const HeldPolicy& policy, const bpf::ArmedCgroup& armed) {
+  return armed.generation == saved.policy_generation || armed.image_hash == policy.image_hash;
 }
 
 }  // namespace
@@ -67,11 +75,17 @@ Result<void> StateKeeper::restore_one(const SavedWorkload& saved, BootTime now) 
   workload.labels = saved.labels;
   workload.allow_partial = saved.allow_partial;
   workload.armed_at = saved.armed_at;
+  const auto armed = parts_.enforcer.find(saved.cgroup_id);
+  if (armed && !is_newest(saved, *workload.policy, *armed)) {
+    return fail(
+        ErrorKind::kConflict,
+        "the kernel holds it to a newer policy than the one that was saved, and goes on with that; PUT it again");
+  }
+  if (armed) workload.generation = armed->generation;
   if (saved.ttl_end_unix_ms) {
     workload.ends_at = boot_time_of(*saved.ttl_end_unix_ms);
     workload.is_over = *workload.ends_at <= now;
   }
-  const auto armed = parts_.enforcer.find(saved.cgroup_id);
   if (armed && armed->is_child) workload.held_by = HeldBy::kTemplateRow;
   if (auto followed = parts_.ends.follow(saved.cgroup, saved.cgroup_id); !followed) return followed;
   if (!parts_.registry.add(std::move(workload))) {
@@ -110,6 +124,7 @@ void StateKeeper::note(const Result<void>& outcome) {
 void StateKeeper::save_changes() {
   const auto names = std::exchange(parts_.unsaved, {});
   if (is_read_only_) return;
+  if (names.size() > kMostLines) return save_all();
   for (const std::string& name : names) {
     const Workload* workload = parts_.registry.find(name);
     const bool is_there = workload != nullptr && workload->origin == WorkloadOrigin::kCall;

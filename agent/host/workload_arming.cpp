@@ -53,6 +53,7 @@ void WorkloadArming::enter(Workload workload, const bpf::ArmedCgroup& armed, std
   }
   const std::uint64_t id = workload.cgroup_id;
   ++parts_.figures.generation;
+  if (workload.origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload.name);
   parts_.registry.add(std::move(workload));
   if (armed.is_strict) flows_.judge(id);
 }
@@ -129,6 +130,7 @@ Result<void> WorkloadArming::replace(Workload workload) {
   if (workload.armed_at.empty()) workload.armed_at = rfc3339_milliseconds(utc_now());
   const std::uint64_t id = workload.cgroup_id;
   ++parts_.figures.generation;
+  if (workload.origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload.name);
   parts_.registry.add(std::move(workload));
   if (replaced->is_strict) flows_.judge(id);
   return {};

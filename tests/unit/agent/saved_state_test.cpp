@@ -26,6 +26,7 @@ SavedState make_state() {
   call.labels = {{"tenant", "a\\b"}};
   call.ttl_end_unix_ms = 1'800'000'000'123;
   call.allow_partial = true;
+  call.policy_generation = 12;
   SavedWorkload twin = call;
   twin.name = "sandbox-8";
   state.workloads = {file, call, twin};
