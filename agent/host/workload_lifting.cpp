@@ -5,15 +5,36 @@
 #include <utility>
 #include <vector>
 
+#include "policy/cgroup_pattern.h"
 #include "policy/escape.h"
 
 namespace namewall::agent {
+
+std::vector<const Workload*> WorkloadLifting::children_of(const Workload& workload) const {
+  std::vector<const Workload*> children;
+  if (workload.held_by != HeldBy::kTemplate) return children;
+  std::as_const(parts_.registry).each([&](const Workload& other) {
+    if (other.held_by == HeldBy::kTemplateRow || other.is_template_child) {
+      if (parent_cgroup(other.cgroup) == workload.cgroup) children.push_back(&other);
+    }
+  });
+  return children;
+}
 
 Result<std::string> WorkloadLifting::lift(const Workload& workload) {
   if (workload.is_template_child) {
     return fail(ErrorKind::kConflict, workload.name +
                                           " is held by its template; tear that down, or give it a policy of "
                                           "its own");
+  }
+  // A template's programs hold what has a policy of its own, too.
+  std::vector<std::uint64_t> children;
+  for (const Workload* child : children_of(workload)) {
+    const auto row = parts_.enforcer.find(child->cgroup_id);
+    if (row && row->has_own_policy) {
+      return fail(ErrorKind::kConflict, workload.name + " holds " + child->name + ", too: lift that first");
+    }
+    children.push_back(child->cgroup_id);
   }
   std::string line = workload.name + " at " + workload.cgroup;
   if (workload.policy) line += ", held to " + workload.policy->name();
@@ -25,6 +46,7 @@ Result<std::string> WorkloadLifting::lift(const Workload& workload) {
   } else {
     arming_.forget(workload.cgroup_id);
   }
+  for (const std::uint64_t child : children) arming_.forget(child);
   if (is_of_file && !forget_gone_file(parts_.folder, policy)) parts_.lifted.insert(path);
   parts_.unsaved.insert(name);
   return line;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "agent/host/host.h"
 #include "agent/host/host_parts.h"
@@ -18,7 +19,9 @@ class WorkloadLifting {
   Result<ChangeView> teardown(const Peer& peer, const std::string& name, const std::string& reason);
 
  private:
-  // What was lifted, in one line.
+  // Of a template: those that its programs hold.
+  std::vector<const Workload*> children_of(const Workload& workload) const;
+  // What was lifted, in one line. kConflict: a template that holds workloads with policies of their own.
   Result<std::string> lift(const Workload& workload);
   void record(const Peer& peer, const Workload& before, const std::string& reason, const std::string& result);
 
