@@ -8,9 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <utility>
 #include <vector>
 
 #include "agent/host/cgroup_members.h"
@@ -27,6 +29,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxServants = 8;
 // Longer than anything a task does by itself (kInspectionBudget, twice kProofDeadline).
 constexpr std::chrono::milliseconds kServantDeadline{2500};
+// A file system of the workload's own (FUSE) can keep whoever looks at a path of it from dying: beyond so many, paths
+// are not looked at.
+constexpr std::size_t kMaxGivenUp = 4;
+constexpr std::chrono::seconds kUntilKilledAgain{60};
 
 const std::vector<int>& helper_capabilities() {
   static const std::vector<int> capabilities = {
@@ -45,6 +51,7 @@ struct Servant {
   FileDescriptor pidfd;
   Clock::time_point deadline;
   HelperRequest request{};
+  bool is_given_up = false;  // it was killed and its request answered, but it has not ended
 };
 
 template <typename T>
@@ -109,7 +116,8 @@ class Server {
       std::vector<pollfd> waited;
       for (const Servant& servant : servants_) waited.push_back({servant.pidfd.get(), POLLIN, 0});
       // A busy helper reads no more; that the daemon is gone (POLLHUP) is told all the same.
-      waited.push_back({channel_, static_cast<short>(servants_.size() < kMaxServants ? POLLIN : 0), 0});
+      const bool is_busy = servants_.size() - count_given_up() >= kMaxServants;
+      waited.push_back({channel_, static_cast<short>(is_busy ? 0 : POLLIN), 0});
       if (poll(waited.data(), waited.size(), milliseconds_to_deadline()) < 0 && errno != EINTR) _exit(EXIT_FAILURE);
       end_servants();
       if ((waited.back().revents & POLLIN) != 0) {
@@ -129,19 +137,29 @@ class Server {
     return static_cast<int>(std::max<std::int64_t>(left.count(), 0));
   }
 
-  // Those that have ended, and those that must.
+  std::size_t count_given_up() const {
+    return static_cast<std::size_t>(std::ranges::count_if(servants_, &Servant::is_given_up));
+  }
+
+  // Those that have ended, and those that must. Waits for none: one that cannot die would stop the helper.
   void end_servants() {
-    std::erase_if(servants_, [this](const Servant& servant) {
-      const bool late = Clock::now() >= servant.deadline;
-      if (late) kill(servant.pid, SIGKILL);
+    std::erase_if(servants_, [this](Servant& servant) {
       siginfo_t end{};
-      const int flags = WEXITED | (late ? 0 : WNOHANG);
-      if (waitid(P_PIDFD, static_cast<id_t>(servant.pidfd.get()), &end, flags) != 0 || end.si_pid == 0) return false;
-      if (end.si_code == CLD_EXITED && end.si_status == EXIT_SUCCESS) return true;  // it has answered
-      const Error error = late ? Error{ErrorKind::kLimit, 0, "the task took too long"}
-                               : Error{ErrorKind::kSystem, 0, "the process of the task has died"};
-      tell(make_answer(servant.request, error));
-      return true;
+      const int waited = waitid(P_PIDFD, static_cast<id_t>(servant.pidfd.get()), &end, WEXITED | WNOHANG);
+      if (waited == 0 && end.si_pid != 0) {
+        const bool has_answered = end.si_code == CLD_EXITED && end.si_status == EXIT_SUCCESS;
+        if (!has_answered && !servant.is_given_up) {
+          tell(make_answer(servant.request, Error{ErrorKind::kSystem, 0, "the process of the task has died"}));
+        }
+        return true;
+      }
+      if (Clock::now() < servant.deadline) return false;
+      kill(servant.pid, SIGKILL);
+      if (!std::exchange(servant.is_given_up, true)) {
+        tell(make_answer(servant.request, Error{ErrorKind::kLimit, 0, "the task took too long"}));
+      }
+      servant.deadline = Clock::now() + kUntilKilledAgain;
+      return false;
     });
   }
 
@@ -164,6 +182,10 @@ class Server {
     }
     const auto task = check_request(received.message, received.descriptors.size());
     if (!task) return tell(make_answer(received.message, task.error()));
+    if (*task == HelperTask::kInspect && count_given_up() >= kMaxGivenUp) {
+      return tell(
+          make_answer(received.message, Error{ErrorKind::kLimit, 0, "earlier inspections hang and cannot end"}));
+    }
     const pid_t own = getpid();
     const pid_t child = fork();
     if (child < 0) return tell(make_answer(received.message, Error{ErrorKind::kSystem, errno, "cannot fork"}));
@@ -173,7 +195,7 @@ class Server {
       _exit(serve(channel_, *task, received) ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     FileDescriptor pidfd(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
-    servants_.push_back({child, std::move(pidfd), Clock::now() + kServantDeadline, received.message});
+    servants_.push_back({child, std::move(pidfd), Clock::now() + kServantDeadline, received.message, false});
   }
 
   int channel_;
