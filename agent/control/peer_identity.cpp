@@ -49,6 +49,24 @@ class KernelPeerIdentity : public PeerIdentity {
   const std::vector<Mount>& mounts_;
 };
 
+// /proc/PID/exe is for those who may trace the process; what it calls itself is for everybody.
+std::string program_of(const std::string& process) {
+  std::array<char, 4096> executable{};
+  const ssize_t length = ::readlink((process + "/exe").c_str(), executable.data(), executable.size());
+  if (length > 0) return {executable.data(), static_cast<std::size_t>(length)};
+  constexpr std::size_t kLongest = 256;
+  const std::string line = read_text_file(process + "/cmdline").value_or("");
+  const std::string first = line.substr(0, std::min(line.find('\0'), kLongest));
+  return first.empty() ? "" : "called " + first;
+}
+
+// Its cgroup is where it was when its first thread ended, whatever became of the others.
+bool has_lost_first_thread(const std::string& process) {
+  const std::string status = read_text_file(process + "/stat").value_or("");
+  const std::size_t name_end = status.rfind(") ");
+  return name_end == std::string::npos || status[name_end + 2] == 'Z' || status[name_end + 2] == 'X';
+}
+
 Result<Peer> KernelPeerIdentity::look() const {
   Peer peer;
   peer.pid = static_cast<std::uint32_t>(credentials_.pid);
@@ -56,9 +74,8 @@ Result<Peer> KernelPeerIdentity::look() const {
   peer.gid = credentials_.gid;
   const std::string process = "/proc/" + std::to_string(credentials_.pid);
   const Result<std::string> proc_cgroup = read_text_file(process + "/cgroup");
-  std::array<char, 4096> executable{};
-  const ssize_t length = ::readlink((process + "/exe").c_str(), executable.data(), executable.size());
-  if (length > 0) peer.executable.assign(executable.data(), static_cast<std::size_t>(length));
+  peer.executable = program_of(process);
+  const bool is_zombie = has_lost_first_thread(process);
   // Asked last: what was read before is of the process that connected only if that one still lives.
   if (!is_alive()) {
     return fail(ErrorKind::kPermission,
@@ -66,7 +83,8 @@ Result<Peer> KernelPeerIdentity::look() const {
                 "which workload asks");
   }
   const std::optional<std::string> cgroup = proc_cgroup ? parse_own_cgroup(*proc_cgroup) : std::nullopt;
-  if (!cgroup) {
+  // "/../x": it is outside the cgroup namespace of this process, where no path tells what holds it.
+  if (!cgroup || is_zombie || *cgroup == "/.." || cgroup->starts_with("/../")) {
     return fail(ErrorKind::kPermission,
                 "the cgroup of process " + std::to_string(credentials_.pid) + " cannot be told");
   }

@@ -18,7 +18,7 @@ struct Peer {
   std::uint32_t pid = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::string executable;          // /proc/PID/exe; "" when unknown
+  std::string executable;          // /proc/PID/exe, or "called X": its own word; "": unknown
   std::uint64_t cgroup_id = 0;     // of the process that connected, by its pidfd; 0: unknown
   std::string cgroup;
 };

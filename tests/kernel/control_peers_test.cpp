@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <functional>
 #include <sstream>
+#include <thread>
 
 #include "agent/cgroup_tree.h"
 #include "tests/kernel/support/throwaway_cgroup.h"
@@ -109,6 +110,46 @@ TEST_F(ControlPeers, RootInsideAWorkloadMayAskOnlyForItsOwn) {
             }),
             "200 403 403 ");
   EXPECT_TRUE(host_.calls().empty());
+}
+
+TEST_F(ControlPeers, WhereTheCgroupNamespaceHidesAPeersCgroupThePeerCannotBePlaced) {
+  EXPECT_THAT(in_child([&](std::ostream& out) {
+                int ends[2];
+                if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || !neighbour_.enter() ||
+                    ::unshare(CLONE_NEWCGROUP) != 0 || !workload_.enter()) {
+                  return;
+                }
+                const auto source = agent::KernelPeerSource::open();
+                const auto peer = source ? source->identify(ends[0]) : tl::unexpected(source.error());
+                const auto placed = peer ? (*peer)->look() : tl::unexpected(peer.error());
+                out << (placed ? "placed in " + placed->cgroup : placed.error().message());
+              }),
+              testing::HasSubstr("cannot be told"));
+}
+
+// /proc tells the cgroup of the first thread, which an ended one does not leave any more.
+TEST_F(ControlPeers, APeerWhoseFirstThreadHasEndedCannotBePlaced) {
+  EXPECT_EQ(in_child([&](std::ostream& out) {
+              int ends[2];
+              if (::pipe(ends) != 0) return;
+              const pid_t pid = ::fork();
+              if (pid == 0) {
+                std::thread([&] {
+                  while (agent::contents_of("/proc/self/stat").find(") Z ") == std::string::npos) ::usleep(1000);
+                  std::ostringstream text;
+                  if (workload_.enter()) ask_all(text);
+                  const bool written = ::write(ends[1], text.str().data(), text.str().size()) > 0;
+                  ::_exit(written ? 0 : 1);
+                }).detach();
+                ::syscall(SYS_exit, 0);
+              }
+              ::close(ends[1]);
+              char block[256];
+              const ssize_t count = ::read(ends[0], block, sizeof block);
+              if (count > 0) out << std::string_view(block, static_cast<std::size_t>(count));
+              ::waitpid(pid, nullptr, 0);
+            }),
+            "403 403 403 ");
 }
 
 TEST_F(ControlPeers, OtherUsersMayReadAsMembersOfTheGroupOnly) {
