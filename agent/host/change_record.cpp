@@ -32,6 +32,8 @@ const char* word_of(ChangeAction action) {
       return "repair";
     case ChangeAction::kAdopt:
       return "adopt";
+    case ChangeAction::kEnd:
+      return "end";
   }
   return "";
 }

@@ -10,7 +10,7 @@
 
 namespace namewall::agent {
 
-enum class ChangeAction { kArm, kReplace, kPatch, kLetGo, kTeardown, kReload, kRepair, kAdopt };
+enum class ChangeAction { kArm, kReplace, kPatch, kLetGo, kTeardown, kReload, kRepair, kAdopt, kEnd };
 
 struct ChangeEntry {
   std::string time;  // RFC 3339

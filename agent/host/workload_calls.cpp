@@ -262,7 +262,17 @@ void WorkloadCalls::end_overdue(BootTime now) {
   });
   for (const std::string& name : over) {
     Workload* workload = parts_.registry.find(name);
-    if (const auto ended = arming_.end(*workload); !ended) {
+    ChangeEntry entry;
+    entry.action = ChangeAction::kEnd;
+    entry.workload = name;
+    entry.cgroup = workload->cgroup;
+    entry.reason = "its time is over";
+    entry.old_generation = workload->generation;
+    if (workload->policy) entry.old_sha256 = workload->policy->sha256();
+    const auto ended = arming_.end(*workload);
+    if (!ended) entry.result = ended.error().message();
+    parts_.diary.record(std::move(entry), nullptr);
+    if (!ended) {
       workload->failure = "its time is over, and it could not be refused everything: " + ended.error().message();
       workload->ends_at = now + std::chrono::seconds(5);
       continue;
