@@ -1,12 +1,16 @@
 // Who asks at the control socket, from real processes in real cgroups: rights end at a workload's wall, also for root.
 #include <gmock/gmock.h>
 #include <grp.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <sstream>
@@ -84,6 +88,11 @@ class ControlPeers : public testing::Test {
     }
   }
 
+  static bool is_refused(const agent::PeerIdentity& identity) {
+    const auto peer = identity.look();
+    return !peer && peer.error().kind == ErrorKind::kPermission;
+  }
+
   ThrowawayCgroup workload_;
   ThrowawayCgroup inside_{workload_};
   ThrowawayCgroup neighbour_;
@@ -153,16 +162,16 @@ TEST_F(ControlPeers, APeerWhoseFirstThreadHasEndedCannotBePlaced) {
 }
 
 TEST_F(ControlPeers, OtherUsersMayReadAsMembersOfTheGroupOnly) {
-  const auto as_user = [&](const std::vector<gid_t>& groups) {
+  const auto as_user = [&](const std::vector<gid_t>& groups, gid_t own = kNobodyInParticular) {
     return in_child([&](std::ostream& out) {
-      if (::setgroups(groups.size(), groups.data()) == 0 && ::setgid(kNobodyInParticular) == 0 &&
-          ::setuid(kNobodyInParticular) == 0) {
+      if (::setgroups(groups.size(), groups.data()) == 0 && ::setgid(own) == 0 && ::setuid(kNobodyInParticular) == 0) {
         ask_all(out);
       }
     });
   };
   EXPECT_EQ(as_user({}), "200 403 403 ");
   EXPECT_EQ(as_user({kReadersGroup}), "200 200 403 ");
+  EXPECT_EQ(as_user({}, kReadersGroup), "200 200 403 ");
   std::vector<gid_t> many;
   for (gid_t gid = 70'000; gid < 70'100; ++gid) many.push_back(gid);
   EXPECT_EQ(as_user(many), "200 403 403 ");
@@ -213,12 +222,13 @@ TEST_F(ControlPeers, ThePeerIsTheProcessThatConnected) {
   std::ranges::copy(directory_.file("peer.sock"), address.sun_path);
   ASSERT_EQ(::bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(listening.get(), 1), 0);
+  ASSERT_EQ(::chmod(address.sun_path, 0777), 0);
   int hold[2];
   ASSERT_EQ(::pipe(hold), 0);
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::close(hold[1]);
-    if (!neighbour_.enter()) ::_exit(1);
+    if (!neighbour_.enter() || ::setuid(kNobodyInParticular) != 0) ::_exit(1);
     RawClient client(directory_.file("peer.sock"));
     char byte = 0;
     ::_exit(::read(hold[0], &byte, 1) == 0 ? 0 : 1);
@@ -231,16 +241,29 @@ TEST_F(ControlPeers, ThePeerIsTheProcessThatConnected) {
   struct stat status {};
   ASSERT_EQ(::stat(neighbour_.path().c_str(), &status), 0);
   EXPECT_EQ(peer->pid, static_cast<std::uint32_t>(pid));
-  EXPECT_EQ(peer->uid, 0u);
+  EXPECT_EQ(peer->uid, kNobodyInParticular);
   EXPECT_EQ(peer->cgroup, path_of(neighbour_));
   EXPECT_EQ(peer->cgroup_id, status.st_ino);
   EXPECT_EQ(peer->executable, std::filesystem::read_symlink("/proc/self/exe").string());
   ::close(hold[1]);
   ::close(hold[0]);
   ::waitpid(pid, nullptr, 0);
-  const auto gone = (*identity)->look();
-  ASSERT_FALSE(gone);
-  EXPECT_EQ(gone.error().kind, ErrorKind::kPermission);
+  EXPECT_TRUE(is_refused(**identity));
+
+  // Another process with its number is another process.
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  arguments.set_tid = reinterpret_cast<std::uint64_t>(&pid);
+  arguments.set_tid_size = 1;
+  const auto again = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
+  if (again == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  ASSERT_EQ(again, pid) << std::strerror(errno);
+  EXPECT_TRUE(is_refused(**identity));
+  ::kill(again, SIGKILL);
+  ::waitpid(again, nullptr, 0);
 }
 
 }  // namespace
