@@ -72,6 +72,9 @@ std::string PinDirectory::path_of(const std::string& relative) const {
 }
 
 Result<void> PinDirectory::own(const std::string& relative, std::uint32_t mode) const {
+  struct stat at {};
+  if (fstatat(fd_.get(), relative.c_str(), &at, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(at.st_mode))
+    return fail(ErrorKind::kConflict, path_ + "/" + relative + " is a symbolic link, and none of namewall's");
   if (fchownat(fd_.get(), relative.c_str(), owner_.uid, owner_.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
       fchmodat(fd_.get(), relative.c_str(), mode, 0) != 0) {
     return fail_errno(errno, "cannot give away " + path_ + "/" + relative);

@@ -139,6 +139,22 @@ def scenario_an_older_policy_of_the_state_file_opens_nothing():
             subprocess.run(["umount", state], check=True)
 
 
+def scenario_a_link_among_the_pins_is_not_followed_by_root():
+    with Host(RECORDS) as host:
+        victim = host.path("victim", make=True)
+        os.chmod(victim, 0o755)
+        os.mkdir(host.pins, 0o700)
+        os.chown(host.pins, 64321, 64321)
+        os.symlink(victim, f"{host.pins}/v1")
+        try:
+            code = host.start_daemon(wait=False).wait(timeout=20)
+            expect(code != 0 and "is a symbolic link" in host.log_text(), f"{code} {host.log_text()}")
+            status = os.stat(victim)
+            expect((status.st_mode & 0o777, status.st_uid) == (0o755, 0), f"{status}")
+        finally:
+            os.unlink(f"{host.pins}/v1")
+
+
 def scenario_cgroups_that_come_and_go_leave_nothing_behind():
     with Host(RECORDS) as host:
         parent = host.new_cgroup("users")
