@@ -6,10 +6,13 @@ import errno
 import json
 import select
 import socket
+import struct
 import sys
 import time
 
 name, port, refused_address, refused_port = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+# A reset at the end: ports that wait in TIME_WAIT for a minute would make each connect slower than the one before.
+NO_WAIT = struct.pack("ii", 1, 0)
 counts = {"lookups": 0, "allowed": 0, "refused": 0}
 wrong = []
 
@@ -17,6 +20,7 @@ wrong = []
 def connect(address, number):
     with socket.socket() as opened:
         opened.settimeout(5)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_WAIT)
         opened.connect((address, number))
 
 
