@@ -1,0 +1,81 @@
+"""What the daemon says and does when something that it relies on is missing."""
+
+import os
+import signal
+import subprocess
+import urllib.request
+
+from daemon import Host
+from internet.records import Record
+from scenario import expect
+
+PORT = 7001
+RECORDS = [Record("shop.example", "A", "203.0.113.10")]
+
+
+def policy_for(cgroup):
+    return f'cgroup = "{cgroup}"\nallow = [ "shop.example:{PORT}" ]\n'
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        return [int(child) for child in children.read().split()]
+
+
+def scenario_without_its_helper_enforcement_and_calls_go_on():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("build")
+        host.policy("builder", policy_for(cgroup))
+        host.start_daemon()
+        (helper,) = children_of(host.daemon.pid)
+        os.kill(helper, signal.SIGKILL)
+        status = host.wait_until(
+            lambda: (found := host.get("/v1/status"))["warnings"] and found, "status warns of the helper"
+        )
+        expect("helper" in status["warnings"][0] and "restart" in status["warnings"][0], f"{status}")
+        expect(host.events(reason="helper_ended") != [], "no event tells of it")
+        host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        other = host.new_cgroup("other")
+        body = {"cgroup": other, "policy_text": f'allow = [ "shop.example:{PORT}" ]\n'}
+        host.send("PUT", "/v1/workloads/other", body).ok()
+        host.expect_reach(other, "203.0.113.99 7000", ok=False)
+        host.kill_daemon()
+        host.start_daemon()
+        expect(host.get("/v1/status")["warnings"] == [], f"{host.get('/v1/status')['warnings']}")
+
+
+def scenario_a_start_without_the_rights_says_so():
+    with Host(RECORDS) as host:
+        for drop in (["--reuid=64321", "--clear-groups"], ["--bounding-set=-bpf,-sys_admin", "--inh-caps=-all"]):
+            argv = host.client.command(["setpriv", *drop, *host.daemon_argv()])
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+            expect(done.returncode == 5, f"{drop}: exit code {done.returncode}: {done.stderr}")
+            expect(done.stderr.count("\n") == 1 and done.stderr.startswith("namewalld: "), f"{drop}: {done.stderr}")
+            print(done.stderr.strip())
+
+
+def scenario_metrics_are_told_to_a_loopback_listener_where_one_is_wanted():
+    with Host(RECORDS) as host:
+        host.policy("builder", policy_for(host.new_cgroup("build")))
+        host_file = host.path("daemon/config/host.toml")
+        with open(host_file, "w") as out:
+            out.write('[metrics]\nlisten = "127.0.0.1:9469"\n')
+        host.start_daemon()
+
+        def read_metrics():
+            with host.client.entered():
+                with urllib.request.urlopen("http://127.0.0.1:9469/metrics", timeout=5) as answer:
+                    return answer.read().decode()
+
+        text = read_metrics()
+        expect('namewall_policy_info{' in text and "builder" in text, text[:500])
+        with open(host_file + ".new~", "w") as out:
+            out.write("")
+        os.rename(host_file + ".new~", host_file)
+        host.send("POST", "/v1/reload").ok()
+        try:
+            read_metrics()
+        except OSError:
+            return
+        expect(False, "the listener outlives its setting")
