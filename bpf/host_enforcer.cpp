@@ -211,6 +211,11 @@ Result<void> HostEnforcer::unguard(int cgroup_fd, std::uint64_t cgroup_id) {
   return {};
 }
 
+std::map<std::uint64_t, std::string> HostEnforcer::guarded() const {
+  const std::lock_guard lock(state_->mutex);
+  return {state_->guarded.begin(), state_->guarded.end()};
+}
+
 Result<std::vector<ArmedCgroup>> HostEnforcer::armed() const {
   const std::lock_guard lock(state_->mutex);
   std::vector<ArmedCgroup> all;

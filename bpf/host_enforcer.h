@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -117,6 +118,8 @@ class HostEnforcer {
   // Processes in new children of this cgroup get no sockets until the child (or a cgroup between) is armed.
   Result<void> guard(int cgroup_fd, std::uint64_t cgroup_id);
   Result<void> unguard(int cgroup_fd, std::uint64_t cgroup_id);
+  // By cgroup id, its path as of the guarding, or of the adoption.
+  std::map<std::uint64_t, std::string> guarded() const;
 
   // Armed cgroups and the templates' children that the kernel has met since (is_child, without a policy of their own).
   Result<std::vector<ArmedCgroup>> armed() const;

@@ -100,9 +100,10 @@ Result<void> HostDaemon::Loop::begin() {
   HostParts& host = parts.host;
   host.figures.started = boot_now();
   host.figures.started_at = rfc3339_milliseconds(utc_now());
+  start_warnings = parts.state.load(host.figures.started);
   for (const std::string& error : parts.reload.read_first()) parts.diary.log(Priority::kError, error);
   apply_settings();
-  start_warnings = parts.state.restore(host.figures.started);
+  for (std::string& warning : parts.state.restore(host.figures.started)) start_warnings.push_back(std::move(warning));
   for (const std::string& warning : start_warnings) parts.diary.log(Priority::kWarning, warning);
   refresh_addresses();
   const Reconciler::Outcome outcome = parts.reconciler.reconcile();

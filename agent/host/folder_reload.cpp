@@ -2,6 +2,8 @@
 
 #include <malloc.h>
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "agent/host/host_clock.h"
@@ -9,17 +11,40 @@
 #include "agent/policy_sources.h"
 
 namespace namewall::agent {
+namespace {
+
+bool holds_the_same(const FolderSnapshot& a, const FolderSnapshot& b) {
+  return a.host.in_force == b.host.in_force &&
+         std::equal(a.files.begin(), a.files.end(), b.files.begin(), b.files.end(),
+                    [](const auto& x, const auto& y) { return x.file == y.file && x.in_force == y.in_force; });
+}
+
+}  // namespace
 
 void FolderReload::read() {
   const auto system = read_system_resolv_conf();
   // A resolv.conf that cannot be read now: what it said before holds.
-  const ResolvConf& resolvers = system ? *system : parts_.folder.system;
+  const ResolvConf resolvers = system ? *system : parts_.folder.system;
   const HostSettings before = parts_.settings();
-  parts_.folder = next_snapshot(read_folder(paths_.policies, paths_.host_file), parts_.folder, resolvers, boot_now());
+  const FolderSnapshot older = std::move(parts_.folder);
+  parts_.folder = next_snapshot(read_folder(paths_.policies, paths_.host_file), older, resolvers, boot_now());
   if (!system) parts_.folder.errors.push_back(system.error().message());
   // What reading took is several times what is kept of it.
   ::malloc_trim(0);
+  if (!holds_the_same(older, parts_.folder)) parts_.is_folder_unsaved = true;
   if (!(parts_.settings() == before)) settings_changed_();
+}
+
+// A file that is gone is kept for what it holds: where a teardown lifted all of that, there is nothing to keep.
+void FolderReload::follow_lifted() {
+  std::set<std::string> used;
+  std::as_const(parts_.registry).each([&](const Workload& workload) {
+    if (workload.policy) used.insert(workload.policy->name());
+  });
+  for (const auto& [cgroup, place] : parts_.lifted.by_cgroup()) {
+    if (!used.contains(place.policy)) (void)forget_gone_file(parts_.folder, place.policy);
+  }
+  parts_.lifted.follow(parts_.folder);
 }
 
 std::vector<std::string> FolderReload::read_first() {
@@ -58,7 +83,7 @@ ReloadView FolderReload::reload(const Peer* peer) {
   const bool is_host_new =
       parts_.folder.host.in_force != host_before || parts_.folder.system.nameservers != resolvers_before;
   if (is_host_new) renew_calls(view.errors);
-  parts_.lifted.clear();
+  follow_lifted();
   const Reconciler::Outcome outcome = reconciler_.reconcile();
   view.errors.insert(view.errors.end(), outcome.errors.begin(), outcome.errors.end());
   view.ok = view.errors.empty();

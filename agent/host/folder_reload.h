@@ -35,6 +35,7 @@ class FolderReload {
 
  private:
   void read();
+  void follow_lifted();
   void renew_calls(std::vector<std::string>& errors);
 
   HostParts& parts_;

@@ -116,7 +116,7 @@ HostFileStatus read_host(const std::optional<FileText>& host, const HostFileStat
   Loaded<HostFile> loaded = load_host_file(*host->text, format_of(host->name, *host->text), host->name);
   sort_out(loaded.diagnostics, status.errors, status.warnings);
   const bool is_known = previous.in_force && previous.in_force->text_sha256 == *sha256;
-  if (loaded.ok() && !is_known) take({std::move(loaded.value), *std::move(sha256)});
+  if (loaded.ok() && !is_known) take({std::move(loaded.value), *host->text, *std::move(sha256)});
   return status;
 }
 
@@ -216,6 +216,9 @@ Result<VersionPtr> compile_version(const std::string& file, const Policy& policy
   version.canonical_text = to_canonical_toml(policy);
   Result<std::string> sha256 = sha256_of(version.canonical_text + "\n" + text_of(host));
   if (!sha256) return tl::unexpected(sha256.error());
+  Result<std::string> text_sha256 = sha256_of(version.canonical_text);
+  if (!text_sha256) return tl::unexpected(text_sha256.error());
+  version.text_sha256 = *std::move(text_sha256);
   version.planned = {policy.name, file, *std::move(sha256), {}, policy.unarmed_children};
   for (const std::string& text : policy.cgroups) {
     Result<CgroupPattern> pattern = CgroupPattern::parse(text);

@@ -32,11 +32,13 @@ struct PolicyVersion {
   PlannedPolicy planned;
   std::shared_ptr<const PolicyImage> image;
   std::string canonical_text;
+  std::string text_sha256;  // of canonical_text
 };
 
 struct HostVersion {
   HostFile file;
-  std::string text_sha256;  // of the file's bytes
+  std::string text;         // the file's bytes; "": there is no such file
+  std::string text_sha256;  // of them
 };
 
 enum class FileState { kInForce, kKept, kBroken };

@@ -13,6 +13,7 @@
 #include "agent/host/held_policy.h"
 #include "agent/host/host_diary.h"
 #include "agent/host/host_figures.h"
+#include "agent/host/lifted_places.h"
 #include "agent/host/privileged_helper.h"
 #include "agent/host/workload_registry.h"
 #include "bpf/host_enforcer.h"
@@ -35,9 +36,9 @@ struct HostParts {
   WorkloadRegistry registry;
   PolicyShelf shelf;
   FolderSnapshot folder;
+  LiftedPlaces lifted;
+  bool is_folder_unsaved = false;  // one of these two changed since the state file was written
   HostFigures figures;
-  std::set<std::uint64_t> guarded;  // cgroup ids
-  std::set<std::string> lifted;     // paths where a teardown lifted what the folder wants: until the next reload
   std::vector<std::string> errors;  // of the last reconciliation: what could not be held, a sentence each
   std::vector<Address> own_addresses;
   std::set<std::string> unsaved;  // workloads by call that changed or ended since the state file was written

@@ -91,8 +91,9 @@ StatusView HostStatus::status(BootTime now) {
   view.warnings = warnings_;
   add_policies(view, now);
   add_workloads(view, now);
-  for (const std::string& path : parts_.lifted) {
-    view.warnings.push_back("enforcement was lifted by a teardown at " + path + "; a reload arms it again");
+  for (const auto& [cgroup, place] : parts_.lifted.by_cgroup()) {
+    view.warnings.push_back("enforcement of " + place.policy + " was lifted by a teardown at " + cgroup +
+                            "; it stays so until its policy file says something else");
   }
   if (!parts_.helper.is_alive()) {
     view.warnings.emplace_back(

@@ -1,11 +1,13 @@
 #include "agent/host/reconciler.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "agent/host/cgroup_scan.h"
 #include "agent/host/host_clock.h"
 #include "agent/host/opened_cgroup.h"
+#include "agent/host/proof_probe.h"
 #include "policy/escape.h"
 
 namespace namewall::agent {
@@ -27,6 +29,12 @@ std::vector<CgroupPattern> patterns_of(const std::vector<PlannedPolicy>& policie
   return patterns;
 }
 
+std::set<std::uint64_t> guarded_ids(const bpf::HostEnforcer& enforcer) {
+  std::set<std::uint64_t> ids;
+  for (const auto& [id, path] : enforcer.guarded()) ids.insert(id);
+  return ids;
+}
+
 }  // namespace
 
 bool Reconciler::is_probe(const ExistingCgroup& cgroup) {
@@ -36,11 +44,12 @@ bool Reconciler::is_probe(const ExistingCgroup& cgroup) {
 std::vector<DesiredWorkload> Reconciler::desired() {
   std::vector<DesiredWorkload> desired;
   for (WantedWorkload& place : plan_workloads(planned_, parts_.cgroups.existing())) {
-    if (parts_.lifted.contains(place.cgroup) || is_probe({place.cgroup, place.cgroup_id})) continue;
+    if (is_probe({place.cgroup, place.cgroup_id})) continue;
     const Workload* known = parts_.registry.find_by_id(place.cgroup_id);
     const bool is_taken = known != nullptr && known->origin == WorkloadOrigin::kCall;
     if (is_taken && place.held_by != HeldBy::kGuard) continue;
-    if (auto version = parts_.folder.find(place.policy)) {
+    auto version = parts_.folder.find(place.policy);
+    if (version && !parts_.lifted.contains(place.cgroup, *version)) {
       desired.push_back({std::move(place), parts_.hold(version), false});
     }
   }
@@ -68,6 +77,9 @@ CgroupPaths Reconciler::existing(const std::vector<bpf::ArmedCgroup>& armed) {
       paths[workload.cgroup_id] = workload.cgroup;
     }
   });
+  for (const auto& [id, path] : parts_.enforcer.guarded()) {
+    if (!paths.contains(id) && !is_cgroup_gone(parts_.cgroups.directory_of(path), id)) paths[id] = path;
+  }
   const bool all_found = std::all_of(armed.begin(), armed.end(), [&](const bpf::ArmedCgroup& cgroup) {
     return paths.contains(cgroup.cgroup_id) || parts_.registry.find_by_id(cgroup.cgroup_id) != nullptr;
   });
@@ -123,11 +135,7 @@ void Reconciler::guard(const WantedWorkload& place, Outcome& outcome) {
   const auto opened = open_cgroup(parts_.cgroups, place.cgroup, place.cgroup_id);
   const Result<void> done =
       opened ? parts_.enforcer.guard(opened->fd.get(), place.cgroup_id) : Result<void>(tl::unexpected(opened.error()));
-  if (done) {
-    parts_.guarded.insert(place.cgroup_id);
-  } else {
-    outcome.errors.push_back("the guard of " + place.name + ": " + done.error().message());
-  }
+  if (!done) outcome.errors.push_back("the guard of " + place.name + ": " + done.error().message());
 }
 
 void Reconciler::meet(const KernelChange& change) {
@@ -191,7 +199,7 @@ void Reconciler::apply_one(const KernelChange& change, Outcome& outcome) {
   switch (change.kind) {
     case Kind::kForget:
       if (change.place.held_by == HeldBy::kGuard) {
-        parts_.guarded.erase(change.place.cgroup_id);
+        parts_.enforcer.forget(change.place.cgroup_id);
       } else {
         arming_.forget(change.place.cgroup_id);
         ++outcome.let_go;
@@ -200,11 +208,16 @@ void Reconciler::apply_one(const KernelChange& change, Outcome& outcome) {
     case Kind::kGuard:
       return guard(change.place, outcome);
     case Kind::kUnguard: {
+      const auto& files = parts_.folder.files;
+      // A file that nobody can read may be the one that wants it.
+      if (std::any_of(files.begin(), files.end(), [](const auto& file) { return file.state == FileState::kBroken; })) {
+        return;
+      }
       const auto path = existing({})[change.place.cgroup_id];
       const auto opened = open_cgroup(parts_.cgroups, path, change.place.cgroup_id);
-      if (opened && parts_.enforcer.unguard(opened->fd.get(), change.place.cgroup_id)) {
-        parts_.guarded.erase(change.place.cgroup_id);
-      }
+      const auto done = opened ? parts_.enforcer.unguard(opened->fd.get(), change.place.cgroup_id)
+                               : Result<void>(tl::unexpected(opened.error()));
+      if (!done) outcome.errors.push_back("the guard at " + path + " stays: " + done.error().message());
       return;
     }
     case Kind::kRecognise:
@@ -263,7 +276,7 @@ Reconciler::Outcome Reconciler::reconcile() {
     outcome.errors.push_back(armed.error().message());
     return outcome;
   }
-  apply(plan_changes(desired(), *armed, existing(*armed), parts_.guarded), outcome);
+  apply(plan_changes(desired(), *armed, existing(*armed), guarded_ids(parts_.enforcer)), outcome);
   parts_.shelf.sweep();
   parts_.errors = outcome.errors;
   return outcome;
@@ -280,8 +293,7 @@ void Reconciler::follow(const CgroupChanges& changes, BootTime since) {
     return;
   }
   for (const ExistingCgroup& gone : changes.vanished) {
-    parts_.guarded.erase(gone.id);
-    parts_.lifted.erase(gone.path);
+    if (parts_.lifted.note_gone(gone.path, parts_.folder)) parts_.is_folder_unsaved = true;
     probes_.forget(gone.id);
     arming_.forget(gone.id);
   }
@@ -297,7 +309,7 @@ void Reconciler::arm_appeared(const std::vector<ExistingCgroup>& appeared, BootT
     if (parts_.registry.find_by_id(cgroup.id) != nullptr) continue;
     for (WantedWorkload& place : plan_cgroup(planned_, cgroup)) {
       auto version = parts_.folder.find(place.policy);
-      if (!version) continue;
+      if (!version || parts_.lifted.contains(place.cgroup, *version)) continue;
       if (place.held_by == HeldBy::kGuard) {
         guard(place, outcome);
         continue;
@@ -346,7 +358,7 @@ void Reconciler::meet_children() {
     parents.push_back(
         {{parent->name, parent->cgroup, id, parent->policy->name(), HeldBy::kTemplate}, parent->policy, false});
   }
-  for (const KernelChange& change : plan_changes(parents, children, existing(children), parts_.guarded)) {
+  for (const KernelChange& change : plan_changes(parents, children, existing(children), {})) {
     if (change.kind == Kind::kMeetChild) meet(change);
   }
 }

@@ -25,6 +25,18 @@ Json json_of(const SavedWorkload& workload) {
   return json;
 }
 
+Json json_of(const SavedFolder& folder) {
+  Json json = {{"files", Json::array()}, {"lifted", Json::array()}};
+  if (folder.host_text) json["host_text"] = *folder.host_text;
+  for (const SavedFile& file : folder.files) {
+    json["files"].push_back({{"file", file.file}, {"policy_text", file.policy_text}});
+  }
+  for (const SavedLift& lift : folder.lifted) {
+    json["lifted"].push_back({{"cgroup", lift.cgroup}, {"policy", lift.policy}, {"policy_sha256", lift.policy_sha256}});
+  }
+  return json;
+}
+
 // Texts by their index in "policy_texts".
 class TextPool {
  public:
@@ -55,6 +67,19 @@ SavedWorkload workload_of(const Json& json) {
   return workload;
 }
 
+SavedFolder folder_of(const Json& json) {
+  SavedFolder folder;
+  if (json.contains("host_text")) folder.host_text = json["host_text"].get<std::string>();
+  for (const Json& part : json.at("files")) {
+    folder.files.push_back({part.at("file").get<std::string>(), part.at("policy_text").get<std::string>()});
+  }
+  for (const Json& part : json.at("lifted")) {
+    folder.lifted.push_back({part.at("cgroup").get<std::string>(), part.at("policy").get<std::string>(),
+                             part.at("policy_sha256").get<std::string>()});
+  }
+  return folder;
+}
+
 // A cgroup's path may hold any bytes; the id beside it is what identifies it.
 std::string line_of(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n"; }
 
@@ -72,11 +97,16 @@ class Replay {
       if (part.contains("policy_text")) texts.at(part["policy_text"].get<std::size_t>()).get_to(workload.policy_text);
       put(std::move(workload));
     }
+    state_.folder = folder_of(json.at("folder"));
   }
   void apply(const Json& json) {
     json.at("generation").get_to(state_.generation);
     if (json.contains("erase")) {
       erase(json["erase"].get<std::string>());
+      return;
+    }
+    if (json.contains("folder")) {
+      state_.folder = folder_of(json["folder"]);
       return;
     }
     const Json& part = json.at("put");
@@ -122,6 +152,7 @@ std::string saved_state_to_json(const SavedState& state) {
   Json json = {{"version", kSavedStateVersion}, {"boot_id", state.boot_id}, {"generation", state.generation}};
   json["policy_texts"] = pool.take();
   json["workloads"] = std::move(workloads);
+  json["folder"] = json_of(state.folder);
   return line_of(json);
 }
 
@@ -163,6 +194,12 @@ Result<SavedState> saved_state_from_json(std::string_view text) {
   }
   if (line == 1) return fail(ErrorKind::kInvalid, "the saved state is damaged: its first line has no end");
   return state;
+}
+
+std::string saved_folder_to_json(const SavedFolder& folder, std::uint64_t generation) {
+  Json json = {{"generation", generation}};
+  json["folder"] = json_of(folder);
+  return line_of(json);
 }
 
 std::optional<std::string> keep_state_of_this_boot(SavedState& state, const std::string& boot_id) {

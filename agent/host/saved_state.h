@@ -1,6 +1,7 @@
-// What the daemon remembers of its workloads over a restart beyond what the kernel holds: names, labels and the text of
-// policies by call. Enforcement never needs it. Pure: values to JSON lines and back: a line for everything, then a line
-// for each change since, so that a change among 10,000 workloads costs what it costs among ten.
+// What the daemon remembers over a restart beyond what the kernel holds: names, labels and the text of policies by
+// call, what the policy files said when they came into force, and what of theirs was lifted. Enforcement never needs
+// it. Pure: values to JSON lines and back: a line for everything, then a line for each change since, so that a change
+// among 10,000 workloads costs what it costs among ten.
 #pragma once
 
 #include <cstddef>
@@ -30,10 +31,31 @@ struct SavedWorkload {
   friend bool operator==(const SavedWorkload&, const SavedWorkload&) = default;
 };
 
+struct SavedFile {
+  std::string file;         // "builder.toml"
+  std::string policy_text;  // canonical
+  friend bool operator==(const SavedFile&, const SavedFile&) = default;
+};
+
+struct SavedLift {
+  std::string cgroup;
+  std::string policy;
+  std::string policy_sha256;
+  friend bool operator==(const SavedLift&, const SavedLift&) = default;
+};
+
+struct SavedFolder {
+  std::optional<std::string> host_text;  // host.toml in force, "" where there was no file; nullopt: none was in force
+  std::vector<SavedFile> files;          // in force
+  std::vector<SavedLift> lifted;
+  friend bool operator==(const SavedFolder&, const SavedFolder&) = default;
+};
+
 struct SavedState {
   std::string boot_id;           // /proc/sys/kernel/random/boot_id
   std::uint64_t generation = 0;  // of StatusView
   std::vector<SavedWorkload> workloads;
+  SavedFolder folder;
   friend bool operator==(const SavedState&, const SavedState&) = default;
 };
 
@@ -45,6 +67,8 @@ std::string saved_state_to_json(const SavedState& state);
 // Further lines: a workload that is new or replaces the one of its name, or that is gone; and the state's generation.
 std::string saved_put_to_json(const SavedWorkload& workload, std::uint64_t generation);
 std::string saved_erase_to_json(const std::string& workload, std::uint64_t generation);
+// Replaces the whole folder.
+std::string saved_folder_to_json(const SavedFolder& folder, std::uint64_t generation);
 // A last line without its end was never written whole, and says nothing. Everything else is taken all or nothing:
 // kConflict: of another version. kInvalid: damaged, and where. kLimit: larger than kMaxSavedState.
 Result<SavedState> saved_state_from_json(std::string_view text);

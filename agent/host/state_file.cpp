@@ -92,6 +92,10 @@ Result<void> StateFile::erase(const std::string& workload, std::uint64_t generat
   return append(saved_erase_to_json(workload, generation));
 }
 
+Result<void> StateFile::put_folder(const SavedFolder& folder, std::uint64_t generation) {
+  return append(saved_folder_to_json(folder, generation));
+}
+
 bool StateFile::wants_store() const {
   constexpr std::size_t kAlwaysKept = 1u << 20;
   return !fd_ || appended_bytes_ > std::max(kAlwaysKept, stored_bytes_);

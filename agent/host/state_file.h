@@ -31,6 +31,7 @@ class StateFile {
   // boot does not want it. On failure the file is as before or wants_store().
   Result<void> put(const SavedWorkload& workload, std::uint64_t generation);
   Result<void> erase(const std::string& workload, std::uint64_t generation);
+  Result<void> put_folder(const SavedFolder& folder, std::uint64_t generation);
   // No store() has succeeded yet, a line could not be written, or lines have outgrown what they change: store() when
   // nothing else waits.
   bool wants_store() const;

@@ -1,9 +1,12 @@
 #include "agent/host/state_keeper.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/host/host_clock.h"
 #include "agent/host/opened_cgroup.h"
+#include "agent/host/saved_folder.h"
+#include "agent/policy_sources.h"
 
 namespace namewall::agent {
 namespace {
@@ -44,6 +47,7 @@ SavedState StateKeeper::collect() const {
   SavedState state;
   state.boot_id = boot_id_;
   state.generation = parts_.figures.generation;
+  state.folder = saved_form_of(parts_.folder, parts_.lifted);
   std::as_const(parts_.registry).each([&](const Workload& workload) {
     if (workload.origin == WorkloadOrigin::kCall) state.workloads.push_back(saved_form_of(workload));
   });
@@ -94,7 +98,7 @@ Result<void> StateKeeper::restore_one(const SavedWorkload& saved, BootTime now) 
   return {};
 }
 
-std::vector<std::string> StateKeeper::restore(BootTime now) {
+std::vector<std::string> StateKeeper::load(BootTime now) {
   std::vector<std::string> sentences;
   if (const auto boot_id = read_boot_id()) {
     boot_id_ = *boot_id;
@@ -108,9 +112,36 @@ std::vector<std::string> StateKeeper::restore(BootTime now) {
     sentences.push_back(state.error().message() + "; workloads by call stay held, without their names");
     return sentences;
   }
-  if (const auto dropped = keep_state_of_this_boot(*state, boot_id_)) sentences.push_back(*dropped);
-  parts_.figures.generation = state->generation;
-  for (const SavedWorkload& saved : state->workloads) {
+  loaded_ = *std::move(state);
+  const auto system = read_system_resolv_conf();
+  parts_.folder = restore_folder(loaded_.folder, system ? *system : ResolvConf{}, now, sentences);
+  parts_.lifted = restore_lifted(loaded_.folder);
+  return sentences;
+}
+
+// A file that went while no daemon was there: kept for what the kernel holds of it.
+void StateKeeper::forget_gone_files() {
+  const auto armed = parts_.enforcer.armed();
+  if (!armed) return;
+  std::vector<std::string> unused;
+  for (const PolicyFileStatus& file : parts_.folder.files) {
+    if (!file.is_gone || !file.in_force) continue;
+    const std::uint64_t hash = parts_.hold(file.in_force)->image_hash;
+    const bool is_held = std::any_of(armed->begin(), armed->end(),
+                                     [&](const bpf::ArmedCgroup& cgroup) { return cgroup.image_hash == hash; });
+    if (!is_held) unused.push_back(file.in_force->planned.name);
+  }
+  for (const std::string& policy : unused) (void)forget_gone_file(parts_.folder, policy);
+  parts_.lifted.follow(parts_.folder);
+}
+
+std::vector<std::string> StateKeeper::restore(BootTime now) {
+  std::vector<std::string> sentences;
+  forget_gone_files();
+  SavedState state = std::exchange(loaded_, {});
+  if (const auto dropped = keep_state_of_this_boot(state, boot_id_)) sentences.push_back(*dropped);
+  parts_.figures.generation = state.generation;
+  for (const SavedWorkload& saved : state.workloads) {
     if (const auto done = restore_one(saved, now); !done)
       sentences.push_back(saved.name + ": " + done.error().message());
   }
@@ -131,6 +162,9 @@ void StateKeeper::save_changes() {
     note(is_there ? file_.put(saved_form_of(*workload), parts_.figures.generation)
                   : file_.erase(name, parts_.figures.generation));
   }
+  if (std::exchange(parts_.is_folder_unsaved, false)) {
+    note(file_.put_folder(saved_form_of(parts_.folder, parts_.lifted), parts_.figures.generation));
+  }
 }
 
 void StateKeeper::tidy() {
@@ -139,6 +173,7 @@ void StateKeeper::tidy() {
 
 void StateKeeper::save_all() {
   parts_.unsaved.clear();
+  parts_.is_folder_unsaved = false;
   if (!is_read_only_) note(file_.store(collect()));
 }
 

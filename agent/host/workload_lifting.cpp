@@ -39,15 +39,17 @@ Result<std::string> WorkloadLifting::lift(const Workload& workload) {
   std::string line = workload.name + " at " + workload.cgroup;
   if (workload.policy) line += ", held to " + workload.policy->name();
   const std::string path = workload.cgroup, name = workload.name;
-  const bool is_of_file = workload.origin == WorkloadOrigin::kFile;
-  const std::string policy = workload.policy ? workload.policy->name() : "";
+  const auto version = workload.origin == WorkloadOrigin::kFile && workload.policy ? workload.policy->version : nullptr;
   if (workload.is_armed) {
     if (auto lifted = arming_.disarm(workload); !lifted) return tl::unexpected(lifted.error());
   } else {
     arming_.forget(workload.cgroup_id);
   }
   for (const std::uint64_t child : children) arming_.forget(child);
-  if (is_of_file && !forget_gone_file(parts_.folder, policy)) parts_.lifted.insert(path);
+  if (version) {
+    if (!forget_gone_file(parts_.folder, version->planned.name)) parts_.lifted.lift(path, *version);
+    parts_.is_folder_unsaved = true;
+  }
   parts_.unsaved.insert(name);
   return line;
 }

@@ -14,7 +14,7 @@ class WorkloadLifting {
  public:
   WorkloadLifting(HostParts& parts, WorkloadArming& arming) : parts_(parts), arming_(arming) {}
 
-  // As Host. What the folder wants and a teardown lifted stays lifted until the next reload.
+  // As Host. What the folder wants and a teardown lifted stays lifted: lifted_places.h.
   Result<ChangeView> remove(const Peer& peer, const std::string& name, const std::string& reason);
   Result<ChangeView> teardown(const Peer& peer, const std::string& name, const std::string& reason);
 

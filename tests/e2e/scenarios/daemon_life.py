@@ -168,12 +168,74 @@ def scenario_a_workload_that_nobody_knows_stays_held():
         host.start_daemon()
         host.kill_daemon()
         os.unlink(host.path("daemon/config/policies.d/orphan.toml"))
+        os.unlink(host.path("daemon/state/state.json"))
         host.start_daemon()
         (workload,) = host.workloads().values()
         expect(workload["state"] == "adopted" and "teardown" in workload["why"][0], f"{workload}")
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
         host.send("POST", "/v1/teardown", {"workload": workload["name"], "reason": "unknown"}).ok()
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=True)
+
+
+def scenario_a_file_that_is_broken_or_gone_at_the_start_keeps_its_policy():
+    with Host(RECORDS) as host:
+        cgroups = {name: host.new_cgroup(name) for name in ("broken", "gone")}
+        for name, cgroup in cgroups.items():
+            host.policy(name, f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}"))
+        host.start_daemon()
+        before = host.workloads()
+        host.kill_daemon()
+        host.policy("broken", f'cgroup = "{cgroups["broken"]}"\nalow = []\n')
+        os.unlink(host.path("daemon/config/policies.d/gone.toml"))
+        host.start_daemon()
+        files = {file["policy"]: file for file in host.get("/v1/status")["policies"]}
+        expect(files["broken"]["error"].startswith("broken.toml:3:1"), f"{files}")
+        for name, cgroup in cgroups.items():
+            expect(files[name]["state"] == "kept", f"{files}")
+            workload = host.workloads()[name]
+            expect(workload["state"] == "enforcing" and workload["origin"] == "file", f"{workload}")
+            expect(workload["generation"] == before[name]["generation"], f"{before[name]} became {workload}")
+            host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+            host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        host.send("POST", "/v1/teardown", {"workload": "gone", "reason": "test"}).ok()
+        host.expect_reach(cgroups["gone"], "203.0.113.99 7000", ok=True)
+        host.kill_daemon()
+        host.start_daemon()
+        expect(list(host.workloads()) == ["broken"], f"{host.workloads()}")
+
+
+def scenario_what_a_teardown_lifted_stays_lifted_until_its_file_changes():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("build")
+        text = f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}")
+        host.policy("builder", text)
+        host.start_daemon()
+        host.send("POST", "/v1/teardown", {"workload": "builder", "reason": "test"}).ok()
+
+        def expect_lifted(when):
+            expect(host.workloads() == {}, f"{when}: {host.workloads()}")
+            warnings = host.get("/v1/status")["warnings"]
+            expect(any(cgroup in warning and "lifted" in warning for warning in warnings), f"{when}: {warnings}")
+
+        expect_lifted("after the teardown")
+        host.send("POST", "/v1/reload").ok()
+        expect_lifted("after a reload")
+        host.policy("builder", "# the same policy\n" + text)
+        host.send("POST", "/v1/reload").ok()
+        expect_lifted("after a comment")
+        host.kill_daemon()
+        host.start_daemon()
+        expect_lifted("after a kill")
+        os.rmdir(host.root.directory("build"))
+        host.new_cgroup("build")
+        host.stop_daemon()
+        host.start_daemon()
+        expect_lifted("after its cgroup was made anew")
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=True)
+        host.policy("builder", f'cgroup = "{cgroup}"\n' + allow(f"bank.example:{PORT}"))
+        host.wait_until(lambda: "builder" in host.workloads(), "the changed file is armed")
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        expect(host.get("/v1/status")["warnings"] == [], f"{host.get('/v1/status')['warnings']}")
 
 
 def scenario_deleted_pins_are_noticed_and_put_back_within_5_s():

@@ -30,6 +30,9 @@ SavedState make_state() {
   SavedWorkload twin = call;
   twin.name = "sandbox-8";
   state.workloads = {file, call, twin};
+  state.folder.host_text = "deny = [ \"evil.example\" ]\n";
+  state.folder.files = {{"builder.toml", "name = \"builder\"\n"}};
+  state.folder.lifted = {{"/ci.slice/job-2", "builder", "abc"}};
   return state;
 }
 
@@ -56,6 +59,19 @@ TEST(SavedState, TakesTheChangesThatFollow) {
   ASSERT_TRUE(back) << back.error().message();
   EXPECT_EQ(back->generation, 21u);
   EXPECT_THAT(back->workloads, testing::UnorderedElementsAre(expected.workloads[1], expected.workloads[2], late));
+}
+
+TEST(SavedState, TakesTheNewestFolder) {
+  auto expected = make_state();
+  auto text = saved_state_to_json(expected);
+  expected.folder.host_text.reset();
+  expected.folder.files.push_back({"late.toml", "name = \"late\"\n"});
+  expected.folder.lifted.clear();
+  expected.generation = 18;
+  text += saved_folder_to_json(expected.folder, 18);
+  const auto back = saved_state_from_json(text);
+  ASSERT_TRUE(back) << back.error().message();
+  EXPECT_EQ(*back, expected);
 }
 
 TEST(SavedState, ReplacesAWorkloadThatMovedWhenAnotherWasErased) {
