@@ -56,17 +56,19 @@ Result<void> check_nobody_listens(const std::string& path) {
     return fail_errno(errno, "cannot look at " + path);
   }
   if (!S_ISSOCK(found.st_mode)) return fail(ErrorKind::kConflict, path + " is there and is no socket");
-  const Result<sockaddr_un> address = address_of(path);
-  if (!address) return tl::unexpected(address.error());
-  const Result<FileDescriptor> probe = make_socket();
-  if (!probe) return tl::unexpected(probe.error());
-  const bool connected =
-      ::connect(probe->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0 || errno == EAGAIN;
-  if (connected) return fail(ErrorKind::kConflict, "a daemon serves " + path + " already");
+  if (const auto address = address_of(path); !address) return tl::unexpected(address.error());
+  if (is_control_socket_served(path)) return fail(ErrorKind::kConflict, "a daemon serves " + path + " already");
   return {};
 }
 
 }  // namespace
+
+bool is_control_socket_served(const std::string& path) {
+  const Result<sockaddr_un> address = address_of(path);
+  const Result<FileDescriptor> probe = make_socket();
+  if (!address || !probe) return false;
+  return ::connect(probe->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0 || errno == EAGAIN;
+}
 
 Result<FileDescriptor> open_control_socket(const std::string& path) {
   const std::string parent = std::filesystem::path(path).parent_path().string();

@@ -12,6 +12,9 @@ namespace namewall::agent {
 // daemon left is replaced. kConflict: somebody listens there, or it is no socket. kInvalid: the path is too long.
 Result<FileDescriptor> open_control_socket(const std::string& path);
 
+// Whether a connect to `path` reaches somebody who listens.
+bool is_control_socket_served(const std::string& path);
+
 // A listening unix stream socket that somebody else made. The descriptor is owned from now on, also on failure.
 Result<FileDescriptor> adopt_control_socket(int fd);
 

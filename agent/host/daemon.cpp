@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/control/control_server.h"
+#include "agent/control/control_socket.h"
 #include "agent/control/metrics_listener.h"
 #include "agent/host/daemon_parts.h"
 #include "agent/host/host_clock.h"
@@ -23,6 +24,7 @@ namespace namewall::agent {
 namespace {
 
 constexpr Nanoseconds kSecond = std::chrono::seconds(1);
+constexpr const char* kHeldControl = "control";  // its name at the service manager
 
 LogNames names_of(namewall::LogNames names) {
   switch (names) {
@@ -52,6 +54,17 @@ Nanoseconds monotonic_now() {
   return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
 }
 
+// The control socket that an earlier daemon gave away, so that nobody is refused between the two.
+Result<FileDescriptor> take_control_socket() {
+  auto held = ServiceNotify::take_held();
+  if (!held) return tl::unexpected(held.error());
+  FileDescriptor socket;
+  for (HeldDescriptor& descriptor : *held) {
+    if (descriptor.name == kHeldControl) socket = std::move(descriptor.fd);
+  }
+  return socket;
+}
+
 std::string adoption_sentence(const bpf::AdoptionReport& adopted, Nanoseconds gap, std::uint32_t armed) {
   return "adopted " + std::to_string(adopted.workloads) + " workloads, " + std::to_string(adopted.live_grants) +
          " grants kept, " +
@@ -63,8 +76,10 @@ std::string adoption_sentence(const bpf::AdoptionReport& adopted, Nanoseconds ga
 }  // namespace
 
 struct HostDaemon::Loop {
-  Loop(const DaemonOptions& from, PrivilegedStart&& root, DaemonSources&& sources)
-      : options(from), parts(from, std::move(root), std::move(sources), [this] { apply_settings(); }) {}
+  Loop(const DaemonOptions& from, FileDescriptor held_socket, PrivilegedStart&& root, DaemonSources&& sources)
+      : options(from),
+        held_control(std::move(held_socket)),
+        parts(from, std::move(root), std::move(sources), [this] { apply_settings(); }) {}
 
   Result<void> begin();
   Result<void> open_control();
@@ -83,6 +98,7 @@ struct HostDaemon::Loop {
   void stop();
 
   DaemonOptions options;
+  FileDescriptor held_control;
   DaemonParts parts;
   ServiceNotify notify = ServiceNotify::from_environment();
   std::optional<HouseKeeper> house;
@@ -128,9 +144,18 @@ Result<void> HostDaemon::Loop::open_control() {
   control_options.path = options.run_directory + "/control.sock";
   control_options.access.own_uid = parts.root.user.uid;
   control_options.access.readers_gid = gid_of(parts.host.settings().group);
+  // A held one whose file was removed reaches nobody.
+  const bool is_held = held_control && is_control_socket_served(control_options.path);
+  if (is_held) control_options.listening_fd = held_control.release();
   auto opened = ControlServer::open(control_options, parts.service);
   if (!opened) return tl::unexpected(opened.error());
   control.emplace(std::move(*opened));
+  if (is_held) return {};
+  if (held_control) (void)notify.release(kHeldControl);
+  held_control.reset();
+  if (const auto kept = notify.hold(kHeldControl, control->listening_fd()); !kept) {
+    parts.diary.log(Priority::kWarning, kept.error().message());
+  }
   return {};
 }
 
@@ -295,11 +320,13 @@ HostDaemon& HostDaemon::operator=(HostDaemon&&) noexcept = default;
 HostDaemon::~HostDaemon() = default;
 
 Result<HostDaemon> HostDaemon::start(const DaemonOptions& options) {
+  auto held_control = take_control_socket();
+  if (!held_control) return tl::unexpected(held_control.error());
   auto root = start_privileged(options);
   if (!root) return tl::unexpected(root.error());
   auto sources = DaemonSources::open(options);
   if (!sources) return tl::unexpected(sources.error());
-  auto loop = std::make_unique<Loop>(options, std::move(*root), std::move(*sources));
+  auto loop = std::make_unique<Loop>(options, std::move(*held_control), std::move(*root), std::move(*sources));
   if (auto begun = loop->begin(); !begun) return tl::unexpected(begun.error());
   return HostDaemon(std::move(loop));
 }

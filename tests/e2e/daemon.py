@@ -88,17 +88,20 @@ class Host(Scene):
             *more,
         ]
 
-    def start_daemon(self, wait=True):
+    def start_daemon(self, wait=True, wrapper=(), environment=None, descriptors=()):
+        """wrapper: what is put before its command, and execs it."""
         self._daemons += 1
         self.daemon_log = self.path(f"daemon-{self._daemons}.log")
         with open(self.daemon_log, "ab") as log:
             # Enters the namespaces as the clients do, but is not in a workload's cgroup.
             self.daemon = subprocess.Popen(
-                self.client.command(self.with_etc(self.daemon_argv())),
+                [*wrapper, *self.client.command(self.with_etc(self.daemon_argv()))],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 preexec_fn=die_with_parent,
+                env={**os.environ, **(environment or {})},
+                pass_fds=descriptors,
             )
         if wait:
             self.wait_until(self.is_serving, "the daemon serves its socket", 15)

@@ -1,0 +1,113 @@
+"""namewalld and the service manager: readiness, watchdog, reloads, descriptors that outlive it."""
+
+import os
+import signal
+import threading
+import time
+
+from daemon import Host, ask
+from internet.records import Record
+from scenario import expect
+from service_manager import ServiceManager
+
+PORT = 7001
+RECORDS = [Record("shop.example", "A", "203.0.113.10")]
+
+
+def start_managed(host, watchdog_seconds=4):
+    cgroup = host.new_cgroup("build")
+    host.policy("builder", f'cgroup = "{cgroup}"\nallow = [ "shop.example:{PORT}" ]\n')
+    manager = host.own(ServiceManager(host.path("notify.sock"), watchdog_seconds))
+    host.start_daemon(environment=manager.environment)
+    return manager
+
+
+def message_with(manager, key, seconds=5):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        message = manager.receive(deadline - time.monotonic())
+        if message is not None and key in message:
+            return message
+    expect(False, f"no message with {key} within {seconds} s")
+
+
+def scenario_the_service_manager_is_told_of_each_step():
+    with Host(RECORDS) as host:
+        manager = start_managed(host)
+        ready = message_with(manager, "READY")
+        expect(ready["STATUS"].startswith("adopted 0 workloads") and "armed 1 more" in ready["STATUS"], f"{ready}")
+        expect(host.workloads()["builder"]["state"] == "enforcing", "ready before it was armed")
+        os.kill(host.daemon.pid, signal.SIGHUP)
+        reloading = message_with(manager, "RELOADING")
+        now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        expect(0 <= now_us - int(reloading["MONOTONIC_USEC"]) < 5_000_000, f"{reloading} at {now_us}")
+        expect(message_with(manager, "READY")["STATUS"] == "reloaded", "the reload does not end")
+        host.policy("broken", "alow = []\n")
+        os.kill(host.daemon.pid, signal.SIGHUP)
+        host.wait_until(lambda: "broken.toml" in message_with(manager, "READY")["STATUS"], "the error is told")
+        os.kill(host.daemon.pid, signal.SIGTERM)
+        expect("1 workloads stay held" in message_with(manager, "STOPPING")["STATUS"], "nothing is said at the end")
+
+
+def scenario_the_watchdog_is_fed_by_the_loop_alone():
+    with Host(RECORDS) as host:
+        manager = start_managed(host, watchdog_seconds=4)
+        message_with(manager, "WATCHDOG")
+        begin = time.monotonic()
+        message_with(manager, "WATCHDOG")
+        expect(time.monotonic() - begin < 3, "fed later than a manager of 4 s patience would like")
+        os.kill(host.daemon.pid, signal.SIGSTOP)
+        try:
+            while manager.receive(0.1) is not None:
+                pass
+            expect(manager.receive(2) is None, "a stopped daemon feeds the watchdog")
+        finally:
+            os.kill(host.daemon.pid, signal.SIGCONT)
+        message_with(manager, "WATCHDOG")
+
+
+def scenario_no_connect_to_the_control_socket_is_refused_during_an_upgrade():
+    with Host(RECORDS) as host:
+        manager = start_managed(host)
+        expect(message_with(manager, "FDSTORE")["FDNAME"] == "control", "the control socket is not given away")
+        answers, problems, ends = [], [], threading.Event()
+
+        def keep_asking():
+            while not ends.is_set():
+                try:
+                    answers.append(ask(host.socket, "GET", "/v1/status").ok()["pid"])
+                except ConnectionResetError:
+                    pass  # accepted by the one that was killed
+                except Exception as problem:
+                    problems.append(repr(problem))
+
+        asking = threading.Thread(target=keep_asking)
+        asking.start()
+        try:
+            host.wait_until(lambda: host.daemon.pid in answers, "the first daemon answers")
+            for end in (host.stop_daemon, host.kill_daemon):
+                end()
+                time.sleep(0.2)
+                host.start_daemon(environment=manager.environment, **manager.hand_over("control"))
+                host.wait_until(lambda: host.daemon.pid in answers, "the new daemon answers")
+        finally:
+            ends.set()
+            asking.join()
+        refused = [problem for problem in problems if "Refused" in problem or "NotFound" in problem]
+        expect(refused == [], f"{refused}")
+        expect(len(set(answers)) == 3, f"{len(set(answers))} daemons answered; {problems[:3]}")
+        print(f"3 daemons answered {len(answers)} requests; 0 connects refused")
+
+
+def scenario_a_held_socket_whose_file_is_gone_is_replaced():
+    with Host(RECORDS) as host:
+        manager = start_managed(host)
+        message_with(manager, "FDSTORE")
+        host.kill_daemon()
+        os.unlink(host.socket)
+        host.start_daemon(environment=manager.environment, **manager.hand_over("control"))
+        message_with(manager, "FDSTOREREMOVE")
+        message_with(manager, "FDSTORE")
+        host.kill_daemon()
+        host.start_daemon(environment=manager.environment, **manager.hand_over("control"))
+        expect(host.workloads()["builder"]["state"] == "enforcing", f"{host.workloads()}")
