@@ -225,6 +225,10 @@ class _WorkloadRoot:
     def directory(self, name=""):
         return cgroup2_mount() + self.path(name)
 
+    def is_populated(self, name):
+        with open(self.directory(name) + "/cgroup.events") as events:
+            return "populated 1" in events.read()
+
     def close(self):
         remove_cgroup(self.directory())
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 import urllib.request
 
 from daemon import Host
@@ -43,6 +44,29 @@ def scenario_without_its_helper_enforcement_and_calls_go_on():
         host.kill_daemon()
         host.start_daemon()
         expect(host.get("/v1/status")["warnings"] == [], f"{host.get('/v1/status')['warnings']}")
+
+
+def scenario_a_helper_that_hangs_delays_a_call_by_a_fifth_of_a_second_at_most():
+    with Host(RECORDS) as host:
+        host.start_daemon()
+        (helper,) = children_of(host.daemon.pid)
+        cgroup = host.new_cgroup("other")
+        sleeper = host.start_in(cgroup, ["sleep", "60"])
+        host.wait_until(lambda: host.root.is_populated("other"), "a process is in it")
+        body = {"cgroup": cgroup, "policy_text": f'allow = [ "shop.example:{PORT}" ]\n'}
+        os.kill(helper, signal.SIGSTOP)
+        try:
+            begin = time.monotonic()
+            refused = host.send("PUT", "/v1/workloads/other", body).error(409)
+            took = time.monotonic() - begin
+            expect("try again" in refused["sentence"], f"{refused}")
+            host.send("PUT", "/v1/workloads/other", {**body, "allow_partial": True}).ok()
+            host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        finally:
+            os.kill(helper, signal.SIGCONT)
+        sleeper.kill()
+        print(f"answered after {took * 1e3:.0f} ms")
+        expect(took < 1, f"{took:.2f} s")
 
 
 def scenario_a_start_without_the_rights_says_so():
