@@ -38,6 +38,20 @@ LogNames names_of(namewall::LogNames names) {
   return LogNames::kNone;
 }
 
+Priority priority_of(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return Priority::kDebug;
+    case LogLevel::kInfo:
+      return Priority::kInfo;
+    case LogLevel::kWarning:
+      return Priority::kWarning;
+    case LogLevel::kError:
+      return Priority::kError;
+  }
+  return Priority::kInfo;
+}
+
 std::optional<std::uint32_t> gid_of(const std::string& group) {
   const struct group* found = ::getgrnam(group.c_str());
   if (found == nullptr) return std::nullopt;
@@ -179,6 +193,7 @@ void HostDaemon::Loop::open_metrics() {
 
 void HostDaemon::Loop::apply_settings() {
   parts.event_log.set_log_names(names_of(parts.host.settings().log_names));
+  parts.log.set_least(priority_of(parts.host.settings().log_level));
   open_metrics();
 }
 

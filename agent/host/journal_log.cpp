@@ -66,6 +66,8 @@ struct JournalLog::State {
 JournalLog::JournalLog(const Options& options) : state_(std::make_unique<State>(options)) {}
 JournalLog::~JournalLog() = default;
 
+void JournalLog::set_least(Priority least) { state_->least = least; }
+
 void JournalLog::write(const LogEntry& entry) {
   if (entry.priority > state_->least) return;
   state_->logger->log(level_of(entry.priority), spdlog::string_view_t(encode_entry(entry)));

@@ -45,6 +45,7 @@ class JournalLog {
   JournalLog& operator=(const JournalLog&) = delete;
 
   void write(const LogEntry& entry);
+  void set_least(Priority least);
   // Entries that gave way, or that neither journal nor stderr took.
   std::uint64_t failures() const;
 

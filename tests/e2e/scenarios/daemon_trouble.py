@@ -79,6 +79,18 @@ def scenario_a_start_without_the_rights_says_so():
             print(done.stderr.strip())
 
 
+def scenario_the_log_has_what_its_level_says():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("build")
+        host.policy("builder", policy_for(cgroup))
+        for level, is_told in (("info", True), ("error", False)):
+            with open(host.path("daemon/config/host.toml"), "w") as out:
+                out.write(f'[log]\nlevel = "{level}"\n')
+            host.start_daemon()
+            host.stop_daemon()
+            expect(("stopped" in host.log_text()) == is_told, f"{level}: {host.log_text()}")
+
+
 def scenario_metrics_are_told_to_a_loopback_listener_where_one_is_wanted():
     with Host(RECORDS) as host:
         host.policy("builder", policy_for(host.new_cgroup("build")))
