@@ -207,7 +207,9 @@ void HostDaemon::Loop::refresh_addresses() {
 }
 
 Result<void> HostDaemon::Loop::watch() {
-  const auto follow = [this](const CgroupChanges& news) { parts.reconciler.follow(news, boot_now()); };
+  const auto follow = [this](const CgroupChanges& news) {
+    parts.reconciler.follow(news, parts.sources.loop.ready_since());
+  };
   const std::pair<int, std::function<void()>> sources[] = {
       {parts.sources.signals.get(), [this] { take_signals(); }},
       {control->fd(), [this] { control->serve(); }},

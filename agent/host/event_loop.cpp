@@ -41,12 +41,18 @@ Result<Nanoseconds> EventLoop::turn(Nanoseconds longest) {
   const BootTime before = boot_now();
   Nanoseconds wait = std::max(longest, Nanoseconds::zero());
   for (const Task& task : tasks_) wait = std::clamp(task.next - before, Nanoseconds::zero(), wait);
-  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
   std::array<epoll_event, 64> ready{};
-  const int count =
-      ::epoll_wait(poller_.get(), ready.data(), static_cast<int>(ready.size()), static_cast<int>(milliseconds));
+  const auto wait_for = [&](Nanoseconds time) {
+    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(time).count();
+    return ::epoll_wait(poller_.get(), ready.data(), static_cast<int>(ready.size()), static_cast<int>(milliseconds));
+  };
+  int count = wait_for(Nanoseconds::zero());
+  const bool has_waited = count == 0;
+  if (has_waited) count = wait_for(wait);
   if (count < 0 && errno != EINTR) return fail_errno(errno, "cannot wait in the event loop");
   const BootTime begin = boot_now();
+  ready_since_ = has_waited ? begin : woken_;
+  woken_ = begin;
   for (int i = 0; i < count; ++i) {
     // A handler may have unwatched it; one that unwatches itself lives on until it returns.
     const auto found = watched_.find(ready[static_cast<std::size_t>(i)].data.fd);

@@ -24,6 +24,8 @@ class EventLoop {
   // One turn: waits until something is ready or due, at most `longest`, and calls what is. Returns the time that was
   // not spent waiting.
   Result<Nanoseconds> turn(Nanoseconds longest);
+  // What is ready in this turn became so after this: it may have waited while the turn before was busy.
+  BootTime ready_since() const { return ready_since_; }
 
  private:
   struct Task {
@@ -36,6 +38,7 @@ class EventLoop {
   FileDescriptor poller_;
   std::unordered_map<int, std::function<void()>> watched_;
   std::vector<Task> tasks_;
+  BootTime woken_, ready_since_;
 };
 
 }  // namespace namewall::agent

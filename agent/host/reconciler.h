@@ -25,7 +25,7 @@ class Reconciler {
 
   // Everything: after a start, a change of the folder, lost events. The watcher follows the folder's patterns then.
   Outcome reconcile();
-  // What came and went: cost by the number of changes. `since`: when the news came.
+  // What came and went: cost by the number of changes. `since`: nothing of it is older.
   void follow(const CgroupChanges& changes, BootTime since);
   // Enters the templates' children that the kernel has met by itself.
   void meet_children();

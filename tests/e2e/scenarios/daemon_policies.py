@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+import time
+from datetime import datetime
 
 from daemon import Host
 from internet.records import Record
@@ -61,15 +63,20 @@ def scenario_a_cgroup_that_appears_is_armed():
         host.policy("late", policy_for(host.root.path("late"), f"shop.example:{PORT}"))
         host.start_daemon()
         expect(host.workloads() == {}, "nothing is there yet")
+        begin = time.time()
         cgroup = host.new_cgroup("late")
         host.wait_until(lambda: "late" in host.workloads(), "the new cgroup is armed", 2)
         workload = host.workloads()["late"]
         expect(0 <= workload["unarmed_ms"] < 500, f"unarmed for {workload['unarmed_ms']} ms")
+        at_most = (datetime.fromisoformat(workload["armed_at"]).timestamp() - begin) * 1e3 + 2
+        expect(workload["unarmed_ms"] <= at_most, f"{workload['unarmed_ms']} ms of at most {at_most} ms")
+        status = host.get("/v1/status")
+        expect(status["unarmed_ms_max"] == workload["unarmed_ms"], f"{status}")
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
         host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
         os.rmdir(host.root.directory("late"))
         host.wait_until(lambda: host.workloads() == {}, "the removed cgroup is let go", 2)
-        print(f"unarmed for {workload['unarmed_ms']:.2f} ms")
+        print(f"unarmed for {workload['unarmed_ms']:.2f} ms, with the mkdir at most {at_most:.2f} ms")
 
 
 def scenario_a_changed_file_swaps_the_policy_and_keeps_grants():
