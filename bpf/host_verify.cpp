@@ -19,6 +19,11 @@ std::vector<Damage> HostEnforcer::verify(std::size_t budget) {
   std::swap(found, state_->noticed);
   if (house_lock) state_->inspect_directory(found);
   state_->inspect_cgroups(budget, found);
+  if (house_lock) {
+    for (const auto& layer : state_->layers) {
+      for (Damage& damage : layer->inspect_tables()) found.push_back(std::move(damage));
+    }
+  }
   if (const auto now = std::chrono::steady_clock::now(); now - state_->children_seen > kBetweenLooksAtChildren) {
     state_->children_seen = now;
     state_->forget_vanished_children();

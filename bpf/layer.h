@@ -90,6 +90,8 @@ class Layer {
   std::vector<Damage> inspect(int cgroup_fd, std::uint64_t cgroup_id, const std::string& cgroup);
   std::vector<Damage> inspect_guard(int cgroup_fd, std::uint64_t cgroup_id, const std::string& cgroup);
   std::vector<Damage> inspect_pins() const;
+  // The pins of the next few tables, in turn.
+  std::vector<Damage> inspect_tables();
   Result<void> pin_everything() const;
 
   // ---- making ready: begin and end hold the caller's lock, the middle waits for RCU and touches nothing else's ----

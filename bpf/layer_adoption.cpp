@@ -10,6 +10,8 @@
 namespace namewall::bpf {
 namespace {
 
+constexpr std::size_t kTablesEachTime = 32;  // about 0.1 ms
+
 Result<std::uint32_t> entries_of(int map_fd) {
   bpf_map_info info{};
   std::uint32_t size = sizeof(info);
@@ -163,6 +165,13 @@ std::vector<Damage> Layer::inspect_pins() const {
   if (!mended) found.push_back({mended.error().message(), false});
   if (mended && !mended->empty()) found.push_back({"pins had been removed or changed: " + join(*mended), true});
   return found;
+}
+
+std::vector<Damage> Layer::inspect_tables() {
+  const auto mended = slots_->mend_next_pins(kTablesEachTime);
+  if (!mended) return {{mended.error().message(), false}};
+  if (*mended == 0) return {};
+  return {{"pins of " + std::to_string(*mended) + " tables had been removed or changed", true}};
 }
 
 Result<void> Layer::pin_everything() const {

@@ -200,6 +200,19 @@ Result<void> TableSlots::pin_everything() const {
   return {};
 }
 
+Result<std::size_t> TableSlots::mend_next_pins(std::size_t count) {
+  std::size_t mended = 0;
+  for (count = std::min(count, tables_.size()); count > 0; --count) {
+    auto at = tables_.lower_bound(next_to_mend_);
+    if (at == tables_.end()) at = tables_.begin();
+    next_to_mend_ = at->first + 1;
+    const auto done = mend_pins(at->first);
+    if (!done) return tl::unexpected(done.error());
+    if (*done) ++mended;
+  }
+  return mended;
+}
+
 Result<bool> TableSlots::mend_pins(std::uint32_t slot) const {
   const WorkloadTables* found = tables(slot);
   if (pins_ == nullptr || found == nullptr) return false;

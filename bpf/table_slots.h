@@ -55,6 +55,8 @@ class TableSlots {
 
   // Pins what is not intact of a slot; true when something was not.
   Result<bool> mend_pins(std::uint32_t slot) const;
+  // The next `count` slots in turn, spare ones and those of children that nobody armed too; how many were not intact.
+  Result<std::size_t> mend_next_pins(std::size_t count);
   Result<void> pin_everything() const;
 
  private:
@@ -74,6 +76,7 @@ class TableSlots {
   std::vector<std::uint32_t> used_;
   std::map<std::uint32_t, WorkloadTables> tables_;  // of spare, taken and used slots
   std::vector<std::uint32_t> recent_sizes_;
+  std::uint32_t next_to_mend_ = 0;
 };
 
 }  // namespace namewall::bpf

@@ -261,6 +261,32 @@ def scenario_deleted_pins_are_noticed_and_put_back_within_5_s():
         expect(took < 5, f"{took:.2f} s")
 
 
+def scenario_every_pin_may_go_at_once_and_comes_back():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("build")
+        parent = host.new_cgroup("ci")
+        host.policy("builder", f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}"))
+        host.policy("jobs", f'cgroup = "{parent}/*"\n' + allow(f"shop.example:{PORT}"))
+        host.start_daemon()
+        job = host.new_cgroup("ci/job-1")
+        host.expect_reach(job, f"shop.example {PORT}", ok=True)
+        time.sleep(1)  # the spare tables are made
+        victims = sorted(path for path in glob.glob(f"{host.pins}/**", recursive=True) if os.path.isfile(path))
+        begin = time.monotonic()
+        for victim in victims:
+            os.unlink(victim)
+        host.wait_until(lambda: all(map(os.path.exists, victims)), "every pin is there again", 8)
+        took = time.monotonic() - begin
+        host.kill_daemon()
+        host.start_daemon()
+        expect(all(w["state"] == "enforcing" for w in host.workloads().values()), f"{host.workloads()}")
+        for held in (cgroup, job, host.new_cgroup("ci/job-2")):
+            host.expect_reach(held, f"shop.example {PORT}", ok=True)
+            host.expect_reach(held, "203.0.113.99 7000", ok=False)
+        print(f"{len(victims)} pins, repaired after {took:.2f} s")
+        expect(took < 5, f"{took:.2f} s")
+
+
 def scenario_a_version_that_is_not_known_is_not_touched():
     with Host(RECORDS) as host:
         host.start_daemon()
