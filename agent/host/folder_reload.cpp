@@ -37,6 +37,7 @@ void FolderReload::read() {
 
 // A file that is gone is kept for what it holds: where a teardown lifted all of that, there is nothing to keep.
 void FolderReload::follow_lifted() {
+  if (parts_.lifted.by_cgroup().empty()) return;
   std::set<std::string> used;
   std::as_const(parts_.registry).each([&](const Workload& workload) {
     if (workload.policy) used.insert(workload.policy->name());
@@ -45,6 +46,7 @@ void FolderReload::follow_lifted() {
     if (!used.contains(place.policy)) (void)forget_gone_file(parts_.folder, place.policy);
   }
   parts_.lifted.follow(parts_.folder);
+  parts_.is_folder_unsaved = true;
 }
 
 std::vector<std::string> FolderReload::read_first() {

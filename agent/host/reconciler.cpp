@@ -29,6 +29,14 @@ std::vector<CgroupPattern> patterns_of(const std::vector<PlannedPolicy>& policie
   return patterns;
 }
 
+std::string misfit_sentence(const WantedWorkload& wanted) {
+  const bool is_template = wanted.held_by == HeldBy::kTemplate;
+  const std::string path = escape_for_display(wanted.cgroup);
+  return "its policy names " + path + (is_template ? "/*" : "") + " now, and in force is still what named " + path +
+         (is_template ? "" : "/*") +
+         ": one cannot take the other's place without a gap; `namewall teardown`, then `namewall reload`, swap them";
+}
+
 std::set<std::uint64_t> guarded_ids(const bpf::HostEnforcer& enforcer) {
   std::set<std::uint64_t> ids;
   for (const auto& [id, path] : enforcer.guarded()) ids.insert(id);
@@ -230,12 +238,7 @@ void Reconciler::apply_one(const KernelChange& change, Outcome& outcome) {
       return;
     }
     case Kind::kMisfit:
-      return fail_workload(
-          change,
-          {ErrorKind::kConflict, 0,
-           "it is held as before, since a template and a plain workload cannot take each other's place without a gap; "
-           "`namewall teardown` it and reload"},
-          outcome);
+      return fail_workload(change, {ErrorKind::kConflict, 0, misfit_sentence(change.place)}, outcome);
     case Kind::kKeep:
       if (Workload* known = parts_.registry.find_by_id(change.place.cgroup_id)) {
         known->policy = change.policy;

@@ -40,13 +40,16 @@ Result<std::string> WorkloadLifting::lift(const Workload& workload) {
   if (workload.policy) line += ", held to " + workload.policy->name();
   const std::string path = workload.cgroup, name = workload.name;
   const auto version = workload.origin == WorkloadOrigin::kFile && workload.policy ? workload.policy->version : nullptr;
-  if (workload.is_armed) {
+  const auto held = parts_.enforcer.find(workload.cgroup_id);
+  // Lifted so that the file's new form can take its place.
+  const bool is_misfit = held && held->is_template != (workload.held_by == HeldBy::kTemplate);
+  if (held) {
     if (auto lifted = arming_.disarm(workload); !lifted) return tl::unexpected(lifted.error());
   } else {
     arming_.forget(workload.cgroup_id);
   }
   for (const std::uint64_t child : children) arming_.forget(child);
-  if (version) {
+  if (version && !is_misfit) {
     if (!forget_gone_file(parts_.folder, version->planned.name)) parts_.lifted.lift(path, *version);
     parts_.is_folder_unsaved = true;
   }

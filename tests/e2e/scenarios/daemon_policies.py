@@ -170,6 +170,30 @@ def scenario_children_of_a_template_are_held_from_their_first_instruction():
         host.expect_reach(second, f"shop.example {PORT}", ok=True)
 
 
+def scenario_a_cgroup_becomes_a_template_by_a_teardown_and_a_reload():
+    with Host(RECORDS) as host:
+        parent = host.new_cgroup("ci")
+        child = host.new_cgroup("ci/job-1")
+        host.policy("jobs", policy_for(parent, f"shop.example:{PORT}"))
+        host.start_daemon()
+        for restarts in (False, True):
+            pattern, other = (parent, parent + "/*") if restarts else (parent + "/*", parent)
+            host.policy("jobs", policy_for(pattern, f"shop.example:{PORT}"))
+            if restarts:
+                host.kill_daemon()
+                host.start_daemon()
+            view = host.send("POST", "/v1/reload").ok()
+            sentence = "; ".join(view["errors"])
+            expect(f"names {pattern} now" in sentence and f"named {other}:" in sentence, f"{view}")
+            host.expect_reach(child, "203.0.113.99 7000", ok=False)
+            host.send("POST", "/v1/teardown", {"workload": "jobs", "reason": "swap"}).ok()
+            host.expect_reach(child, "203.0.113.99 7000", ok=True)
+            view = host.send("POST", "/v1/reload").ok()
+            expect(view["ok"], f"{view}")
+            host.expect_reach(child, "203.0.113.99 7000", ok=False)
+            host.expect_reach(child, f"shop.example {PORT}", ok=True)
+
+
 def scenario_a_neighbour_that_no_policy_names_is_left_alone():
     with Host(RECORDS) as host:
         host.policy("builder", policy_for(host.new_cgroup("build"), f"shop.example:{PORT}"))
