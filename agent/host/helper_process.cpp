@@ -80,8 +80,8 @@ Result<void> answer_with_sockets(int channel, const HelperRequest& request) {
   return send_answer(channel, make_answer(request), descriptors);
 }
 
-Result<std::vector<ForeignUser>> inspect(int cgroup_fd) {
-  const auto facts = read_workload_facts(cgroup_fd);
+Result<std::vector<ForeignUser>> inspect(int cgroup_fd, std::uint32_t left_out) {
+  const auto facts = read_workload_facts(cgroup_fd, left_out);
   if (!facts) return tl::unexpected(facts.error());
   return find_foreign_users(*facts);
 }
@@ -100,7 +100,7 @@ Result<void> serve(int channel, HelperTask task, const Received<HelperRequest>& 
     case HelperTask::kProve:
       return send_answer(channel, answer_with(request, prove(received.descriptors[0].get(), request)), {});
     case HelperTask::kInspect:
-      return send_answer(channel, answer_with(request, inspect(received.descriptors[0].get())), {});
+      return send_answer(channel, answer_with(request, inspect(received.descriptors[0].get(), request.pid)), {});
     case HelperTask::kListNamespaces:
       return send_answer(channel, answer_with(request, list_network_namespaces(received.descriptors[0].get())), {});
   }

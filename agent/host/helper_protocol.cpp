@@ -159,7 +159,8 @@ Result<HelperTask> check_request(const HelperRequest& request, std::size_t descr
   if (task == std::end(kHelperTasks)) return refuse("the helper does not know this task");
   const bool opens = *task == HelperTask::kOpenSockets;
   if (descriptors != (opens ? 0u : 1u)) return refuse("the request has the wrong number of descriptors");
-  if (opens ? request.pid == 0 || request.netns_cookie == 0 : request.pid != 0 || request.netns_cookie != 0) {
+  const bool names_process = opens || *task == HelperTask::kInspect;
+  if ((opens && request.pid == 0) || (!names_process && request.pid != 0) || opens != (request.netns_cookie != 0)) {
     return refuse("the request's process and network namespace do not fit its task");
   }
   if (*task == HelperTask::kProve ? !is_plan(request.proof) : !is_empty(request.proof)) {

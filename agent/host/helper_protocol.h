@@ -34,7 +34,7 @@ struct HelperRequest {
   std::uint32_t task;
   std::uint64_t id;
   std::uint64_t netns_cookie;  // of kOpenSockets
-  std::uint32_t pid;           // likewise
+  std::uint32_t pid;           // likewise; of kInspect: a process to leave out, or 0
   std::uint32_t reserved;
   WireProofPlan proof;  // of kProve
 };

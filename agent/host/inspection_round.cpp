@@ -25,11 +25,11 @@ std::vector<std::string> holes_of(const Result<std::vector<ForeignUser>>& users)
 
 }  // namespace
 
-std::vector<std::string> InspectionRound::inspect(const OpenedCgroup& opened) {
+std::vector<std::string> InspectionRound::inspect(const OpenedCgroup& opened, std::uint32_t caller) {
   if (!opened.is_populated()) return {};
   auto found = std::make_shared<std::optional<Result<std::vector<ForeignUser>>>>();
   const BootTime begin = boot_now();
-  parts_.helper.inspect(opened.fd.get(), begin,
+  parts_.helper.inspect(opened.fd.get(), caller, begin,
                         [found](Result<std::vector<ForeignUser>> users) { *found = std::move(users); });
   while (!*found && boot_now() - begin < kDeadline) {
     pollfd waiting{parts_.helper.fd(), POLLIN, 0};
@@ -59,7 +59,7 @@ void InspectionRound::tick(BootTime now) {
     const auto opened = open_cgroup(parts_.cgroups, workload->cgroup, id);
     if (!opened || !opened->is_populated()) continue;
     ++started;
-    parts_.helper.inspect(opened->fd.get(), now, [this, id](const Result<std::vector<ForeignUser>>& users) {
+    parts_.helper.inspect(opened->fd.get(), 0, now, [this, id](const Result<std::vector<ForeignUser>>& users) {
       Workload* inspected = parts_.registry.find_by_id(id);
       if (inspected != nullptr && users) inspected->partial = holes_of(users);
     });

@@ -157,8 +157,11 @@ void PrivilegedHelper::prove(int cgroup_fd, const ProofPlan& plan, BootTime now,
   state_->request(request, std::span(&cgroup_fd, 1), now, read_with<ProofOutcome>(&read_outcome, std::move(done)));
 }
 
-void PrivilegedHelper::inspect(int cgroup_fd, BootTime now, Done<std::vector<ForeignUser>> done) {
-  state_->request(make_request(HelperTask::kInspect, 0), std::span(&cgroup_fd, 1), now,
+void PrivilegedHelper::inspect(int cgroup_fd, std::uint32_t left_out, BootTime now,
+                               Done<std::vector<ForeignUser>> done) {
+  HelperRequest request = make_request(HelperTask::kInspect, 0);
+  request.pid = left_out;
+  state_->request(request, std::span(&cgroup_fd, 1), now,
                   read_with<std::vector<ForeignUser>>(&read_users, std::move(done)));
 }
 

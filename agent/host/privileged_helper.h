@@ -38,7 +38,8 @@ class PrivilegedHelper {
   // `cgroup_fd`s are a directory of a cgroup2 mount; only read during the call.
   void prove(int cgroup_fd, const ProofPlan& plan, BootTime now, Done<ProofOutcome> done);
   // kLimit where the workload's own file systems hold the inspection up: the workload is partial until one succeeds.
-  void inspect(int cgroup_fd, BootTime now, Done<std::vector<ForeignUser>> done);
+  // `left_out`: a process that is not looked at, or 0.
+  void inspect(int cgroup_fd, std::uint32_t left_out, BootTime now, Done<std::vector<ForeignUser>> done);
   void list_namespaces(int cgroup_fd, BootTime now, Done<NetnsList> done);
 
   // Readable (epoll, level-triggered): call read_answers(). Stays readable once the helper has ended: leave it out

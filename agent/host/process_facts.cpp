@@ -238,9 +238,10 @@ class Inspection {
 
 }  // namespace
 
-Result<WorkloadFacts> read_workload_facts(int cgroup_fd) {
+Result<WorkloadFacts> read_workload_facts(int cgroup_fd, std::uint32_t left_out) {
   auto members = list_cgroup_members(cgroup_fd, kMaxInspectedProcesses);
   if (!members) return tl::unexpected(members.error());
+  std::erase(members->pids, left_out);
   return Inspection(cgroup_fd, std::move(*members)).run();
 }
 

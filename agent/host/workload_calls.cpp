@@ -104,8 +104,8 @@ Result<HeldPolicyPtr> WorkloadCalls::find_policy(const std::string& name, const 
   return parts_.hold(version);
 }
 
-Result<std::vector<std::string>> WorkloadCalls::find_holes(const Place& place, bool allow_partial) {
-  std::vector<std::string> holes = inspections_.inspect(place.opened);
+Result<std::vector<std::string>> WorkloadCalls::find_holes(const Peer& peer, const Place& place, bool allow_partial) {
+  std::vector<std::string> holes = inspections_.inspect(place.opened, peer.pid);
   if (holes.empty() || allow_partial) return holes;
   return fail(ErrorKind::kConflict,
               "the workload would be held only partially, which needs `allow_partial`: " + joined(holes));
@@ -151,7 +151,8 @@ ChangeView WorkloadCalls::changed(const Workload& workload) const {
   return view;
 }
 
-Result<ChangeView> WorkloadCalls::put_unrecorded(const std::string& name, const WorkloadRequest& request) {
+Result<ChangeView> WorkloadCalls::put_unrecorded(const Peer& peer, const std::string& name,
+                                                 const WorkloadRequest& request) {
   if (auto valid = check_name(name); !valid) return tl::unexpected(valid.error());
   if (request.ttl_s == 0 || request.ttl_s > kMaxTtlSeconds) {
     return fail(ErrorKind::kInvalid, "`ttl_s` is more than 0 and at most a year, in seconds");
@@ -161,7 +162,7 @@ Result<ChangeView> WorkloadCalls::put_unrecorded(const std::string& name, const 
   if (auto free = check_free(name, *place); !free) return tl::unexpected(free.error());
   auto policy = find_policy(name, request);
   if (!policy) return tl::unexpected(policy.error());
-  auto holes = find_holes(*place, request.allow_partial);
+  auto holes = find_holes(peer, *place, request.allow_partial);
   if (!holes) return tl::unexpected(holes.error());
 
   // A cgroup that was made anew under its old name.
@@ -197,7 +198,7 @@ Result<ChangeView> WorkloadCalls::put_unrecorded(const std::string& name, const 
 Result<ChangeView> WorkloadCalls::put(const Peer& peer, const std::string& name, const WorkloadRequest& request) {
   const Workload* known = parts_.registry.find(name);
   const std::optional<Workload> before = known == nullptr ? std::nullopt : std::optional(*known);
-  auto outcome = put_unrecorded(name, request);
+  auto outcome = put_unrecorded(peer, name, request);
   record(before ? ChangeAction::kReplace : ChangeAction::kArm, peer, name, request.reason, before ? &*before : nullptr,
          outcome);
   return outcome;

@@ -31,12 +31,12 @@ class WorkloadCalls {
     OpenedCgroup opened;
   };
 
-  Result<ChangeView> put_unrecorded(const std::string& name, const WorkloadRequest& request);
+  Result<ChangeView> put_unrecorded(const Peer& peer, const std::string& name, const WorkloadRequest& request);
   Result<ChangeView> patch_unrecorded(const std::string& name, const RuleChange& change);
   Result<Place> find_place(const std::string& name, const WorkloadRequest& request) const;
   Result<void> check_free(const std::string& name, const Place& place) const;
   Result<HeldPolicyPtr> find_policy(const std::string& name, const WorkloadRequest& request);
-  Result<std::vector<std::string>> find_holes(const Place& place, bool allow_partial);
+  Result<std::vector<std::string>> find_holes(const Peer& peer, const Place& place, bool allow_partial);
   HeldBy held_by_at(const std::string& cgroup, std::uint64_t id) const;
   Result<void> hold(Workload workload, bool is_armed);
   ChangeView changed(const Workload& workload) const;

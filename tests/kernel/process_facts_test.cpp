@@ -36,7 +36,7 @@ class ForeignUsersTest : public testing::Test {
     });
     if (!turn.await_arrival()) ADD_FAILURE() << "the process did not start";
     auto users = answer_of<std::vector<ForeignUser>>(
-        helper_, [&](auto done) { helper_.inspect(cgroup_.fd(), boot_now(), std::move(done)); });
+        helper_, [&](auto done) { helper_.inspect(cgroup_.fd(), 0, boot_now(), std::move(done)); });
     turn.release();
     EXPECT_EQ(process.wait(), "");
     if (!users) ADD_FAILURE() << users.error().message();
@@ -201,7 +201,7 @@ TEST_F(ForeignUsersTest, AFileSystemThatNeverAnswersHoldsUpNeitherTheDaemonNorTh
   std::optional<Result<std::vector<ForeignUser>>> held_up;
   std::optional<bool> neighbour;
   const auto since = std::chrono::steady_clock::now();
-  helper_.inspect(cgroup_.fd(), boot_now(), [&](auto users) { held_up.emplace(std::move(users)); });
+  helper_.inspect(cgroup_.fd(), 0, boot_now(), [&](auto users) { held_up.emplace(std::move(users)); });
   helper_.list_namespaces(cgroup_.fd(), boot_now(), [&](auto list) { neighbour = list.has_value(); });
   EXPECT_TRUE(turn_until(helper_, [&] { return neighbour.has_value(); }));
   EXPECT_TRUE(*neighbour);

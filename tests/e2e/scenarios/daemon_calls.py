@@ -180,3 +180,24 @@ def scenario_a_refusal_is_an_event_within_50_ms():
             late.append(time.time() - done)
         print(f"slowest of {len(late)}: {max(late) * 1e3:.1f} ms, asked one after the other")
         expect(sorted(late)[len(late) * 9 // 10] < 0.05, f"events came late: {late}")
+
+
+def scenario_a_service_arms_itself_and_is_not_partial_for_that():
+    with Host(RECORDS) as host:
+        host.start_daemon()
+        cgroup = host.new_cgroup("app.service")
+        policy = host.write("app.toml", 'name = "app"\n' + policy_text(f"shop.example:{PORT}"))
+        arm = [host.binary, "arm", "--self", "--policy", policy, "--socket", host.socket]
+        # As ExecStartPre=+ runs it: with every capability, in the cgroup that it arms.
+        process = host.start_in(cgroup, arm)
+        out, err = process.communicate(timeout=20)
+        expect(process.returncode == 0, f"{process.returncode} {out} {err}")
+        workload = host.workloads()["app"]
+        expect(workload["state"] == "enforcing" and workload["cgroup"] == cgroup, f"{workload}")
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        # Whoever stays with these rights is told of.
+        other = host.new_cgroup("other.service")
+        argv = [host.binary, "arm", "--cgroup", other, "--policy", policy, "--socket", host.socket, "--name", "other"]
+        process = host.start_in(other, ["sh", "-c", '"$@"; exit $?', "sh", *argv])
+        out, err = process.communicate(timeout=20)
+        expect(process.returncode == 7 and "allow_partial" in err, f"{process.returncode} {out} {err}")

@@ -37,8 +37,13 @@ TEST(HelperRequests, OfEveryTaskAreUnderstood) {
 
 TEST(HelperRequests, WithAFieldOfAnotherTaskAreRefused) {
   HelperRequest inspect = make_request(HelperTask::kInspect, 1);
-  inspect.pid = 1;
+  inspect.pid = 1;  // left out
+  EXPECT_TRUE(check_request(inspect, 1));
+  inspect.netns_cookie = 1;
   EXPECT_FALSE(check_request(inspect, 1));
+  HelperRequest list = make_request(HelperTask::kListNamespaces, 1);
+  list.pid = 1;
+  EXPECT_FALSE(check_request(list, 1));
   HelperRequest sockets = sockets_request();
   sockets.proof.loopback = 1;
   EXPECT_FALSE(check_request(sockets, 0));
