@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -29,8 +30,20 @@ Result<FileDescriptor> open_directory(const std::string& path) {
 
 bool is_same_file(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
 
-// Makes the directory where it is missing; true when it did.
+bool is_bpf(const struct statfs& filesystem) { return static_cast<std::uint64_t>(filesystem.f_type) == BPF_FS_MAGIC; }
+
+auto no_bpf_file_system(const std::string& path) {
+  return fail(ErrorKind::kUnsupported,
+              path + " is not in a BPF file system (mount one: mount -t bpf bpf /sys/fs/bpf)");
+}
+
+// Makes the directory where it is missing; true when it did. Nothing is made in another file system.
 Result<bool> make_owned_directory(const std::string& path, PinOwner owner) {
+  struct statfs around {};
+  if (access(path.c_str(), F_OK) != 0 && statfs(path.substr(0, path.rfind('/') + 1).c_str(), &around) == 0 &&
+      !is_bpf(around)) {
+    return no_bpf_file_system(path);
+  }
   if (mkdir(path.c_str(), kDirectoryMode) != 0) {
     if (errno == EEXIST) return false;
     return fail_errno(errno, "cannot make the pin directory " + path);
@@ -49,9 +62,7 @@ Result<PinDirectory> PinDirectory::open(const std::string& path, PinOwner owner)
   if (!fd) return tl::unexpected(fd.error());
   struct statfs filesystem {};
   if (fstatfs(fd->get(), &filesystem) != 0) return fail_errno(errno, "cannot examine " + path);
-  if (static_cast<std::uint64_t>(filesystem.f_type) != BPF_FS_MAGIC)
-    return fail(ErrorKind::kUnsupported,
-                path + " is not in a BPF file system (mount one: mount -t bpf bpf /sys/fs/bpf)");
+  if (!is_bpf(filesystem)) return no_bpf_file_system(path);
   struct stat at {};
   if (fstat(fd->get(), &at) != 0) return fail_errno(errno, "cannot examine " + path);
   if (at.st_uid != owner.uid) {
