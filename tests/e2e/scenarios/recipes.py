@@ -1,5 +1,6 @@
 """What docs/operate.md says of containers and sandboxes, with the programs that Debian packages."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,6 +22,10 @@ def allow(*entries):
     return "allow = [ " + ", ".join(f'"{entry}"' for entry in entries) + " ]\n"
 
 
+def steps_of(output):
+    return [json.loads(line) for line in output.splitlines() if line.startswith('{"step')]
+
+
 def outcomes(steps):
     return [step["ok"] for step in steps]
 
@@ -37,15 +42,12 @@ def root_file_system(host):
 
 
 def run_as_client(host, argv):
-    """argv in the client's namespaces, outside of every workload: its standard output, read as the client's steps."""
+    """argv in the client's namespaces, outside of every workload: the steps of clients that it ran."""
     done = subprocess.run(
         host.client.command(host.with_etc(argv)), capture_output=True, text=True, timeout=60, env=host.environment
     )
-    import json
-
-    steps = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"step')]
-    expect(steps != [], f"{argv} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    return steps
+    expect('{"step' in done.stdout, f"{argv} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return steps_of(done.stdout)
 
 
 def scenario_podman_starts_containers_below_a_template():
@@ -80,15 +82,13 @@ def scenario_bwrap_in_an_armed_cgroup():
         policy = host.write("sandbox.toml", 'name = "sandbox"\n' + allow(f"shop.example:{PORT}"))
         arm = [host.binary, "arm", "--cgroup", cgroup, "--policy", policy, "--socket", host.path("no.sock")]
         arm += ["--pin-directory", host.pins, "--user", "64321:64321"]
+        arm = host.client.command(host.with_etc(arm))  # the resolvers of this /etc are those that it names
         done = subprocess.run(arm, capture_output=True, text=True, timeout=20)
         expect(done.returncode == 0, f"{done}")
         bwrap = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--die-with-parent"]
         process = host.start_in(cgroup, [*bwrap, *host.client_argv("musl", STEPS)])
         out, err = process.communicate(timeout=30)
-        import json
-
-        steps = [json.loads(line) for line in out.splitlines() if line.startswith('{"step')]
-        expect(outcomes(steps) == OUTCOMES, f"{out}{err}")
+        expect(outcomes(steps_of(out)) == OUTCOMES, f"{out}{err}")
 
 
 # What a sandbox manager does: a cgroup, the call, and only then a first process, which starts inside.
@@ -135,7 +135,7 @@ def scenario_a_sandbox_manager_uses_the_api():
     with Host(RECORDS) as host:
         parent = host.new_cgroup("sandboxes")
         nowhere = host.root.path("nowhere")
-        host.policy("warm", f'cgroup = "{nowhere}/warm"\n' + allow())
+        host.policy("warm", f'cgroup = "{nowhere}/warm"\n')
         host.policy("shop", f'cgroup = "{nowhere}/shop"\n' + allow(f"shop.example:{PORT}"))
         host.start_daemon()
         manager = ["/usr/bin/python3", "-c", MANAGER, host.socket, cgroup2_mount(), parent]
