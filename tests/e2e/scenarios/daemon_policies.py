@@ -117,6 +117,20 @@ def scenario_a_broken_file_keeps_its_old_policy_and_is_told_by_position():
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)  # a file that goes lifts nothing
 
 
+def scenario_a_file_that_is_removed_lifts_nothing():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("build")
+        path = host.policy("builder", policy_for(cgroup, f"shop.example:{PORT}"))
+        host.start_daemon()
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        os.unlink(path)
+        host.send("POST", "/v1/reload").ok()
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+        host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+        host.send("POST", "/v1/teardown", {"workload": "builder", "reason": "no longer needed"}).ok()
+        host.expect_reach(cgroup, "203.0.113.99 7000", ok=True)
+
+
 def scenario_a_config_map_swap_is_one_change():
     """Kubernetes mounts: files are links through `..data`, which is swapped by a rename."""
     with Host(RECORDS) as host:

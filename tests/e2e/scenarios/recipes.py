@@ -134,9 +134,8 @@ os.rmdir(mount + cgroup)
 def scenario_a_sandbox_manager_uses_the_api():
     with Host(RECORDS) as host:
         parent = host.new_cgroup("sandboxes")
-        nowhere = host.root.path("nowhere")
-        host.policy("warm", f'cgroup = "{nowhere}/warm"\n')
-        host.policy("shop", f'cgroup = "{nowhere}/shop"\n' + allow(f"shop.example:{PORT}"))
+        host.policy("warm", "")
+        host.policy("shop", allow(f"shop.example:{PORT}"))
         host.start_daemon()
         manager = ["/usr/bin/python3", "-c", MANAGER, host.socket, cgroup2_mount(), parent]
         found = outcomes(run_as_client(host, [*manager, *host.client_argv("glibc", STEPS)]))
