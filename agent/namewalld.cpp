@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
     return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "namewalld: %s (see namewalld --help)\n", error.what());
-    return namewall::agent::kExitInputErrors;
+    return namewall::agent::kExitOwnFailure;
   }
   return only_check ? check(options) : serve(options);
 }

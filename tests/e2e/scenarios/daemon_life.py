@@ -318,3 +318,5 @@ def scenario_check_tells_every_error_and_changes_nothing():
         done = subprocess.run(host.daemon_argv("--check"), capture_output=True, text=True, timeout=20)
         expect(done.returncode == 1 and "bad.toml:3:1" in done.stderr, f"{done}")
         expect(not os.path.exists(host.pins), "it made pins")
+        done = subprocess.run(host.daemon_argv("--no-such-option"), capture_output=True, text=True, timeout=20)
+        expect(done.returncode == 125 and done.stderr.count("\n") == 1, f"{done}")
