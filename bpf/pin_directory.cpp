@@ -33,8 +33,7 @@ bool is_same_file(const struct stat& a, const struct stat& b) { return a.st_dev 
 bool is_bpf(const struct statfs& filesystem) { return static_cast<std::uint64_t>(filesystem.f_type) == BPF_FS_MAGIC; }
 
 auto no_bpf_file_system(const std::string& path) {
-  return fail(ErrorKind::kUnsupported,
-              path + " is not in a BPF file system (mount one: mount -t bpf bpf /sys/fs/bpf)");
+  return fail(ErrorKind::kUnsupported, path + " is not in a BPF file system (mount one: mount -t bpf bpf /sys/fs/bpf)");
 }
 
 // Makes the directory where it is missing; true when it did. Nothing is made in another file system.

@@ -23,8 +23,9 @@ class InspectionRound {
   // About once a second.
   void tick(BootTime now);
   // Sentences about what lies outside; none for a cgroup without processes. Waits for the inspection: some milliseconds
-  // for a small workload, two seconds at most. What could not be inspected is a sentence, too. `caller`: the process that
-  // asks for its own cgroup to be held (`namewall arm --self`) and may do all of this anyway; if it stays, tick() finds it.
+  // for a small workload, two seconds at most. What could not be inspected is a sentence, too. `caller`: the process
+  // that asks for its own cgroup to be held (`namewall arm --self`) and may do all of this anyway; if it stays, tick()
+  // finds it.
   std::vector<std::string> inspect(const OpenedCgroup& opened, std::uint32_t caller);
 
  private:
