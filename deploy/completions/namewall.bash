@@ -55,7 +55,7 @@ _namewall() {
       ;;
     check) options+=" --host --json" ;;
     explain) options+=" --policy --workload --answers --host --json --socket" ;;
-    doctor) options+=" --json --socket" words=workloads ;;
+    doctor) options+=" --cgroup --json --socket" words=workloads ;;
     status | reload) options+=" --json --socket" ;;
     list) options+=" --rules --names --json --socket" ;;
     show) options+=" --policy --json --socket" words=workloads ;;

@@ -88,6 +88,7 @@ complete -c namewall -n '__fish_seen_subcommand_from top' -l interval -x
 complete -c namewall -n '__fish_seen_subcommand_from top' -l socket -rF
 complete -c namewall -n '__fish_seen_subcommand_from top' -l json
 
+complete -c namewall -n '__fish_seen_subcommand_from doctor' -l cgroup -rF
 complete -c namewall -n '__fish_seen_subcommand_from arm' -l cgroup -rF
 complete -c namewall -n '__fish_seen_subcommand_from arm' -l unit -xa '(__namewall_services)'
 complete -c namewall -n '__fish_seen_subcommand_from arm' -l pid -x
