@@ -85,6 +85,12 @@ Result<Attachment> Attachment::open(const KernelObjects& objects) {
   return attachment;
 }
 
+void Attachment::add_program_ids(std::set<std::uint32_t>& ids) const {
+  for (const auto* hooks : {&hooks_, &guards_}) {
+    for (const Hook& hook : *hooks) ids.insert(hook.id);
+  }
+}
+
 Result<void> Attachment::attach_all(int cgroup_fd, const std::vector<Hook>& hooks) const {
   for (std::size_t i = 0; i < hooks.size(); ++i) {
     auto done = attach_program(hooks[i].fd, cgroup_fd, hooks[i].attach_type);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,10 @@ class Attachment {
   Result<void> attach_guard(int cgroup_fd, const nw_guard& guard) const;
   Result<void> detach_guard(int cgroup_fd) const;
   Result<Restored> restore_guard(int cgroup_fd) const;
+
+  std::size_t hooks() const { return hooks_.size(); }
+  std::size_t guard_hooks() const { return guards_.size(); }
+  void add_program_ids(std::set<std::uint32_t>& ids) const;
 
  private:
   struct Hook {

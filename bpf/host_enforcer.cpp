@@ -34,15 +34,23 @@ Layer* HostEnforcer::State::layer_of(std::uint64_t cgroup_id) const {
 
 void HostEnforcer::State::place(std::uint64_t cgroup_id, const std::vector<std::uint64_t>& ancestors,
                                 std::uint32_t layer, const std::string& cgroup) {
+  const ArmedWorkload* armed = layers[layer]->find(cgroup_id);
+  const bool has_programs = armed != nullptr && (armed->config.flags & NW_FLAG_CHILD) == 0;
   nesting.add(cgroup_id, ancestors, layer);
-  places.insert_or_assign(cgroup_id, Place{layer, cgroup});
+  const auto [found, is_new] = places.try_emplace(cgroup_id);
+  if (!is_new && found->second.has_programs) --with_programs;
+  if (has_programs) ++with_programs;
+  found->second = {layer, cgroup, has_programs};
   (void)layers.front()->list_as_armed(cgroup_id);  // unlisted, a guard above refuses it: nothing is opened
 }
 
 void HostEnforcer::State::displace(std::uint64_t cgroup_id) {
   layers.front()->unlist_as_armed(cgroup_id);
   nesting.remove(cgroup_id);
-  places.erase(cgroup_id);
+  const auto found = places.find(cgroup_id);
+  if (found == places.end()) return;
+  if (found->second.has_programs) --with_programs;
+  places.erase(found);
 }
 
 std::string HostEnforcer::State::cgroup_of(std::uint64_t cgroup_id) const {

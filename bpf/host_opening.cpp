@@ -83,6 +83,7 @@ Result<HostEnforcer> HostEnforcer::open(const HostOptions& options) {
   if (last_layer >= kMostLayers) return fail(ErrorKind::kConflict, options.directory + " has more layers than 8");
   if (auto opened = state->open_layer(last_layer); !opened) return tl::unexpected(opened.error());
   if (auto done = state->adopt(); !done) return tl::unexpected(done.error());
+  if (auto census = ProgramCensus::open()) state->census.emplace(std::move(*census));
   return HostEnforcer(std::move(state));
 }
 

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "bpf/layer.h"
 #include "bpf/nesting.h"
 #include "bpf/pin_directory.h"
+#include "bpf/program_census.h"
 
 namespace namewall::bpf {
 
@@ -20,7 +22,8 @@ inline constexpr std::uint32_t kMostLayers = 8;  // nested workloads on one chai
 struct HostEnforcer::State {
   struct Place {
     std::uint32_t layer = 0;
-    std::string cgroup;  // path in the hierarchy
+    std::string cgroup;        // path in the hierarchy
+    bool has_programs = true;  // a template's child has none of its own
   };
 
   State(const HostOptions& host_options, PinDirectory pin_directory, std::string mount)
@@ -37,6 +40,7 @@ struct HostEnforcer::State {
   void inspect_directory(std::vector<Damage>& found);
   void inspect_cgroups(std::size_t budget, std::vector<Damage>& found);
   void forget_vanished_children();
+  std::optional<std::int64_t> count_other_references() const;
 
   HostOptions options;
   PinDirectory pins;
@@ -47,8 +51,15 @@ struct HostEnforcer::State {
   std::unordered_map<std::uint64_t, std::string> guarded;  // cgroup id -> path; all in the first layer
   std::vector<Address> own_addresses;
   AdoptionReport adoption;
-  std::vector<Damage> noticed;     // for the next verify()
-  std::deque<std::uint64_t> turn;  // of verify()
+  std::vector<Damage> noticed;            // for the next verify()
+  std::deque<std::uint64_t> turn;         // of verify()
+  std::deque<std::uint64_t> policy_turn;  // of verify_policies()
+  std::optional<ProgramCensus> census;    // nullopt: this kernel has none
+  std::size_t with_programs = 0;          // places
+  // References that are no attachments of ours, when everything was last looked at; of the last count, whether it had
+  // fewer.
+  std::optional<std::int64_t> other_references;
+  bool seemed_lost = false;
   std::chrono::steady_clock::time_point children_seen{};
   mutable std::mutex mutex;  // of everything here; never held by keep_house while it waits
   std::mutex house;          // of the one who keeps house, and of the pin directory's descriptor

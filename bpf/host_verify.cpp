@@ -1,5 +1,6 @@
 // HostEnforcer: whether the kernel still holds what was armed.
 #include <algorithm>
+#include <utility>
 
 #include "bpf/cgroup_search.h"
 #include "bpf/host_state.h"
@@ -31,6 +32,56 @@ std::vector<Damage> HostEnforcer::verify(std::size_t budget) {
   return found;
 }
 
+std::vector<Damage> HostEnforcer::verify_policies(std::size_t budget) {
+  const std::lock_guard lock(state_->mutex);
+  std::deque<std::uint64_t>& turn = state_->policy_turn;
+  if (turn.empty()) {
+    for (const auto& [id, place] : state_->places) turn.push_back(id);
+  }
+  std::vector<Damage> found;
+  for (; budget > 0 && !turn.empty(); --budget) {
+    const auto place = state_->places.find(turn.front());
+    turn.pop_front();
+    if (place == state_->places.end()) continue;
+    const auto& [id, at] = *place;
+    auto changed = state_->layers[at.layer]->inspect_policy(id, at.cgroup);
+    // The storage of a cgroup goes with it: whoever watches cgroups forgets it.
+    if (changed && (changed->repaired || open_cgroup(state_->cgroup_mount, at.cgroup, id))) {
+      found.push_back(std::move(*changed));
+    }
+  }
+  return found;
+}
+
+std::optional<bool> HostEnforcer::seems_detached() {
+  const std::lock_guard lock(state_->mutex);
+  const auto others = state_->count_other_references();
+  if (!others) return std::nullopt;
+  if (!state_->other_references) state_->other_references = others;
+  const bool is_fewer = *others < *state_->other_references;
+  const bool seemed = std::exchange(state_->seemed_lost, is_fewer);
+  if (!is_fewer || !seemed) return false;
+  state_->other_references = others;
+  state_->seemed_lost = false;
+  return true;
+}
+
+std::size_t HostEnforcer::begin_turn() {
+  const std::lock_guard lock(state_->mutex);
+  state_->turn.clear();
+  return state_->places.size() + state_->guarded.size();
+}
+
+std::optional<std::int64_t> HostEnforcer::State::count_other_references() const {
+  if (!census) return std::nullopt;
+  std::set<std::uint32_t> programs;
+  for (const auto& layer : layers) layer->attachment().add_program_ids(programs);
+  const auto references = census->count(programs);
+  if (!references) return std::nullopt;
+  const Attachment& hooks = layers.front()->attachment();  // all layers have the same
+  return *references - static_cast<std::int64_t>(with_programs * hooks.hooks() + guarded.size() * hooks.guard_hooks());
+}
+
 void HostEnforcer::State::inspect_directory(std::vector<Damage>& found) {
   const PinDirectory::Inspection seen = pins.inspect();
   for (const std::string& what : seen.unrepaired) found.push_back({what, false});
@@ -47,6 +98,10 @@ void HostEnforcer::State::inspect_directory(std::vector<Damage>& found) {
 
 void HostEnforcer::State::inspect_cgroups(std::size_t budget, std::vector<Damage>& found) {
   if (turn.empty()) {
+    // Repaired attachments count again; fewer than before is left to be noticed.
+    if (const auto others = count_other_references()) {
+      other_references = std::max(other_references.value_or(*others), *others);
+    }
     for (const auto& [id, place] : places) turn.push_back(id);
     for (const auto& [id, path] : guarded) turn.push_back(id);
   }

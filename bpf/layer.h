@@ -89,9 +89,12 @@ class Layer {
   Result<void> drop_former_programs();
   std::vector<Damage> inspect(int cgroup_fd, std::uint64_t cgroup_id, const std::string& cgroup);
   std::vector<Damage> inspect_guard(int cgroup_fd, std::uint64_t cgroup_id, const std::string& cgroup);
+  // Only what the kernel goes by.
+  std::optional<Damage> inspect_policy(std::uint64_t cgroup_id, const std::string& cgroup);
   std::vector<Damage> inspect_pins() const;
   // The pins of the next few tables, in turn.
   std::vector<Damage> inspect_tables();
+  const Attachment& attachment() const { return *attachment_; }
   Result<void> pin_everything() const;
 
   // ---- making ready: begin and end hold the caller's lock, the middle waits for RCU and touches nothing else's ----

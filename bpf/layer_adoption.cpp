@@ -126,19 +126,25 @@ std::vector<Damage> Layer::inspect(int cgroup_fd, std::uint64_t cgroup_id, const
     found.push_back({join(restored->attached) + " had been detached from " + cgroup, true});
   const ArmedWorkload* armed = find(cgroup_id);
   if (armed == nullptr) return found;
+  if (auto changed = inspect_policy(cgroup_id, cgroup)) found.push_back(std::move(*changed));
+  const auto mended = slots_->mend_pins(armed->config.slot);
+  if (!mended || *mended)
+    found.push_back({"a pin of the tables of " + cgroup + " had been removed or changed", mended.has_value()});
+  return found;
+}
+
+std::optional<Damage> Layer::inspect_policy(std::uint64_t cgroup_id, const std::string& cgroup) {
+  const ArmedWorkload* armed = find(cgroup_id);
+  if (armed == nullptr) return std::nullopt;
   std::optional<nw_workload> held;
   if ((armed->config.flags & NW_FLAG_CHILD) != 0) {
     held = children_.find(cgroup_id);
   } else if (nw_workload value{}; bpf_map_lookup_elem(objects_.map("workloads"), &cgroup_id, &value) == 0) {
     held = value;
   }
-  if (!held || std::memcmp(&*held, &armed->config, sizeof(*held)) != 0)
-    found.push_back(
-        {"the kernel held another policy for " + cgroup + " than it was given", write(armed->config).has_value()});
-  const auto mended = slots_->mend_pins(armed->config.slot);
-  if (!mended || *mended)
-    found.push_back({"a pin of the tables of " + cgroup + " had been removed or changed", mended.has_value()});
-  return found;
+  if (held && std::memcmp(&*held, &armed->config, sizeof(*held)) == 0) return std::nullopt;
+  return Damage{"the kernel held another policy for " + cgroup + " than it was given",
+                write(armed->config).has_value()};
 }
 
 std::vector<Damage> Layer::inspect_guard(int cgroup_fd, std::uint64_t cgroup_id, const std::string& cgroup) {

@@ -17,10 +17,32 @@ void DamageWatch::tell(const bpf::Damage& damage) {
   parts_.diary.record(std::move(entry), nullptr);
 }
 
+std::size_t DamageWatch::share_of_round(std::size_t workloads) { return workloads / (kRound / kEach) + 1; }
+
+std::size_t DamageWatch::calm_share(std::size_t workloads) {
+  constexpr std::size_t kMost = kWorkloadsASecond / (std::chrono::seconds(1) / kEach);
+  return std::min(share_of_round(workloads), kMost);
+}
+
+std::size_t DamageWatch::budget() {
+  const std::size_t workloads = parts_.registry.size();
+  if (hurried_ == 0) {
+    const auto detached = parts_.enforcer.seems_detached();
+    if (!detached) return share_of_round(workloads);
+    if (!*detached) return calm_share(workloads);
+    hurried_ = parts_.enforcer.begin_turn();
+  }
+  const std::size_t share = share_of_round(workloads);
+  hurried_ -= std::min(hurried_, share);
+  return share;
+}
+
 void DamageWatch::tick() {
-  const std::size_t rounds = kRound / kEach;
-  const std::size_t budget = std::max<std::size_t>(16, parts_.registry.size() / rounds + 1);
-  const auto found = parts_.enforcer.verify(budget);
+  take(parts_.enforcer.verify(budget()));
+  take(parts_.enforcer.verify_policies(share_of_round(parts_.registry.size())));
+}
+
+void DamageWatch::take(const std::vector<bpf::Damage>& found) {
   if (found.empty()) return;
   HostFigures& figures = parts_.figures;
   std::size_t told = 0;

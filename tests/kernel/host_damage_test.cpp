@@ -60,6 +60,42 @@ TEST_F(HostDamage, AChangedPolicyIsWrittenBack) {
   EXPECT_THAT(damage(), IsEmpty());
 }
 
+TEST_F(HostDamage, ADetachedProgramIsNoticedByCountingBeforeItsCgroupIsLookedAt) {
+  ThrowawayCgroup other;
+  arm(other, {"tcp://192.0.2.1:443"});
+  for (int look = 0; look < 3; ++look) ASSERT_EQ(host_->seems_detached(), false);
+  const OwnedFd program = pin(programs() + "/namewall_connect4");
+  ASSERT_EQ(bpf_prog_detach2(program.get(), cgroup_.fd(), BPF_CGROUP_INET4_CONNECT), 0);
+  // The descriptor that this test holds is a reference, too; and one look is not enough.
+  EXPECT_EQ(host_->seems_detached(), false);
+  ASSERT_EQ(bpf_prog_detach2(program.get(), other.fd(), BPF_CGROUP_INET4_CONNECT), 0);
+  EXPECT_EQ(host_->seems_detached(), false);
+  EXPECT_EQ(host_->seems_detached(), true);
+  EXPECT_EQ(host_->begin_turn(), 2u);
+  EXPECT_EQ(host_->verify(2).size(), 2u);
+  for (int look = 0; look < 3; ++look) EXPECT_EQ(host_->seems_detached(), false) << "repaired";
+}
+
+TEST_F(HostDamage, ACgroupThatEndsIsNoDamage) {
+  ThrowawayCgroup other;
+  arm(other, {"tcp://192.0.2.1:443"});
+  ASSERT_EQ(host_->seems_detached(), false);
+  host_->forget(id_of(other));
+  for (int look = 0; look < 3; ++look) EXPECT_EQ(host_->seems_detached(), false);
+}
+
+TEST_F(HostDamage, AChangedPolicyIsFoundWithoutALookAtTheHooks) {
+  const OwnedFd workloads = pin("/v1/layer0/maps/workloads");
+  nw_workload config{};
+  ASSERT_EQ(bpf_map_lookup_elem(workloads.get(), &id_, &config), 0);
+  config.mode = NW_MODE_AUDIT;
+  ASSERT_EQ(bpf_map_update_elem(workloads.get(), &id_, &config, BPF_EXIST), 0);
+  const auto found = host_->verify_policies(1);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_TRUE(found.front().repaired);
+  EXPECT_EQ(tcp_in(cgroup_, "192.0.2.9"), ECONNREFUSED);
+}
+
 TEST_F(HostDamage, ADetachedGuardIsAttachedAgain) {
   const ThrowawayCgroup guarded, unarmed(guarded);
   ASSERT_TRUE(host_->guard(guarded.fd(), id_of(guarded)));
