@@ -49,6 +49,7 @@ class Plan:
     rounds: int
     wanted: re.Pattern
     binaries: Path
+    quick: bool = False
 
     def wants(self, case: str) -> bool:
         return self.wanted.search(case) is not None
@@ -79,7 +80,7 @@ class Bench:
             cgroups[variant] = self._armed_cgroup(f"calls-{variant}", grants, grants)
         comparisons: dict[tuple[str, str, str], Comparison] = {}
         for _ in range(self.plan.runs):
-            workers = {variant: self._worker(cgroup, GRANTS.get(variant, MILLION))
+            workers = {variant: self.worker(cgroup, GRANTS.get(variant, MILLION))
                        for variant, cgroup in cgroups.items()}
             for name, temperature in wanted:
                 operation = Operation(f"{name} {temperature}", SOCKET_OPERATIONS[name])
@@ -101,7 +102,7 @@ class Bench:
         comparisons: dict[tuple[str, str, str], Comparison] = {}
         for _ in range(self.plan.runs):
             for waits in (True, False):
-                workers = {variant: self._worker(cgroup, MILLION, real_time=waits)
+                workers = {variant: self.worker(cgroup, MILLION, real_time=waits)
                            for variant, cgroup in cgroups.items()}
                 for name in wanted:
                     if DNS_OPERATIONS[name].waits == waits:
@@ -161,11 +162,11 @@ class Bench:
         if not wanted:
             return
         self.host.ask("enforcer neighbours 2")
-        neighbour = self._worker(self._armed_cgroup("neighbour", 1024, 100, "neighbours"), 100, real_time=True)
+        neighbour = self.worker(self._armed_cgroup("neighbour", 1024, 100, "neighbours"), 100, real_time=True)
         hostile_cgroup = self._armed_cgroup("hostile", 1024, 0, "neighbours")
-        hostile = self._worker(hostile_cgroup, MILLION, HOSTILE_CPU)
+        hostile = self.worker(hostile_cgroup, MILLION, HOSTILE_CPU)
         # The same load without programs: what the shared machine alone does to the neighbour.
-        unarmed = self._worker(self.arena.new_cgroup("unarmed"), MILLION, HOSTILE_CPU)
+        unarmed = self.worker(self.arena.new_cgroup("unarmed"), MILLION, HOSTILE_CPU)
         phases = [("quiet", None), ("beside_hostile", hostile), ("beside_unarmed_hostile", unarmed)]
         p99: dict[tuple[str, str], list[float]] = {}
         for _ in range(NEIGHBOUR_ROUNDS):
@@ -216,16 +217,16 @@ class Bench:
         if not enforcer:
             enforcer = name
             self.host.ask(f"enforcer {enforcer} 1")
-        self.host.ask(f"arm {enforcer} {cgroup} {max_addresses} {grants} {SERVER_ADDRESS} {self._crafted_of(cgroup)}")
+        self.host.ask(f"arm {enforcer} {cgroup} {max_addresses} {grants} {SERVER_ADDRESS} {self.crafted_of(cgroup)}")
         return cgroup
 
-    def _crafted_of(self, cgroup: Path) -> str:
+    def crafted_of(self, cgroup: Path) -> str:
         return self.crafted.setdefault(cgroup, f"{CRAFTED_PREFIX}.{1 + len(self.crafted)}")
 
-    def _worker(self, cgroup: Path, grants: int, cpu: int = WORKER_CPU, real_time: bool = False) -> Peer:
+    def worker(self, cgroup: Path, grants: int, cpu: int = WORKER_CPU, real_time: bool = False) -> Peer:
         command = [str(self.plan.binaries / "bench" / "bench_worker"), "--cpu", str(cpu), "--cgroup", str(cgroup),
                    "--server-netns", self.arena.netns_path(self.arena.server), "--server", SERVER_ADDRESS,
-                   "--crafted", self._crafted_of(cgroup), "--grants", str(grants),
+                   "--crafted", self.crafted_of(cgroup), "--grants", str(grants),
                    "--real-time", "yes" if real_time else "no"]
         return Peer(self.arena, self.arena.inside(self.arena.client, *command))
 

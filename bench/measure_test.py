@@ -44,15 +44,21 @@ class RatioTest(unittest.TestCase):
 
 class GateTest(unittest.TestCase):
     def test_passes_ratios_at_their_limits(self):
-        self.assertEqual(missed_gates([{"case": case, "ratio": limit} for case, limit in GATES.items()], GATES), [])
+        self.assertEqual(missed_gates([{"case": case, "ratio": limit, "figure": 1.0, "unit": "ns"} for case, limit in GATES.items()], GATES), [])
 
     def test_names_the_case_that_missed(self):
-        entries = [{"case": case, "ratio": 1.0} for case in GATES]
+        entries = [{"case": case, "ratio": 1.0, "figure": 1.0, "unit": "ns"} for case in GATES]
         entries[0]["ratio"] = 1.9
         missed = missed_gates(entries, GATES)
         self.assertEqual(len(missed), 1)
         self.assertIn(entries[0]["case"], missed[0])
         self.assertIn("1.900", missed[0])
+
+    def test_names_the_case_whose_figure_is_above_what_is_promised(self):
+        entries = [{"case": "event_latency", "ratio": 1.0, "figure": 51e6, "unit": "ns"}]
+        self.assertEqual(len(missed_gates(entries, [])), 1)
+        entries[0]["figure"] = 49e6
+        self.assertEqual(missed_gates(entries, []), [])
 
     def test_misses_a_case_that_was_not_measured(self):
         self.assertEqual(len(missed_gates([], GATES)), len(GATES))

@@ -50,7 +50,8 @@ void InspectionRound::tick(BootTime now) {
       if (is_due && workload.is_armed && !workload.cgroup.empty()) round_.push_back(workload.cgroup_id);
     });
   }
-  for (std::size_t started = 0; started < kPerTick && !round_.empty();) {
+  std::size_t started = 0;
+  for (std::size_t looks = 0; looks < kLooksPerTick && started < kPerTick && !round_.empty(); ++looks) {
     const std::uint64_t id = round_.front();
     round_.pop_front();
     const Workload* workload = parts_.registry.find_by_id(id);

@@ -84,7 +84,8 @@ void ProofRound::tick(BootTime now) {
       if (is_due(workload, interval, now)) round_.push_back(workload.cgroup_id);
     });
   }
-  for (std::size_t started = 0; started < kPerTick && !round_.empty();) {
+  const std::size_t share = parts_.registry.size() <= kFewWorkloads ? kPerTickOfFew : kPerTickOfMany;
+  for (std::size_t started = 0; started < share && !round_.empty();) {
     const std::uint64_t id = round_.front();
     round_.pop_front();
     Workload* workload = parts_.registry.find_by_id(id);

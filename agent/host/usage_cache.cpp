@@ -64,7 +64,7 @@ void UsageCache::read(std::uint64_t cgroup_id, Usage& usage, BootTime now) {
 void UsageCache::tick(BootTime now) {
   if (ticks_++ % 10 == 0) sync();
   const auto seconds = static_cast<std::size_t>(std::chrono::duration_cast<std::chrono::seconds>(kRound).count());
-  const std::size_t share = (usages_.size() + seconds - 1) / seconds;
+  const std::size_t share = std::min((usages_.size() + seconds - 1) / seconds, kMostPerTick);
   for (std::size_t i = 0; i < share; ++i) {
     auto next = usages_.upper_bound(cursor_);
     if (next == usages_.end()) next = usages_.begin();

@@ -21,7 +21,8 @@ struct Usage {
 
 class UsageCache {
  public:
-  static constexpr Nanoseconds kRound = std::chrono::seconds(60);  // every workload is read once in it
+  static constexpr Nanoseconds kRound = std::chrono::seconds(60);  // every workload is read once in it, if they are
+  static constexpr std::size_t kMostPerTick = 64;                  // few enough
   static constexpr Nanoseconds kFresh = std::chrono::milliseconds(500);
 
   UsageCache(HostParts& parts, CounterTotals& totals) : parts_(parts), totals_(totals) {}

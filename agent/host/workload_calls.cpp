@@ -113,14 +113,7 @@ Result<std::vector<std::string>> WorkloadCalls::find_holes(const Peer& peer, con
 
 HeldBy WorkloadCalls::held_by_at(const std::string& cgroup, std::uint64_t id) const {
   if (const auto armed = parts_.enforcer.find(id)) return armed->is_child ? HeldBy::kTemplateRow : HeldBy::kOwnPrograms;
-  const Workload* above = parts_.registry.find_holding(parent_cgroup(cgroup));
-  const Workload* parent = above != nullptr && above->cgroup == parent_cgroup(cgroup) ? above : nullptr;
-  if (parent == nullptr) {
-    // A template does not hold its own cgroup.
-    parts_.registry.each([&](const Workload& workload) {
-      if (workload.held_by == HeldBy::kTemplate && workload.cgroup == parent_cgroup(cgroup)) parent = &workload;
-    });
-  }
+  const Workload* parent = parts_.registry.find_at(parent_cgroup(cgroup));
   return parent != nullptr && parent->held_by == HeldBy::kTemplate ? HeldBy::kTemplateRow : HeldBy::kOwnPrograms;
 }
 
@@ -257,9 +250,17 @@ void WorkloadCalls::record(ChangeAction action, const Peer& peer, const std::str
 }
 
 void WorkloadCalls::end_overdue(BootTime now) {
+  if (ends_known_at_ == parts_.figures.generation && now < next_end_) return;
+  ends_known_at_ = parts_.figures.generation;
+  next_end_ = kNever;
   std::vector<std::string> over;
-  parts_.registry.each([&](const Workload& workload) {
-    if (workload.ends_at && *workload.ends_at <= now && !workload.is_over) over.push_back(workload.name);
+  std::as_const(parts_.registry).each([&](const Workload& workload) {
+    if (!workload.ends_at || workload.is_over) return;
+    if (*workload.ends_at <= now) {
+      over.push_back(workload.name);
+    } else {
+      next_end_ = std::min(next_end_, *workload.ends_at);
+    }
   });
   for (const std::string& name : over) {
     Workload* workload = parts_.registry.find(name);
@@ -276,6 +277,7 @@ void WorkloadCalls::end_overdue(BootTime now) {
     if (!ended) {
       workload->failure = "its time is over, and it could not be refused everything: " + ended.error().message();
       workload->ends_at = now + std::chrono::seconds(5);
+      next_end_ = std::min(next_end_, *workload->ends_at);
       continue;
     }
     parts_.unsaved.insert(name);

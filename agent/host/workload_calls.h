@@ -1,6 +1,8 @@
 // Workloads by call: PUT and PATCH. Each answers when the kernel holds what it says.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,6 +49,8 @@ class WorkloadCalls {
   WorkloadArming& arming_;
   const FlowQueue& flows_;
   InspectionRound& inspections_;
+  std::optional<std::uint64_t> ends_known_at_;  // generation: each change of a workload's time raises it
+  BootTime next_end_;                           // of those that the last look over all found
 };
 
 }  // namespace namewall::agent

@@ -52,6 +52,8 @@ const Workload* WorkloadRegistry::find(std::string_view name) const { return fin
 Workload* WorkloadRegistry::find_by_id(std::uint64_t cgroup_id) { return find_in(by_id_, cgroup_id); }
 const Workload* WorkloadRegistry::find_by_id(std::uint64_t cgroup_id) const { return find_in(by_id_, cgroup_id); }
 
+const Workload* WorkloadRegistry::find_at(std::string_view path) const { return find_in(by_path_, path); }
+
 const Workload* WorkloadRegistry::find_holding(std::string_view path) const {
   for (bool is_own = true; !path.empty(); is_own = false) {
     const Workload* here = find_in(by_path_, path);

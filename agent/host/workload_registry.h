@@ -69,6 +69,7 @@ class WorkloadRegistry {
   const Workload* find(std::string_view name) const;
   Workload* find_by_id(std::uint64_t cgroup_id);
   const Workload* find_by_id(std::uint64_t cgroup_id) const;
+  const Workload* find_at(std::string_view path) const;
   // The innermost armed workload whose cgroup is `path` or above it.
   const Workload* find_holding(std::string_view path) const;
 

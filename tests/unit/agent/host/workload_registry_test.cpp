@@ -31,6 +31,15 @@ TEST(WorkloadRegistry, ANameBelongsToOneCgroup) {
   EXPECT_EQ(registry.size(), 1u);
 }
 
+TEST(WorkloadRegistry, FindsWhatIsExactlyAtAPath) {
+  WorkloadRegistry registry;
+  Workload parent = workload("ci", "/ci.slice", 1);
+  parent.held_by = HeldBy::kTemplate;
+  ASSERT_TRUE(registry.add(std::move(parent)));
+  EXPECT_EQ(registry.find_at("/ci.slice")->name, "ci");
+  EXPECT_EQ(registry.find_at("/ci.slice/job"), nullptr);
+}
+
 TEST(WorkloadRegistry, AddingACgroupAgainForgetsItsOldName) {
   WorkloadRegistry registry;
   ASSERT_TRUE(registry.add(workload("warm-3", "/pool/3", 3)));
