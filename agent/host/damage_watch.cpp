@@ -19,9 +19,8 @@ void DamageWatch::tell(const bpf::Damage& damage) {
 
 std::size_t DamageWatch::share_of_round(std::size_t workloads) { return workloads / (kRound / kEach) + 1; }
 
-std::size_t DamageWatch::calm_share(std::size_t workloads) {
-  constexpr std::size_t kMost = kWorkloadsASecond / (std::chrono::seconds(1) / kEach);
-  return std::min(share_of_round(workloads), kMost);
+std::size_t DamageWatch::calm_share(std::size_t workloads, std::size_t a_second) {
+  return std::min(share_of_round(workloads), a_second / (std::chrono::seconds(1) / kEach));
 }
 
 std::size_t DamageWatch::budget() {
@@ -39,7 +38,7 @@ std::size_t DamageWatch::budget() {
 
 void DamageWatch::tick() {
   take(parts_.enforcer.verify(budget()));
-  take(parts_.enforcer.verify_policies(share_of_round(parts_.registry.size())));
+  take(parts_.enforcer.verify_policies(calm_share(parts_.registry.size(), kPoliciesASecond)));
 }
 
 void DamageWatch::take(const std::vector<bpf::Damage>& found) {

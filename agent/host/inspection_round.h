@@ -15,7 +15,7 @@ namespace namewall::agent {
 class InspectionRound {
  public:
   static constexpr std::size_t kPerTick = 2;
-  static constexpr std::size_t kLooksPerTick = 64;  // most have no process, and need no inspection
+  static constexpr std::size_t kLooksPerTick = 16;  // most have no process, and need no inspection
   static constexpr Nanoseconds kInterval = std::chrono::seconds(60);
 
   explicit InspectionRound(HostParts& parts) : parts_(parts) {}

@@ -19,7 +19,7 @@ TEST(DamageWatch, AHostOfFewWorkloadsIsLookedOverWithinARoundWithoutCause) {
 
 TEST(DamageWatch, ACalmHostOfManyWorkloadsIsLookedOverAtAFixedRate) {
   EXPECT_EQ(DamageWatch::calm_share(1'000'000), DamageWatch::calm_share(10'000));
-  EXPECT_EQ(DamageWatch::calm_share(10'000) * 4, DamageWatch::kWorkloadsASecond);
+  EXPECT_EQ(DamageWatch::calm_share(10'000) * 2, DamageWatch::kWorkloadsASecond);
 }
 
 }  // namespace
