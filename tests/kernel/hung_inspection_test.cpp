@@ -65,7 +65,7 @@ TEST(HungInspectionTest, AFileSystemThatNeverAnswersStopsNothingButItsOwnInspect
   ASSERT_TRUE(turn.await_arrival()) << process.wait();
   for (int round = 0; round < 2; ++round) {
     const auto users = answer_of<std::vector<ForeignUser>>(
-        helper, [&](auto done) { helper.inspect(hostile.fd(), boot_now(), std::move(done)); });
+        helper, [&](auto done) { helper.inspect(hostile.fd(), 0, boot_now(), std::move(done)); });
     ASSERT_FALSE(users);
     EXPECT_THAT(users.error().message(), testing::HasSubstr("took too long"));
     const auto list = answer_of<NetnsList>(
