@@ -9,8 +9,9 @@ namespace {
 using testing::HasSubstr;
 
 constexpr const char* kHost = "deny = [ \"evil.example\" ]\n";
-constexpr const char* kBuilder = "cgroup = \"/ci.slice/build\"\nallow = [ \"shop.example\" ]\n";
-constexpr const char* kWider = "cgroup = \"/ci.slice/build\"\nallow = [ \"shop.example\", \"bank.example\" ]\n";
+constexpr const char* kBuilder = "name = \"builder\"\ncgroup = \"/ci.slice/build\"\nallow = [ \"shop.example\" ]\n";
+constexpr const char* kWider =
+    "name = \"builder\"\ncgroup = \"/ci.slice/build\"\nallow = [ \"shop.example\", \"bank.example\" ]\n";
 
 FolderContents contents(const std::string& builder) {
   FolderContents found;
@@ -66,7 +67,7 @@ TEST(SavedFolder, GivesWayToAFileThatSaysSomethingElse) {
 TEST(SavedFolder, ReadsAnUnchangedFileAgainForItsPositions) {
   const FolderSnapshot after = next_snapshot(contents(std::string("# a comment\n") + kBuilder),
                                              restored(saved_form_of(first(kBuilder), {})), {}, {});
-  EXPECT_EQ(after.files[0].in_force->policy.allow[0].origin.line, 3u);
+  EXPECT_EQ(after.files[0].in_force->policy.allow[0].origin.line, 4u);
 }
 
 TEST(SavedFolder, TellsOfWhatCannotBeUsedAnyMore) {
@@ -92,8 +93,8 @@ TEST(LiftedPlaces, StayLiftedUntilTheFileSaysSomethingElse) {
 }
 
 TEST(LiftedPlaces, EndWithACgroupThatAGlobMatched) {
-  const FolderSnapshot folder =
-      first("cgroup = [ \"/ci.slice/build\", \"/jobs.slice/job-*\" ]\nallow = [ \"shop.example\" ]\n");
+  const FolderSnapshot folder = first(
+      "name = \"builder\"\ncgroup = [ \"/ci.slice/build\", \"/jobs.slice/job-*\" ]\nallow = [ \"shop.example\" ]\n");
   ASSERT_TRUE(folder.ok()) << folder.all_errors().front();
   LiftedPlaces lifted;
   lifted.lift("/ci.slice/build", *folder.files[0].in_force);
