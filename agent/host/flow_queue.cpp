@@ -1,5 +1,6 @@
 #include "agent/host/flow_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/host/host_clock.h"
@@ -73,19 +74,21 @@ void FlowQueue::finish(std::uint64_t cgroup_id, const FlowReview& review) {
                         "ended " + ended.flow.to_string() + ": " + std::string(namewall::sentence_of(ended.reason)));
   }
   Outcome& outcome = outcomes_[cgroup_id];
-  outcome = {review.unattributed, {}, std::nullopt};
+  outcome.unattributed = review.unattributed;
+  outcome.obstacle.clear();
+  outcome.retry_at.reset();
   if (!running.empty() && running.mapped().again) return judge(cgroup_id);
-  if (!review.is_complete()) {
-    outcome.obstacle = review.unjudged.front();
-    outcome.retry_at = boot_now() + kRetryAfter;
-    return;
-  }
-  if (const auto done = parts_.enforcer.set_strict(cgroup_id, false); !done) {
-    outcome.obstacle = done.error().message();
-    outcome.retry_at = boot_now() + kRetryAfter;
-    return;
-  }
+  if (!review.is_complete()) return put_off(outcome, review.unjudged.front());
+  if (const auto done = parts_.enforcer.set_strict(cgroup_id, false); !done)
+    return put_off(outcome, done.error().message());
+  outcome.retry_after = kFirstRetry;
   workload->is_judging = false;
+}
+
+void FlowQueue::put_off(Outcome& outcome, std::string obstacle) {
+  outcome.obstacle = std::move(obstacle);
+  outcome.retry_at = boot_now() + outcome.retry_after;
+  outcome.retry_after = std::min(2 * outcome.retry_after, kLastRetry);
 }
 
 const std::vector<std::string>& FlowQueue::unattributed(std::uint64_t cgroup_id) const {

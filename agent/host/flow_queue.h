@@ -20,7 +20,8 @@ namespace namewall::agent {
 class FlowQueue {
  public:
   static constexpr std::size_t kAtOnce = 8;
-  static constexpr Nanoseconds kRetryAfter = std::chrono::seconds(30);
+  // What stood in the way once was mostly a process that ended meanwhile; what stays is asked for less and less.
+  static constexpr Nanoseconds kFirstRetry = std::chrono::seconds(1), kLastRetry = std::chrono::seconds(32);
 
   explicit FlowQueue(HostParts& parts) : parts_(parts) {}
   FlowQueue(const FlowQueue&) = delete;
@@ -46,10 +47,12 @@ class FlowQueue {
     std::vector<std::string> unattributed;
     std::string obstacle;
     std::optional<BootTime> retry_at;
+    Nanoseconds retry_after = kFirstRetry;
   };
 
   void start(std::uint64_t cgroup_id, BootTime now);
   void finish(std::uint64_t cgroup_id, const FlowReview& review);
+  static void put_off(Outcome& outcome, std::string obstacle);
   std::vector<bpf::GrantRecord> grants_of(const Workload& workload) const;
 
   HostParts& parts_;

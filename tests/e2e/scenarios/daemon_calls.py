@@ -192,8 +192,9 @@ def scenario_a_service_arms_itself_and_is_not_partial_for_that():
         process = host.start_in(cgroup, arm)
         out, err = process.communicate(timeout=20)
         expect(process.returncode == 0, f"{process.returncode} {out} {err}")
-        workload = host.workloads()["app"]
-        expect(workload["state"] == "enforcing" and workload["cgroup"] == cgroup, f"{workload}")
+        # Judged again within seconds where the process ended while its sockets were looked for.
+        host.wait_until(lambda: host.workloads()["app"]["state"] == "enforcing", "it is judged")
+        expect(host.workloads()["app"]["cgroup"] == cgroup, f'{host.workloads()["app"]}')
         host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
         # Whoever stays with these rights is told of.
         other = host.new_cgroup("other.service")
