@@ -105,7 +105,8 @@ class DaemonBench:
         before, begin = [daemon.cpu_nanoseconds() for daemon in (many, empty)], time.monotonic()
         time.sleep(IDLE_SECONDS)
         seconds = time.monotonic() - begin
-        used = [(daemon.cpu_nanoseconds() - start) / seconds for daemon, start in zip((many, empty), before, strict=True)]
+        used = [max(1.0, (daemon.cpu_nanoseconds() - start) / seconds)
+                for daemon, start in zip((many, empty), before, strict=True)]
         comparison = Comparison()
         comparison.add_run([Sample(used[0])], [Sample(used[1])])
         entry = comparison.entry(case, "without workloads", "ns of CPU a second")

@@ -150,7 +150,9 @@ Result<void> HostDaemon::Loop::begin() {
   const std::string sentence = adoption_sentence(adopted, gap, outcome.armed);
   parts.diary.notice(Priority::kNotice, "", "started", sentence);
   parts.state.save_all();
-  return notify.ready(sentence);
+  // A service manager that does not listen is no reason to leave the host without its daemon.
+  if (const auto told = notify.ready(sentence); !told) parts.diary.log(Priority::kWarning, told.error().message());
+  return {};
 }
 
 Result<void> HostDaemon::Loop::open_control() {

@@ -49,6 +49,16 @@ def scenario_the_service_manager_is_told_of_each_step():
         expect("1 workloads stay held" in message_with(manager, "STOPPING")["STATUS"], "nothing is said at the end")
 
 
+def scenario_a_service_manager_that_does_not_listen_ends_nothing():
+    with Host(RECORDS) as host:
+        host.policy("builder", f'cgroup = "{host.new_cgroup("build")}"\nallow = [ "shop.example:{PORT}" ]\n')
+        host.start_daemon(environment={"NOTIFY_SOCKET": host.path("nobody.sock")})
+        host.wait_until(lambda: "service manager" in host.log_text(), "it is told that nobody listens")
+        time.sleep(0.2)
+        expect(host.daemon.poll() is None, f"the daemon has ended\n{host.log_text()}")
+        expect(host.workloads()["builder"]["state"] == "enforcing", "it serves")
+
+
 def scenario_the_watchdog_is_fed_by_the_loop_alone():
     with Host(RECORDS) as host:
         manager = start_managed(host, watchdog_seconds=4)
