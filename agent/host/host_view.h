@@ -84,7 +84,7 @@ struct EventView {
   std::string workload;
   std::string policy;
   std::uint32_t generation = 0;
-  std::string hook;            // "connect", "send", "question", "answer", "packet", "socket", "bind", "inbound"
+  std::string hook;            // "connect", "send", "lookup", "answer", "packet", "socket", "bind", "inbound"
   std::string reason;          // code of policy/reason.h; of a notice its own code
   std::string sentence;
   std::string name;            // question, or the name last seen for the address

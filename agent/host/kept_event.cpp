@@ -11,28 +11,6 @@
 namespace namewall::agent {
 namespace {
 
-std::string_view hook_word(Hook hook) {
-  switch (hook) {
-    case Hook::kConnect:
-      return "connect";
-    case Hook::kSend:
-      return "send";
-    case Hook::kQuestion:
-      return "question";
-    case Hook::kAnswer:
-      return "answer";
-    case Hook::kPacket:
-      return "packet";
-    case Hook::kSocket:
-      return "socket";
-    case Hook::kBind:
-      return "bind";
-    case Hook::kInbound:
-      return "inbound";
-  }
-  return "connect";
-}
-
 std::string_view kind_of(const KeptEvent& kept) {
   if (kept.is_notice) return "notice";
   if (kept.event.audit) return "audit";
@@ -144,7 +122,7 @@ EventView view_of(const KeptEvent& kept) {
     return view;
   }
   view.generation = event.policy_generation;
-  view.hook = hook_word(event.hook);
+  view.hook = word_of(event.hook);
   view.sentence = sentence_of(event.reason);
   view.name = event.name;
   if (has_address(event)) view.address = event.address.to_string();

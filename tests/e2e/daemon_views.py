@@ -85,7 +85,7 @@ REFUSAL = {
     "kind": "refused",
     "workload": "builder:job-17",
     "policy": "builder",
-    "hook": "question",
+    "hook": "lookup",
     "reason": "name_not_allowed",
     "sentence": "no rule names it",
     "name": "github.com",
