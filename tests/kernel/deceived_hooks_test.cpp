@@ -4,8 +4,10 @@
 #include <poll.h>
 
 #include <atomic>
+#include <span>
 #include <thread>
 
+#include "tests/kernel/support/control_message.h"
 #include "tests/kernel/support/workload_test.h"
 
 namespace namewall::kernel_tests {
@@ -285,35 +287,14 @@ TEST_F(TranslatedResolver, SocketThatWasOnAnotherPortOfAnAllowedAddressAsksNoOth
   }
 }
 
-// Sends from `source`, whatever the socket is bound to.
-void send_from(int socket, const Address& source, const SocketAddress& to, const Bytes& bytes) {
-  in_pktinfo info{};
-  std::memcpy(&info.ipi_spec_dst, source.v4_bytes().data(), 4);
-  SocketAddress target = to;
-  iovec part{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(info))] = {};
-  msghdr message{};
-  message.msg_name = target.get();
-  message.msg_namelen = target.length;
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = IPPROTO_IP;
-  header->cmsg_type = IP_PKTINFO;
-  header->cmsg_len = CMSG_LEN(sizeof(info));
-  std::memcpy(CMSG_DATA(header), &info, sizeof(info));
-  sendmsg(socket, &message, 0);
-}
-
 // Asks `resolver`, and answers itself from the resolver's address by `forger`.
 void answer_own_question(const SocketAddress& resolver, int forger) {
   const SocketAddress client_at(ip("127.0.0.1"), 40077);
   const auto client = bound(client_at, SOCK_DGRAM);
   const auto question = make_question(77, "example.com", 1);
   sendto(client.get(), question.data(), question.size(), 0, resolver.get(), resolver.length);
-  send_from(forger, resolver.address(), client_at, make_answer(question, {{"example.com", 600, "", ip(kEvil)}}));
+  const Bytes answer = make_answer(question, {{"example.com", 600, "", ip(kEvil)}});
+  send_from(forger, resolver.address(), client_at, std::as_bytes(std::span(answer)));
   receive(client.get(), milliseconds(100));
 }
 

@@ -5,9 +5,11 @@
 #include <sys/uio.h>
 
 #include <cstring>
+#include <span>
 
 #include "tests/kernel/escape_actions.h"
 #include "tests/kernel/support/client.h"
+#include "tests/kernel/support/control_message.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -53,25 +55,11 @@ void send_many(const OwnedFd& socket, const SocketAddress& first, const SocketAd
   sendmmsg(socket.get(), messages, 2, 0);
 }
 
-// msg_control that changes where a datagram really goes or seems to come from.
-void send_with_control(const OwnedFd& socket, const SocketAddress& to, int level, int type, const void* data,
-                       std::size_t size) {
-  SocketAddress target = to;
-  iovec part{const_cast<char*>(kData), sizeof(kData)};
-  alignas(cmsghdr) char control[512] = {};
-  msghdr message{};
-  message.msg_name = target.get();
-  message.msg_namelen = target.length;
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = CMSG_SPACE(size);
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = level;
-  header->cmsg_type = type;
-  header->cmsg_len = CMSG_LEN(size);
-  std::memcpy(CMSG_DATA(header), data, size);
-  sendmsg(socket.get(), &message, 0);
+// A control message that changes where a datagram really goes or seems to come from.
+template <typename T>
+void send_beside(const OwnedFd& socket, const SocketAddress& to, int level, int type, const T& value) {
+  send_with_control(socket.get(), to, std::as_bytes(std::span(kData)),
+                    {level, type, std::as_bytes(std::span(&value, 1))});
 }
 
 void add_tcp(std::vector<EscapeAction>& actions) {
@@ -194,19 +182,18 @@ void add_udp(std::vector<EscapeAction>& actions) {
                        // QUIC's shape: an ancillary message makes sendmsg4 see 0.0.0.0 on connected sockets.
                        const auto s = udp_socket(AF_INET);
                        const int tos = 4;
-                       send_with_control(s, evil4(), IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
+                       send_beside(s, evil4(), IPPROTO_IP, IP_TOS, tos);
                        connect_to(s, allowed4());
-                       send_with_control(s, evil4(), IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
+                       send_beside(s, evil4(), IPPROTO_IP, IP_TOS, tos);
                      }});
   actions.push_back({"udp-pktinfo", [] {
                        in_pktinfo info{};
                        std::memcpy(&info.ipi_spec_dst, ip(kEvil4).v4_bytes().data(), 4);
                        info.ipi_addr = info.ipi_spec_dst;
-                       send_with_control(udp_socket(AF_INET), allowed4(), IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+                       send_beside(udp_socket(AF_INET), allowed4(), IPPROTO_IP, IP_PKTINFO, info);
                        in6_pktinfo info6{};
                        std::memcpy(&info6.ipi6_addr, ip(kEvil6).bytes().data(), 16);
-                       send_with_control(udp_socket(AF_INET6), allowed6(), IPPROTO_IPV6, IPV6_PKTINFO, &info6,
-                                         sizeof(info6));
+                       send_beside(udp_socket(AF_INET6), allowed6(), IPPROTO_IPV6, IPV6_PKTINFO, info6);
                      }});
   actions.push_back({"udp-addrform", [] {
                        const auto s = udp_socket(AF_INET6);

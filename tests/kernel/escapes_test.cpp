@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "tests/kernel/escape_actions.h"
+#include "tests/kernel/support/control_message.h"
 #include "tests/kernel/support/sniffer.h"
 #include "tests/kernel/support/workload_test.h"
 
@@ -219,40 +220,6 @@ std::set<std::string> listed_ways() {
     if (line.rfind("| `", 0) == 0) ids.insert(line.substr(3, line.find('`', 3) - 3));
   }
   return ids;
-}
-
-// Sends a socket over a unix socket pair.
-void pass_socket(int channel, int socket) {
-  char byte = 's';
-  iovec part{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &socket, sizeof(socket));
-  sendmsg(channel, &message, 0);
-}
-
-OwnedFd receive_socket(int channel) {
-  char byte;
-  iovec part{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  int socket = -1;
-  if (recvmsg(channel, &message, 0) == 1 && CMSG_FIRSTHDR(&message) != nullptr) {
-    std::memcpy(&socket, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(socket));
-  }
-  return OwnedFd(socket);
 }
 
 TEST_F(Escapes, ListOfWhatStaysOpenIsTheTruth) {

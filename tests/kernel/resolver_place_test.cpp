@@ -1,7 +1,9 @@
 // No socket of a workload can answer in the place of a trusted resolver on this host.
 #include <chrono>
+#include <span>
 #include <thread>
 
+#include "tests/kernel/support/control_message.h"
 #include "tests/kernel/support/workload_test.h"
 
 namespace namewall::kernel_tests {
@@ -48,41 +50,24 @@ TEST_F(ResolverPlace, CannotBeSentFromOnAnAddressOfTheHost) {
   write_sysctl("net/ipv4/ip_local_port_range", "20053 20053");
   policy.dns.resolvers = {{own, Port{port}}};
   replace(policy);
-  const auto send_from = [&](const Address& source) {
+  const auto send_twice_from = [&](const Address& source) {
     return in_cgroup(cgroup_, [&] {
       const auto socket = make_socket(AF_INET, SOCK_DGRAM);
       const SocketAddress to(ip("192.0.2.1"), 443);
-      char data[] = "from the resolver's place";
-      iovec part{data, sizeof(data)};
-      alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
-      msghdr message{};
-      message.msg_name = const_cast<sockaddr*>(to.get());
-      message.msg_namelen = to.length;
-      message.msg_iov = &part;
-      message.msg_iovlen = 1;
-      message.msg_control = control;
-      message.msg_controllen = sizeof(control);
-      cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header->cmsg_level = IPPROTO_IP;
-      header->cmsg_type = IP_PKTINFO;
-      header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
-      in_pktinfo info{};
-      const SocketAddress from(source, 0);
-      std::memcpy(&info.ipi_spec_dst, &reinterpret_cast<const sockaddr_in*>(from.get())->sin_addr, sizeof(in_addr));
-      std::memcpy(CMSG_DATA(header), &info, sizeof(info));
+      const char data[] = "from the resolver's place";
       // The first datagram makes the socket known to the hooks, the second takes egress's short path.
       for (int i = 0; i < 2; ++i) {
-        if (sendmsg(socket.get(), &message, 0) < 0) return errno;
+        if (const int error = send_from(socket.get(), source, to, std::as_bytes(std::span(data)))) return error;
       }
       return 0;
     });
   };
-  EXPECT_EQ(send_from(second), 0) << "another address, the same port";
+  EXPECT_EQ(send_twice_from(second), 0) << "another address, the same port";
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   while (far_->datagrams() < 2 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   ASSERT_EQ(far_->datagrams(), 2u) << "both arrived";
-  EXPECT_EQ(send_from(own), EPERM);
+  EXPECT_EQ(send_twice_from(own), EPERM);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(far_->datagrams(), 2u);
   EXPECT_GE(count_of(NW_REASON_BIND_RESOLVER), 1u);

@@ -8,6 +8,7 @@
 
 #include "tests/kernel/support/born_process.h"
 #include "tests/kernel/support/child_rows.h"
+#include "tests/kernel/support/control_message.h"
 #include "tests/kernel/support/workload_test.h"
 
 namespace namewall::kernel_tests {
@@ -265,39 +266,12 @@ TEST_P(Siblings, KeepTheirOwnVerdictOnSocketsThatArePassed) {
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
   const OwnedFd giver(ends[0]), taker(ends[1]);
-  const auto give = [&](int fd) {
-    char byte = 'x';
-    iovec data{&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    return sendmsg(giver.get(), &message, 0) == 1;
-  };
   const auto connect_taken = [&] {
-    char byte;
-    iovec data{&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    int fd = -1;
-    if (recvmsg(taker.get(), &message, MSG_DONTWAIT) != 1 || CMSG_FIRSTHDR(&message) == nullptr) return -1;
-    std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-    const OwnedFd owner(fd);
+    const OwnedFd taken = receive_socket(taker.get());
     const SocketAddress to(ip("192.0.2.1"), 443);
-    return connect(fd, to.get(), to.length) == 0 ? 0 : errno;
+    return connect(taken.get(), to.get(), to.length) == 0 ? 0 : errno;
   };
-  const auto make_and_give = [&] { return give(make_socket(AF_INET, SOCK_STREAM).get()); };
+  const auto make_and_give = [&] { return pass_socket(giver.get(), make_socket(AF_INET, SOCK_STREAM).get()); };
   ASSERT_TRUE(in_cgroup(one_, make_and_give));
   EXPECT_EQ(in_cgroup(other_, connect_taken), 0) << "a socket of the child that looked the name up";
   ASSERT_TRUE(in_cgroup(other_, make_and_give));
