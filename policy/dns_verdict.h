@@ -37,6 +37,7 @@ struct Teaching {
   bool deliver = true;
   Reason reason = NW_REASON_NONE;  // of a withheld answer, or of one delivered that teaches nothing
   std::vector<Grant> grants;
+  NameDecision decision = {};  // of the question name: what the kernel's name table has to say
 };
 Teaching judge_answer(const PolicyImage& image, std::span<const std::uint8_t> message,
                       const std::vector<Address>& own_addresses, BootTime now);

@@ -23,6 +23,7 @@ struct Endpoint {
   PortSet ports;
   bool permits_private = false;  // ?private: answers in RFC 1918, ULA and 100.64/10 teach
   std::string text;              // as written, for people
+  bool resolved_by_agent = false;  // ?resolve=agent: one exact name, which the agent looks up for the workload
 };
 
 enum class EndpointUse { kAllow, kDeny };  // a bare host is https:// in allow, every protocol and port in deny

@@ -28,9 +28,26 @@ struct Rule {
 
 enum class Mode { kEnforce, kAudit };
 enum class Loopback { kNone, kOwn, kAny };
-enum class Retain { kTtl, kWorkload };
+enum class Learn { kKernel, kProxy };
+// kUntilNextAnswer: until the same workload's next answer to the same question name and address family: then only the
+// addresses of that one count (one in both stays). No TTL ends it.
+enum class Retain { kTtl, kWorkload, kUntilNextAnswer };
 enum class RefuseWith { kNxdomain, kRefused, kNodata };
+enum class Resolve { kWorkload, kAgent };  // kAgent: the agent looks the name up ahead of expiry, unasked
+enum class Hints { kTeach, kStrip };       // address hints of HTTPS and SVCB answers
+enum class Ech { kKeep, kStrip };          // the ECH keys of such answers (RFC 9460, "ech")
 enum class UnarmedChildren { kWatch, kRefuse };  // what a watched glob's new cgroups may do until they are armed
+
+// What one workload may ask of the proxy (fresh names: of the kernel path, too). At a bound: REFUSED with an Extended
+// DNS Error.
+struct DnsBounds {
+  std::uint32_t in_flight = 256;        // unanswered questions
+  std::uint32_t per_second = 2000;      // questions; a second's worth may come at once
+  std::uint32_t fresh_per_second = 100; // names below a wildcard that it never asked before; likewise
+  std::uint32_t connections = 32;       // TCP, at a time
+  Nanoseconds idle = std::chrono::seconds(10);  // of a TCP connection
+  friend bool operator==(const DnsBounds&, const DnsBounds&) = default;
+};
 
 struct DnsSettings {
   bool resolvers_from_system = true;          // `resolvers` contains "system"
@@ -43,6 +60,12 @@ struct DnsSettings {
   Retain retain = Retain::kTtl;
   std::uint32_t max_addresses = 1024;
   RefuseWith refuse_with = RefuseWith::kNxdomain;
+  Learn learn = Learn::kKernel;            // as written; the image says what it got, and why
+  Resolve resolve = Resolve::kWorkload;    // of every exact name of `allow`; one rule: ?resolve=agent
+  Hints hints = Hints::kTeach;
+  Ech ech = Ech::kKeep;
+  bool cache = true;                       // of the proxy
+  DnsBounds bounds;
 };
 
 struct Policy {

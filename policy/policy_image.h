@@ -88,6 +88,17 @@ struct PolicyImage {
   Nanoseconds min_ttl{}, max_ttl{}, grace{};
   Retain retain = Retain::kTtl;
   std::uint32_t max_addresses = 0;
+  // ---- the proxy ----
+  Learn learn = Learn::kKernel;
+  std::string learn_why;                   // a clause: why it is kProxy where the policy did not say so; else ""
+  std::uint32_t system_resolvers = 0;      // so many of `resolvers`, the first ones, came from "system": they are asked
+                                           // from the agent's network namespace, the others from the workload's
+  RefuseWith refuse_with = RefuseWith::kNxdomain;
+  Hints hints = Hints::kTeach;
+  Ech ech = Ech::kKeep;
+  bool cache = true;
+  DnsBounds bounds;
+  std::vector<DomainName> agent_names;     // resolve = "agent"; sorted
 
   PortMask mask_of(Protocol protocol, Port port) const;  // one bit
   PortMask mask_of(const PortSet& ports) const;          // exact for the sets of the policy's rules

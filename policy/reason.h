@@ -52,7 +52,18 @@
   X(INBOUND_UDP, "inbound_udp", "a datagram from a peer that is not allowed")                                   \
   /* cgroups that appear */                                                                                     \
   X(CHILD_NO_ROOM, "child_no_room", "too many cgroups appeared while namewalld was away")                       \
-  X(UNARMED_CHILD, "unarmed_child", "this cgroup has no policy yet, and its parent refuses such")
+  X(UNARMED_CHILD, "unarmed_child", "this cgroup has no policy yet, and its parent refuses such")              \
+  /* the DNS proxy */                                                                                          \
+  X(NO_PROXY_IN_NETNS, "no_proxy_in_netns", "no DNS proxy serves this network namespace (yet)")                \
+  X(BOUND_TO_DEVICE, "bound_to_device", "the socket is bound to a device, where the DNS proxy is not")         \
+  X(UNTRUSTED_RESOLVER, "untrusted_resolver", "the policy does not trust this resolver")                       \
+  X(ASKER_UNKNOWN, "asker_unknown", "nothing tells which workload sent this question")                         \
+  X(QUERIES_IN_FLIGHT, "queries_in_flight", "the workload has as many unanswered questions as it may")         \
+  X(QUERY_RATE, "query_rate", "the workload asks more questions a second than it may")                         \
+  X(FRESH_NAMES, "fresh_names", "the workload asks more names a second that it never asked before than it may") \
+  X(TEACHING_FAILED, "teaching_failed", "the addresses of the answer did not get into the kernel")             \
+  X(UPSTREAM_FAILED, "upstream_failed", "the resolver gave no answer")                                         \
+  X(AGENT_LOOKUP_FAILED, "agent_lookup_failed", "the agent could not look up a name for the workload")
 
 #define NW_REASON_ENUM(symbol, code, sentence) NW_REASON_##symbol,
 enum nw_reason { NW_REASONS(NW_REASON_ENUM) NW_REASON_COUNT };

@@ -1,0 +1,19 @@
+// Where the proxy's grants go: the kernel, by one backend or the other.
+#pragma once
+
+#include <cstdint>
+
+#include "bpf/lesson.h"
+#include "policy/reason.h"
+
+namespace namewall::agent {
+
+class GrantSink {
+ public:
+  virtual ~GrantSink() = default;
+  // NW_REASON_NONE: every grant is in the kernel, acknowledged. Else why not: a bound (GRANTS_FULL, NAMES_FULL, ...),
+  // NOT_ARMED when the workload is gone, or TEACHING_FAILED. Grants of the lesson may be in the kernel even then.
+  virtual Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime now) = 0;
+};
+
+}  // namespace namewall::agent
