@@ -15,12 +15,16 @@
 
 namespace namewall {
 
-inline constexpr std::uint16_t kTypeA = 1, kTypeCname = 5, kTypeAaaa = 28, kTypeOpt = 41;
-inline constexpr std::size_t kMaxQuestionLength = 512;  // bytes of a question message
-inline constexpr std::size_t kMaxAnswerLength = 4096;   // bytes of an answer message that teaches
-inline constexpr std::size_t kMaxAnswerRecords = 256;   // records of the answer section that are read
-inline constexpr std::size_t kMaxPointerHops = 16;      // compression pointers followed in one name
-inline constexpr std::size_t kMaxOptions = 16;          // options in a question's OPT
+inline constexpr std::uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypeAaaa = 28, kTypeOpt = 41;
+inline constexpr std::uint16_t kTypeSvcb = 64, kTypeHttps = 65;  // RFC 9460
+inline constexpr std::size_t kMaxQuestionLength = 512;           // bytes of a question message
+inline constexpr std::size_t kMaxAnswerLength = 4096;            // bytes of an answer message that teaches
+inline constexpr std::size_t kMaxAnswerRecords = 256;            // records of the answer section that are read
+inline constexpr std::size_t kMaxMessageLength = 65535;          // of an answer that the proxy reads
+inline constexpr std::size_t kMaxProxiedRecords = 4096;          // of its answer section
+inline constexpr std::size_t kMaxTaughtAddresses = 4096;         // that one answer may teach, hints included
+inline constexpr std::size_t kMaxPointerHops = 16;               // compression pointers followed in one name
+inline constexpr std::size_t kMaxOptions = 16;                   // options in a question's OPT
 
 struct DnsQuestion {
   std::uint16_t id = 0;
