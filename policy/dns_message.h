@@ -73,6 +73,17 @@ struct DnsAnswer {
 // What follows the answer section is not read. See answer_chain.h for which addresses count.
 Result<DnsAnswer> parse_answer(std::span<const std::uint8_t> message);
 
+// The same with other bounds in place of kMaxAnswerLength and kMaxAnswerRecords. `reads_hints`: an HTTPS or SVCB record
+// of class IN counts as one A or AAAA record of its owner for each address of its ipv4hint and ipv6hint; one in
+// AliasMode as a CNAME to its TargetName (RFC 9460 section 2.4.2). One that svcb_record.h refuses is an error. kLimit:
+// more than kMaxTaughtAddresses records and hints.
+struct AnswerBounds {
+  std::size_t length = kMaxAnswerLength;
+  std::size_t records = kMaxAnswerRecords;
+  bool reads_hints = false;
+};
+Result<DnsAnswer> parse_answer(std::span<const std::uint8_t> message, const AnswerBounds& bounds);
+
 // The message of a question, with RD; `with_edns` adds an OPT without options (1,232 bytes, DNS flag day 2020).
 std::vector<std::uint8_t> build_question(const DnsQuestion& question, bool with_edns = false);
 
