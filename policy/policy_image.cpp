@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "policy/name_fold.h"
+#include "policy/name_node.h"
 
 namespace namewall {
 namespace {
@@ -155,23 +156,15 @@ struct NameMatch {
   std::size_t depth = 0;
 };
 
-const NameNode* find_node(const PolicyImage& image, std::string_view name, bool is_below) {
-  const auto place = [](const NameNode& node) { return std::tuple<std::string_view, bool>(node.name, node.is_below); };
-  const std::tuple wanted(name, is_below);
-  const auto at = std::lower_bound(image.names.begin(), image.names.end(), wanted,
-                                   [&](const NameNode& node, const auto& key) { return place(node) < key; });
-  return at != image.names.end() && place(*at) == wanted ? &*at : nullptr;
-}
-
 NameMatch find_longest_match(const PolicyImage& image, const std::string& name) {
-  if (const NameNode* exact = find_node(image, name, false)) return {exact, 0};
+  if (const NameNode* exact = find_name_node(image, name, false)) return {exact, 0};
   const std::string_view text = name;
   std::size_t more_labels = 1;
   for (std::size_t dot = text.find('.'); dot != std::string_view::npos; dot = text.find('.', dot + 1), ++more_labels) {
-    if (const NameNode* below = find_node(image, text.substr(dot + 1), true))
+    if (const NameNode* below = find_name_node(image, text.substr(dot + 1), true))
       return {below, more_labels == 1 ? 0u : 1u};
   }
-  return {find_node(image, "", true), more_labels == 1 ? 0u : 1u};
+  return {find_name_node(image, "", true), more_labels == 1 ? 0u : 1u};
 }
 
 }  // namespace
