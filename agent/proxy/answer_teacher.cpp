@@ -18,11 +18,13 @@ bool withholds(Reason reason) {
 
 bool is_audit(const AskerLevel& level) { return level.image->mode == Mode::kAudit; }
 
-// Whether connections depend on it: a lesson of notes alone explains refusals, and may be lost.
-bool must_arrive(const bpf::Lesson& lesson) {
-  return lesson.replaces_family != 0 ||
-         std::ranges::any_of(lesson.grants, [](const Grant& grant) { return grant.note == NW_REASON_NONE; });
+std::size_t live_grants(const bpf::Lesson& lesson) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(lesson.grants, [](const Grant& grant) { return grant.note == NW_REASON_NONE; }));
 }
+
+// Whether connections depend on it: a lesson of notes alone explains refusals, and may be lost.
+bool must_arrive(const bpf::Lesson& lesson) { return lesson.replaces_family != 0 || live_grants(lesson) != 0; }
 
 bpf::Lesson lesson_of(Teaching teaching, std::span<const std::uint8_t> answer) {
   constexpr std::size_t kHeaderLength = 12;
@@ -57,6 +59,7 @@ TeachingOutcome AnswerTeacher::teach(const Asker& asker, std::span<const std::ui
     const Reason reason = sink_.teach(level.cgroup_id, lesson, now);
     if (reason == NW_REASON_NONE) {
       ++outcome.lessons;
+      if (i == 0) outcome.grants = live_grants(lesson);
     } else if (is_audit(level)) {
       outcome.audited.push_back({i, reason});
     } else if (must_arrive(lesson)) {

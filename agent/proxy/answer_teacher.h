@@ -24,6 +24,7 @@ struct TeachingOutcome {
   LevelReason withheld;
   std::vector<LevelReason> audited;  // what levels in audit mode would have withheld it for
   std::size_t lessons = 0;           // acknowledged
+  std::size_t grants = 0;            // live ones among them, of the innermost level
 };
 
 class AnswerTeacher {
