@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "agent/proxy/agent_resolver.h"
 #include "agent/proxy/ares_upstream.h"
 #include "agent/proxy/connection_counts.h"
 #include "agent/proxy/peer_cgroup.h"
@@ -26,6 +27,7 @@ constexpr std::size_t kReadyAtOnce = 64;
 constexpr int kRoundsPerServe = 4;
 constexpr int kTurnsPerRound = 8;
 constexpr Nanoseconds kTickEvery = std::chrono::milliseconds(250);
+constexpr Nanoseconds kIdleTick = std::chrono::seconds(2);           // for sockets that are to be closed
 constexpr Nanoseconds kUnknownAskerEvery = std::chrono::seconds(1);  // events of one namespace
 constexpr unsigned kTokenShift = 16;                                 // of the token in a packet's mark
 
@@ -201,6 +203,7 @@ struct DnsProxy::State final : ProxyOutput {
     next_tick = now + kTickEvery;
     upstream->tick(now);
     core->tick(now);
+    fresh->run(now);
     for (const auto& [number, place] : listening) place->streams().tick(now);
   }
 
@@ -222,6 +225,7 @@ struct DnsProxy::State final : ProxyOutput {
   ConnectionCounts counts;
   std::unique_ptr<AresUpstream> upstream;
   std::optional<ProxyCore> core;
+  std::optional<AgentResolver> fresh;
   std::map<std::uint64_t, Netns> netns;
   std::unordered_map<std::uint64_t, ProxyPlace*> places, listening, connections;  // by number
   std::vector<ProxyPlace*> replied;
@@ -247,6 +251,9 @@ Result<DnsProxy> DnsProxy::open(const DnsProxyOptions& options, ProxyHost& host)
     return fail_errno(errno, "cannot have random numbers");
   }
   state->core.emplace(*state->upstream, host.sink(), *state, state->options.limits);
+  state->fresh.emplace(
+      *state->upstream, host.sink(), [&host](const Event& event) { host.report(event); },
+      AgentResolverLimits{.seed = state->options.limits.seed});
   return DnsProxy(std::move(state));
 }
 
@@ -311,6 +318,7 @@ std::vector<std::uint64_t> DnsProxy::namespaces() const {
 }
 
 void DnsProxy::set_own_addresses(std::vector<Address> addresses) {
+  state_->fresh->set_own_addresses(addresses);
   state_->core->set_own_addresses(std::move(addresses));
 }
 
@@ -318,6 +326,8 @@ void DnsProxy::forget_workload(std::uint64_t cgroup_id) {
   for (const auto& [number, place] : state_->places) place->forget_askers();
   state_->core->forget_workload(cgroup_id);
 }
+
+void DnsProxy::keep_fresh(const std::vector<Asker>& workloads) { state_->fresh->keep_fresh(workloads, boot_now()); }
 
 int DnsProxy::fd() const { return state_->poller.fd(); }
 
@@ -328,6 +338,7 @@ void DnsProxy::serve() {
   for (int round = 0; round < kRoundsPerServe; ++round) {
     state.now = boot_now();
     state.core->set_time(state.now);
+    state.fresh->set_time(state.now);
     state.tick();
     const auto ready = state.poller.ready(room);
     for (const epoll_event& event : ready) state.dispatch(event);
@@ -340,7 +351,16 @@ void DnsProxy::serve() {
   }
 }
 
-std::optional<BootTime> DnsProxy::next_deadline() const { return state_->more_waits ? state_->now : state_->next_tick; }
+std::optional<BootTime> DnsProxy::next_deadline() const {
+  const State& state = *state_;
+  if (state.more_waits) return state.now;
+  const AresUpstream::Figures upstream = state.upstream->figures();
+  if (upstream.in_flight > 0 || state.counts.all() > 0) return state.next_tick;
+  std::optional<BootTime> deadline = state.fresh->next_deadline();
+  if (deadline) deadline = std::max(*deadline, state.next_tick);
+  if (upstream.channels > 0) deadline = std::min(deadline.value_or(kNever), state.now + kIdleTick);
+  return deadline;
+}
 
 ProxyFigures DnsProxy::figures() const { return state_->core->figures(); }
 

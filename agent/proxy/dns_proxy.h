@@ -77,11 +77,13 @@ class DnsProxy {
 
   void set_own_addresses(std::vector<Address> addresses);
   void forget_workload(std::uint64_t cgroup_id);
+  // resolve = "agent": the workloads whose names the agent keeps fresh; replaces the list before.
+  void keep_fresh(const std::vector<Asker>& workloads);
 
   int fd() const;  // readable (epoll): call serve()
   // Takes what is ready: a bounded amount, so that the caller's loop goes on.
   void serve();
-  // When serve() is wanted next, without readiness.
+  // When serve() is wanted next, without readiness. Ask again after each serve() and keep_fresh().
   std::optional<BootTime> next_deadline() const;
 
   ProxyFigures figures() const;

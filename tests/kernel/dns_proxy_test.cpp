@@ -322,6 +322,18 @@ TEST_F(DnsProxyTest, SocketsOfAnotherNamespaceOrFamilyAreNotTaken) {
             ErrorKind::kInvalid);
 }
 
+TEST_F(DnsProxyTest, NamesThatTheAgentKeepsFreshAreTaughtUnasked) {
+  DnsServer server({kUpstream}, answering("192.0.2.1"));
+  EXPECT_EQ(proxy_->next_deadline(), std::nullopt) << "nothing to do";
+  auto image = std::make_shared<PolicyImage>(*host_.asker->front().image);
+  image->agent_names = {*DomainName::parse("allowed.test")};
+  host_.asker = std::make_shared<std::vector<AskerLevel>>(std::vector<AskerLevel>{AskerLevel{42, "test", image}});
+  proxy_->keep_fresh({host_.asker});
+  ASSERT_TRUE(proxy_->next_deadline().has_value());
+  EXPECT_TRUE(serve_until([&] { return !host_.the_sink.taught.empty(); }));
+  EXPECT_EQ(host_.the_sink.taught.front(), "42 192.0.2.1");
+}
+
 TEST_F(DnsProxyTest, ConnectionsOfAWorkloadAreBounded) {
   auto image = std::make_shared<PolicyImage>(*host_.asker->front().image);
   image->bounds.connections = 2;
