@@ -34,7 +34,7 @@ bpf::Lesson lesson_of(Teaching teaching, std::span<const std::uint8_t> answer) {
   } else if (teaching.replaces_family != 0) {
     if (auto read = read_plain_name(answer, kHeaderLength)) name = DomainName::from_normal(std::move(read->text));
   }
-  return {std::move(name), teaching.decision, std::move(teaching.grants), teaching.replaces_family};
+  return {std::move(name), teaching.decision, 0, std::move(teaching.grants), teaching.replaces_family};
 }
 
 }  // namespace
