@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "policy/learning.h"
 #include "policy/name_fold.h"
 #include "policy/name_node.h"
 
@@ -92,7 +93,21 @@ Result<void> fold_names(const Policy& policy, const HostPolicy& host, const Reso
     }
   }
   for (const Rule& rule : host.private_names) rules.add(rule, {.allow = 0, .allow_private = kAllPorts, .deny = 0});
-  return rules.fold().fold_into(image);
+  if (Result<void> done = rules.fold().fold_into(image); !done) return done;
+  return settle_learning(policy, rules.fold().describe_crowd(image), image);
+}
+
+// The exact names of `allow` that the agent looks up: those that the whole of the policy lets teach.
+void collect_agent_names(const Policy& policy, PolicyImage& image) {
+  for (const Rule& rule : policy.allow) {
+    const auto* pattern = std::get_if<NamePattern>(&rule.endpoint.host);
+    if (pattern == nullptr || !pattern->is_exact()) continue;
+    if (!rule.endpoint.resolved_by_agent && policy.dns.resolve != Resolve::kAgent) continue;
+    DomainName name = DomainName::from_normal(pattern->text());
+    if (decide_name(image, name).teaches()) image.agent_names.push_back(std::move(name));
+  }
+  std::sort(image.agent_names.begin(), image.agent_names.end());
+  image.agent_names.erase(std::unique(image.agent_names.begin(), image.agent_names.end()), image.agent_names.end());
 }
 
 std::vector<Prefix> prefixes_of(const Host& host) {
@@ -146,6 +161,9 @@ Result<void> collect_resolvers(const Policy& policy, const ResolvConf& system, P
                                          " resolvers, those of the system included");
     }
     image.resolvers.push_back(resolver);
+    const auto& nameservers = system.nameservers;
+    const bool is_system = std::find(nameservers.begin(), nameservers.end(), resolver) != nameservers.end();
+    if (policy.dns.resolvers_from_system && is_system) ++image.system_resolvers;
   }
   return {};
 }
@@ -192,8 +210,14 @@ Result<PolicyImage> compile_policy(const Policy& policy, const HostPolicy& host,
   image.grace = policy.dns.grace;
   image.retain = policy.dns.retain;
   image.max_addresses = policy.dns.max_addresses;
+  image.refuse_with = policy.dns.refuse_with;
+  image.hints = policy.dns.hints;
+  image.ech = policy.dns.ech;
+  image.cache = policy.dns.cache;
+  image.bounds = policy.dns.bounds;
   if (Result<void> done = classify_ports(policy, host, image); !done) return tl::unexpected(done.error());
   if (Result<void> done = fold_names(policy, host, system, image); !done) return tl::unexpected(done.error());
+  collect_agent_names(policy, image);
   fold_addresses(policy, host, image);
   if (Result<void> done = collect_resolvers(policy, system, image); !done) return tl::unexpected(done.error());
   return image;
