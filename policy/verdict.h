@@ -22,7 +22,8 @@
 //                    5. SPECIAL_ANSWER   a note
 //                    6. EXPIRED          expired, with other ports
 //                    7. NOT_ALLOWED_NOW  expired, without any port
-//                  and where it has none, PORT for an address that rules allow on other ports, else NOT_LOOKED_UP.
+//                  and where it has none, PORT for an address that rules allow on other ports, UNTRUSTED_RESOLVER for
+//                  TCP and UDP port 53, else NOT_LOOKED_UP.
 // Audit mode changes none of this, but a refusal is then allowed and keeps its reason.
 #pragma once
 

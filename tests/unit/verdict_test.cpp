@@ -119,7 +119,8 @@ TEST(Verdict, TrustedResolversAreAllowedOverUdpOnTheirPortOnly) {
   EXPECT_EQ(without_proxy(Protocol::kUdp, Learn::kKernel), "none");
   EXPECT_EQ(without_proxy(Protocol::kUdp, Learn::kProxy), "no_proxy_in_netns");
   EXPECT_EQ(without_proxy(Protocol::kTcp, Learn::kKernel), "no_proxy_in_netns");
-  EXPECT_EQ(workload.udp("192.0.2.54", 53), "not_looked_up by grants");
+  EXPECT_EQ(workload.udp("192.0.2.54", 53), "untrusted_resolver by grants");
+  EXPECT_EQ(workload.tcp("192.0.2.54", 53), "untrusted_resolver by grants");
 }
 
 TEST(Verdict, OwnLoopbackReachesTheWorkloadsOwnSocketsAlone) {
