@@ -109,10 +109,7 @@ std::map<std::uint64_t, AdoptedNetns> HeldPlaces::adopt(std::vector<HeldDescript
   for (auto& [cookie, netns] : found) {
     std::erase_if(netns.places, [&, netns_cookie = cookie](const auto& place) {
       if (is_in_place(place.second, netns_cookie, place.first)) return false;
-      for (const HeldKind kind : {HeldKind::kUdp, HeldKind::kTcp}) {
-        const std::string name = text_of({netns_cookie, kind, place.first});
-        if (names_.erase(name) != 0) (void)notify_.release(name);
-      }
+      release(netns_cookie, place.first);
       return true;
     });
   }
@@ -135,6 +132,13 @@ void HeldPlaces::hold_netns(std::uint64_t netns_cookie, int netns, int diagnosis
   if (names_.size() + 2 > kMaxHeld) return;
   hold_one({netns_cookie, HeldKind::kNetns, {}}, netns);
   hold_one({netns_cookie, HeldKind::kDiagnosis, {}}, diagnosis);
+}
+
+void HeldPlaces::release(std::uint64_t netns_cookie, const ResolverAddress& resolver) {
+  for (const HeldKind kind : {HeldKind::kUdp, HeldKind::kTcp}) {
+    const std::string name = text_of({netns_cookie, kind, resolver});
+    if (names_.erase(name) != 0) (void)notify_.release(name);
+  }
 }
 
 void HeldPlaces::release(std::uint64_t netns_cookie) {

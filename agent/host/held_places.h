@@ -52,6 +52,7 @@ class HeldPlaces {
   void hold(const ResolverAddress& resolver, std::uint64_t netns_cookie, const ProxySockets& sockets);
   void hold_netns(std::uint64_t netns_cookie, int netns, int diagnosis);
   void release(std::uint64_t netns_cookie);
+  void release(std::uint64_t netns_cookie, const ResolverAddress& resolver);
   std::size_t size() const { return names_.size(); }
 
  private:

@@ -82,11 +82,14 @@ void ServedNamespaces::adopt(std::map<std::uint64_t, AdoptedNetns> left) {
       must_look_ = true;
       continue;
     }
-    if (!add_own_netns()) continue;
-    for (auto& [resolver, sockets] : netns.places) {
-      if (proxy_.add_sockets(cookie, resolver, std::move(sockets))) own_.insert(resolver);
-    }
+    left_ = std::move(netns.places);
   }
+}
+
+void ServedNamespaces::settle() {
+  for (const auto& [resolver, sockets] : left_) held_.release(parts_.own_netns, resolver);
+  left_.clear();
+  must_look_ = true;
 }
 
 Result<void> ServedNamespaces::add_own_netns() {
@@ -104,7 +107,8 @@ void ServedNamespaces::open_own(const ResolverAddress& resolver, BootTime now) {
   const auto opened = [&]() -> Result<void> {
     if (own_.size() >= kMaxOwnResolvers) return fail(ErrorKind::kLimit, "the workloads have too many resolvers");
     if (auto added = add_own_netns(); !added) return added;
-    auto sockets = open_proxy_sockets(resolver);
+    auto left = left_.extract(resolver);
+    auto sockets = left ? Result<ProxySockets>(std::move(left.mapped())) : open_proxy_sockets(resolver);
     if (!sockets) return tl::unexpected(sockets.error());
     held_.hold(resolver, parts_.own_netns, *sockets);
     return proxy_.add_sockets(parts_.own_netns, resolver, std::move(*sockets));

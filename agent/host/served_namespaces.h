@@ -45,8 +45,10 @@ class ServedNamespaces {
   ~ServedNamespaces();
   ServedNamespaces(const ServedNamespaces&) = delete;
 
-  // What an earlier daemon left. Other namespaces are served again as soon as the helper has answered.
+  // What an earlier daemon left. In the daemon's own namespace it is served as far as policies want it: what they do
+  // not is closed by settle(). Other namespaces are served again as soon as the helper has answered.
   void adopt(std::map<std::uint64_t, AdoptedNetns> left);
+  void settle();
   // In the daemon's own namespace, before a workload is held to this policy.
   void serve_own(const PolicyImage& image);
   // The process of this workload is in that namespace and finds no proxy.
@@ -96,6 +98,7 @@ class ServedNamespaces {
   std::set<std::uint64_t> opening_;
   std::map<std::uint64_t, Refused> refused_;
   std::set<ResolverAddress> own_;
+  std::map<ResolverAddress, ProxySockets> left_;  // of the own namespace, until settle()
   std::map<ResolverAddress, Refused> own_refused_;
   std::deque<std::uint64_t> round_;  // to be checked
   bool is_own_added_ = false;

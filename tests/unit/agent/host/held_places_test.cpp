@@ -82,6 +82,10 @@ TEST(HeldPlaces, AreReleasedByNamespace) {
   EXPECT_EQ(places.size(), 4u);
   places.release(0x1a);
   EXPECT_EQ(places.size(), 2u) << "another cookie begins with the same digits";
+  places.release(0x1ab, {Address::v4({10, 0, 0, 3}), Port{53}});
+  EXPECT_EQ(places.size(), 2u) << "another resolver";
+  places.release(0x1ab, {Address::v4({10, 0, 0, 2}), Port{53}});
+  EXPECT_EQ(places.size(), 0u);
 }
 
 }  // namespace
