@@ -93,6 +93,8 @@ std::uint64_t hash_of(const PolicyImage& image) {
   hasher.add(image.max_ttl.count());
   hasher.add(image.grace.count());
   hasher.add(image.retain);
+  hasher.add(image.learn);
+  hasher.add(image.bounds.fresh_per_second);
   hasher.add(image.max_addresses);
   hasher.add(image.learn);
   hasher.add(image.system_resolvers);

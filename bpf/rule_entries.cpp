@@ -127,6 +127,8 @@ void describe_policy(const PolicyImage& image, nw_workload& workload) {
   if (image.loopback == Loopback::kOwn) workload.flags |= NW_FLAG_LOOPBACK_OWN;
   if (image.loopback == Loopback::kAny) workload.flags |= NW_FLAG_LOOPBACK_ANY;
   if (image.retain == Retain::kWorkload) workload.flags |= NW_FLAG_RETAIN_WORKLOAD;
+  if (image.learn == Learn::kProxy) workload.flags |= NW_FLAG_PROXY;
+  workload.fresh_per_second = image.bounds.fresh_per_second;
   workload.min_ttl = to_count(image.min_ttl);
   workload.max_ttl = to_count(image.max_ttl);
   workload.grace = to_count(image.grace);
