@@ -47,10 +47,7 @@ std::string describe_grant(const PolicyImage& image, const Grant& grant, BootTim
   std::string text = grant.name.text() + " ";
   if (grant.note != NW_REASON_NONE) return text + std::string(code_of(grant.note));
   text += grant.ports == 0 ? "no port" : image.ports_of(grant.ports).to_string();
-  if (grant.deadline == kNever) {
-    return text +
-           (image.retain == Retain::kUntilNextAnswer ? " until the next answer" : " for as long as the workload lives");
-  }
+  if (grant.deadline == kNever) return text + " for as long as the workload lives";
   if (grant.is_live(now)) return text + " for " + describe_duration(grant.deadline - now);
   return text + " until " + describe_duration(now - grant.deadline) + " ago";
 }
@@ -110,7 +107,7 @@ std::string Destination::to_string() const {
 }
 
 Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destination& destination, BootTime now,
-              LoopbackListener listener, ProxyPresence proxy) {
+              LoopbackListener listener, ResolverProxy proxy) {
   Walk walk(image);
   const Address& address = destination.address;
   const PortMask port = image.mask_of(destination.protocol, destination.port);
@@ -126,14 +123,12 @@ Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destinat
 
   const bool is_resolver = std::find(image.resolvers.begin(), image.resolvers.end(),
                                      ResolverAddress{address, destination.port}) != image.resolvers.end();
-  if (is_resolver && destination.protocol == Protocol::kUdp && image.learn == Learn::kKernel) {
-    return walk.allow("resolver", "a trusted resolver: its questions are checked");
-  }
   if (is_resolver && destination.protocol != Protocol::kIcmp) {
-    if (proxy == ProxyPresence::kServes) {
+    const bool needs_proxy = destination.protocol == Protocol::kTcp || image.learn == Learn::kProxy;
+    if (!needs_proxy) return walk.allow("resolver", "a trusted resolver: its questions are checked");
+    if (proxy == ResolverProxy::kServes)
       return walk.allow("resolver", "a trusted resolver: the DNS proxy checks its questions");
-    }
-    return walk.refuse("resolver", "a trusted resolver, and no DNS proxy", NW_REASON_NO_PROXY_IN_NETNS);
+    return walk.refuse("resolver", "a trusted resolver, and no DNS proxy is there", NW_REASON_NO_PROXY_IN_NETNS);
   }
   walk.pass_by("resolver", "not a trusted resolver");
 

@@ -3,9 +3,9 @@
 //
 //   host deny      a host rule denies the address on this port: refused, HOST_DENY
 //   deny rules     a rule of the policy does: refused, DENY_RULE
-//   resolver       the address and port of a trusted resolver: UDP is allowed (the question check follows). TCP, and
-//   with
-//                  learn = proxy UDP, goes to the DNS proxy: allowed where one serves, else refused, NO_PROXY_IN_NETNS
+//   resolver       the address and port of a trusted resolver: allowed, its questions are checked: over UDP by the
+//                  kernel or, with learn = proxy, by the proxy; over TCP by the proxy. Where the proxy has to and is not
+//                  there: refused, NO_PROXY_IN_NETNS
 //   loopback       only for 127.0.0.0/8, ::1 and, because connect() takes them for loopback, 0.0.0.0 and ::. Allowed
 //   with
 //                  `any`; with `own` where a socket of this workload listens
@@ -60,10 +60,10 @@ struct Verdict {
 // The facts about a loopback destination that only the kernel knows: whose socket is there.
 enum class LoopbackListener { kNone, kOwn, kForeign };
 
-// Whether a DNS proxy serves the resolver in the socket's network namespace.
-enum class ProxyPresence { kServes, kAbsent };
+// Whether the DNS proxy serves the resolver in the socket's network namespace: likewise.
+enum class ResolverProxy { kServes, kAbsent };
 
 Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destination& destination, BootTime now,
-              LoopbackListener listener = LoopbackListener::kNone, ProxyPresence proxy = ProxyPresence::kServes);
+              LoopbackListener listener = LoopbackListener::kNone, ResolverProxy proxy = ResolverProxy::kServes);
 
 }  // namespace namewall
