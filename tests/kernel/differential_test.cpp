@@ -197,7 +197,7 @@ class Differential : public WorkloadTest {
       if (std::abs((grant.deadline - now).count()) < std::chrono::nanoseconds(kSlack).count())
         return;  // either is right
     }
-    const auto expected = judge(image_, model_, destination, now, LoopbackListener::kNone, ProxyPresence::kAbsent);
+    const auto expected = judge(image_, model_, destination, now, LoopbackListener::kNone, ResolverProxy::kAbsent);
     const SocketAddress to(destination.address, destination.port.number);
     const int error =
         destination.protocol == Protocol::kTcp ? workload_process_->tcp_connect(to) : workload_process_->udp_send(to);
