@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "policy/dns_message.h"
+#include "policy/message_cuts.h"
 #include "policy/record_walk.h"
 #include "policy/svcb_record.h"
 #include "policy/wire_bytes.h"
@@ -35,94 +36,6 @@ std::optional<std::uint32_t> soa_minimum(Bytes message, const RecordPlace& place
   return (minimum & 0x80000000u) != 0 ? 0 : minimum;
 }
 
-// Names in the data of the types that may have compressed ones (RFC 1035, and RFC 3597 section 4), as they stand:
-// `lead` bytes, then so many names. NAPTR has three strings between.
-struct NamesInData {
-  std::size_t lead = 0;
-  unsigned strings = 0;
-  unsigned names = 0;
-};
-
-NamesInData names_in_data(std::uint16_t type) {
-  switch (type) {
-    case 2:
-    case 3:
-    case 4:
-    case 5:
-    case 7:
-    case 8:
-    case 9:
-    case 12:
-    case 30:
-    case 39:
-      return {0, 0, 1};  // NS, MD, MF, CNAME, MB, MG, MR, PTR, NXT, DNAME
-    case 6:
-    case 14:
-    case 17:
-      return {0, 0, 2};  // SOA, MINFO, RP
-    case 15:
-    case 18:
-    case 21:
-    case 36:
-    case kTypeSvcb:
-    case kTypeHttps:
-      return {2, 0, 1};  // MX, AFSDB, RT, KX
-    case 24:
-      return {18, 0, 1};  // SIG
-    case 26:
-      return {2, 0, 2};  // PX
-    case 33:
-      return {6, 0, 1};  // SRV
-    case 35:
-      return {4, 3, 1};  // NAPTR
-    default:
-      return {};
-  }
-}
-
-// What is taken out of a message. Everything else is changed in place, at its old offset; at the end the rest closes
-// up.
-class Cuts {
- public:
-  bool empty() const { return cuts_.empty(); }
-  void add(std::size_t from, std::size_t to) {
-    if (!cuts_.empty() && cuts_.back().to == from) {
-      cuts_.back().to = to;
-      cuts_.back().before_end += to - from;
-    } else {
-      cuts_.push_back({from, to, removed() + (to - from)});
-    }
-  }
-  std::size_t removed() const { return cuts_.empty() ? 0 : cuts_.back().before_end; }
-  // The offset of `at` in the closed-up message; nullopt: it is taken out.
-  std::optional<std::size_t> moved(std::size_t at) const {
-    const auto behind =
-        std::upper_bound(cuts_.begin(), cuts_.end(), at, [](std::size_t x, const Cut& cut) { return x < cut.from; });
-    if (behind == cuts_.begin()) return at;
-    const Cut& last = *(behind - 1);
-    if (at < last.to) return std::nullopt;
-    return at - last.before_end;
-  }
-  void close_up(std::vector<std::uint8_t>& message) const {
-    std::size_t written = cuts_.front().from;
-    for (std::size_t i = 0; i < cuts_.size(); ++i) {
-      const std::size_t next = i + 1 < cuts_.size() ? cuts_[i + 1].from : message.size();
-      std::copy(message.begin() + static_cast<std::ptrdiff_t>(cuts_[i].to),
-                message.begin() + static_cast<std::ptrdiff_t>(next),
-                message.begin() + static_cast<std::ptrdiff_t>(written));
-      written += next - cuts_[i].to;
-    }
-    message.resize(written);
-  }
-
- private:
-  struct Cut {
-    std::size_t from, to;
-    std::size_t before_end;  // bytes taken out up to `to`
-  };
-  std::vector<Cut> cuts_;
-};
-
 class Editor {
  public:
   Editor(Bytes answer, const AnswerEdit& edit, std::vector<std::uint8_t>& out)
@@ -150,7 +63,8 @@ class Editor {
       }
       write_u32(out_, place.fixed + 4, std::min(ttl - std::min(ttl, edit_.age), edit_.max_ttl));
     }
-    if (!cuts_.empty() && !move_pointers(place)) return malformed("a name points into what is taken out");
+    if (!cuts_.empty() && !cuts_.move_pointers(answer_, place, out_))
+      return malformed("a name points into what is taken out");
     const bool is_service = place.type == kTypeSvcb || place.type == kTypeHttps;
     const bool takes_out = edit_.hints == Hints::kStrip || edit_.ech == Ech::kStrip;
     if (is_service && takes_out && !cut_params(place)) return malformed("an HTTPS or SVCB record does not parse");
@@ -188,37 +102,10 @@ class Editor {
     }
   }
 
-  // Every pointer of the record that means something behind a cut.
-  bool move_pointers(const RecordPlace& place) {
-    if (!move_pointer(place.owner, place.fixed)) return false;
-    const NamesInData names = names_in_data(place.type);
-    std::size_t at = place.data + names.lead;
-    for (unsigned i = 0; i < names.strings; ++i) {
-      if (at >= place.end) return false;
-      at += 1u + answer_[at];
-    }
-    for (unsigned i = 0; i < names.names; ++i) {
-      if (at >= place.end) return false;
-      const std::size_t end = skip_name(answer_, at, place.end);
-      if (end == 0 || !move_pointer(at, end)) return false;
-      at = end;
-    }
-    return true;
-  }
-
-  // Of the name in [at, end), which skip_name took.
-  bool move_pointer(std::size_t at, std::size_t end) {
-    while (answer_[at] != 0 && answer_[at] < 0xc0) at += answer_[at] + 1u;
-    if (answer_[at] == 0) return at + 1 == end;
-    const auto target = cuts_.moved(read_u16(answer_, at) & 0x3fffu);
-    if (target) write_u16(out_, at, 0xc000u | static_cast<unsigned>(*target));
-    return target.has_value();
-  }
-
   Bytes answer_;
   const AnswerEdit& edit_;
   std::vector<std::uint8_t>& out_;
-  Cuts cuts_;
+  MessageCuts cuts_;
 };
 
 // Whether two messages, of which the first has its question up to `end`, ask the same; letters alike in both cases.

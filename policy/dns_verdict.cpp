@@ -116,7 +116,7 @@ ProxiedQuestion judge_proxied_question(const PolicyImage& image, std::span<const
   if (question) return judge_proxied_question(image, *question);
   return {.verdict = {is_audit(image), {}, NW_REASON_QUESTION_MALFORMED},
           .question = {.id = 0, .name = DomainName::from_normal("")},
-          .text = image.name + ": " + question.error().what};
+          .text = question.error().what};
 }
 
 ProxiedQuestion judge_proxied_question(const PolicyImage& image, const DnsQuestion& question) {

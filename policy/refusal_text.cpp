@@ -52,12 +52,13 @@ std::string refusal_text(const PolicyImage& image, const DomainName& name) {
   const std::vector<Place> places = places_of(image, name);
   NameMasks all;
   for (const Place& place : places) all |= place.masks;
-  if (all.allow == 0) return image.name + ": no rule names " + name.text();
+  const std::string policy = image.name.empty() ? "" : image.name + ": ";
+  if (all.allow == 0) return policy + "no rule names " + name.text();
   const auto denial = std::find_if(places.begin(), places.end(),
                                    [&](const Place& place) { return (all.allow & ~place.masks.deny) == 0; });
   const std::string which =
       denial == places.end() ? "several deny rules name " : "deny rule " + denial->pattern + " names ";
-  return image.name + ": " + which + name.text();
+  return policy + which + name.text();
 }
 
 }  // namespace namewall

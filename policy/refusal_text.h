@@ -7,9 +7,9 @@
 
 namespace namewall {
 
-// Of a name that decide_name() refuses: "builder: no rule names evil.example", or, where a rule allows it and a deny
-// takes all of that away, with the broadest name pattern that does: "builder: deny rule *.evil.example names
-// www.evil.example".
+// Of a name that decide_name() refuses: "builder: no rule names evil.example" (without a policy name: "no rule ..."),
+// or, where a rule allows it and a deny takes all of that away, with the broadest name pattern that does: "builder:
+// deny rule *.evil.example names www.evil.example".
 std::string refusal_text(const PolicyImage& image, const DomainName& name);
 
 }  // namespace namewall
