@@ -1,6 +1,5 @@
 #include "tests/replay/replay_answer.h"
 
-#include <charconv>
 #include <sstream>
 
 #include "policy/record_walk.h"
@@ -8,13 +7,6 @@
 
 namespace namewall::testing {
 namespace {
-
-std::optional<std::uint32_t> parse_number(std::string_view text) {
-  std::uint32_t number = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (status != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 Words split(const std::string& text, char separator) {
   std::istringstream stream(text);

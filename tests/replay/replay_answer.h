@@ -6,11 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "tests/replay/script_words.h"
 #include "tests/support/dns_builder.h"
 
 namespace namewall::testing {
-
-using Words = std::vector<std::string>;
 
 // The one question of a script: NAME, NAME/AAAA, NAME/HTTPS, with !RCODE behind for the answer's RCODE.
 struct ScriptQuestion {
