@@ -9,7 +9,7 @@ from internet.records import Record
 from scenario import Scene, expect
 
 ZONE = "signed.example"
-RESOLVER = "203.0.113.54"
+RESOLVER, RESOLVER6 = "203.0.113.54", "2001:db8:203::54"
 PORT = 7001
 ALIASES = 16
 TEXTS, TEXT_LENGTH = 210, 250
@@ -46,13 +46,13 @@ class SignedScene(Scene):
 
     def _build(self):
         super()._build()
-        self.knot = self.own(KnotServer(self.world, RESOLVER, self.path("knot", make=True), ZONE, RECORDS))
+        self.knot = self.own(KnotServer(self.world, [RESOLVER, RESOLVER6], self.path("knot", make=True), ZONE, RECORDS))
         self.write_etc(f"nameserver {RESOLVER}\n")
         self.write_etc(f"nameserver {CHAIN_RESOLVER}\noptions edns0\n", "etc-chain")  # else 512 bytes
         self.policy = self.write(
             "signed.toml",
             f'name = "signed"\nallow = ["*://**.{ZONE}:*", "*://*.chain.example:*"]\n[dns]\n'
-            f'resolvers = ["{RESOLVER}", "{CHAIN_RESOLVER}"]\n{self._dns}\n',
+            f'resolvers = ["{RESOLVER}", "[{RESOLVER6}]:53", "{CHAIN_RESOLVER}"]\n{self._dns}\n',
         )
 
     def _program(self, exchanges):

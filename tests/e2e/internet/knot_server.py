@@ -7,7 +7,7 @@ from .processes import Server
 
 
 class KnotServer:
-    def __init__(self, namespace, address, directory, zone, text):
+    def __init__(self, namespace, addresses, directory, zone, text):
         """text: the zone's records, in the words of a zone file, below its apex."""
         with open(os.path.join(directory, "signed.zone"), "w") as file:
             file.write(f"$ORIGIN {zone}.\n$TTL 3600\n@ SOA ns hostmaster 1 3600 600 86400 300\n@ NS ns\n{text}\n")
@@ -16,7 +16,7 @@ class KnotServer:
             file.write(
                 f"""
 server:
-  listen: {address}@53
+  listen: [ {', '.join(f'{address}@53' for address in addresses)} ]
   rundir: {directory}
   udp-workers: 1
   tcp-workers: 1
@@ -47,7 +47,7 @@ zone:
             )
         self._server = Server(namespace.command(["knotd", "-c", config]), os.path.join(directory, "knot.log"))
         self._server.wait_until(lambda: "successfully signed" in self._server.log())
-        self._server.wait_until(lambda: question_is_answered(namespace, address, 53))
+        self._server.wait_until(lambda: question_is_answered(namespace, addresses[0], 53))
 
     def close(self):
         self._server.close()
