@@ -238,6 +238,43 @@ struct nw_name {
 };
 NW_ASSERT_SIZE(struct nw_name, 296);
 
+/* ---- lessons: what a run of namewall_teach reads ----
+ * Behind NW_LESSON_AT bytes that a packet program needs to run at all: the head, then `count` grants. */
+#define NW_LESSON_AT 16
+#define NW_LESSON_GRANTS 64     /* of one run */
+#define NW_LESSON_PUT (1u << 0) /* the name and the grants into the tables */
+#define NW_LESSON_REPLACE \
+  (1u << 1) /* live grants of the name, from `first` to `last`, that are not given here end now */
+
+struct nw_lesson_head {
+  __u32 what;  /* NW_LESSON_... */
+  __u32 count; /* of grants */
+  /* of the workload */
+  __u32 slot;
+  __u32 workload_id;
+  __u32 flags; /* NW_FLAG_POOLED counts */
+  __u32 bucket_count;
+  __u64 seed;
+  /* of the name */
+  __u64 deadline;
+  __u64 ports;         /* mask word */
+  __u64 private_ports; /* mask word */
+  __u32 length;
+  __u32 labels;
+  __u32 first[4]; /* of a replacement: addresses, compared byte by byte */
+  __u32 last[4];
+  struct nw_window window;
+};
+NW_ASSERT_SIZE(struct nw_lesson_head, 64 + 32 + 256);
+
+struct nw_lesson_grant {
+  __u64 deadline;
+  __u32 address[4];
+  __u32 note; /* nw_reason; 0: a grant */
+  __u32 is_private;
+};
+NW_ASSERT_SIZE(struct nw_lesson_grant, 32);
+
 /* ---- counters, per workload slot ---- */
 #define NW_COUNTERS(X)                                                             \
   X(QUESTIONS, "questions")               /* that passed */                        \

@@ -83,6 +83,10 @@ Result<std::uint32_t> Enforcer::reap(const Workload& workload, std::chrono::seco
   return state_->layer->reap(workload.cgroup_id, expired_for);
 }
 
+Reason Enforcer::teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) {
+  return state_->layer->teach(cgroup_id, lesson);
+}
+
 Result<std::size_t> Enforcer::add_grants(const Workload& workload, const std::vector<Grant>& grants) {
   if (auto done = state_->check(workload); !done) return tl::unexpected(done.error());
   return state_->layer->add_grants(workload.cgroup_id, grants);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bpf/grant_records.h"
+#include "bpf/lesson.h"
 #include "policy/event.h"
 #include "policy/grant_table.h"
 #include "policy/policy_image.h"
@@ -67,6 +68,10 @@ class Enforcer {
   // Removes names whose grants have been over for that long; returns how many. Until then they explain refusals, and a
   // live flow can still be judged by name. A learner whose name table is full removes expired ones itself.
   Result<std::uint32_t> reap(const Workload& workload, std::chrono::seconds expired_for = std::chrono::hours(1));
+
+  // Puts the lesson into the tables of the workload. NW_REASON_NONE: all of it is in; else why not (GrantSink::teach).
+  // The kernel goes by its own clock; `now` is the caller's.
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now);
 
   // Adds grants from user space, for benchmarks and tests: the same placement as the kernel's.
   Result<std::size_t> add_grants(const Workload& workload, const std::vector<Grant>& grants);

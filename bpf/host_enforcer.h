@@ -130,6 +130,9 @@ class HostEnforcer {
   Result<Counters> read_counters(std::uint64_t cgroup_id) const;
   Result<std::uint32_t> reap(std::uint64_t cgroup_id, std::chrono::seconds expired_for = std::chrono::hours(1));
 
+  // As Enforcer::teach. Children of templates that the kernel met cost a look at their row (a system call) each time.
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now);
+
   std::vector<int> event_fds() const;  // of all layers; may grow when a layer is opened: ask again after arm
   // `Event::cgroup_id` says whose it is.
   Result<std::size_t> consume_events(std::size_t max, const std::function<void(const Event&)>& handle);

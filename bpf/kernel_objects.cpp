@@ -24,7 +24,8 @@ constexpr std::array kMaps{"workloads",     "children",   "spare_tables",  "ids"
 constexpr std::array kPrograms{
     "namewall_ingress",    "namewall_egress",     "namewall_sock_create", "namewall_bind4",         "namewall_bind6",
     "namewall_post_bind4", "namewall_post_bind6", "namewall_sendmsg4",    "namewall_sendmsg6",      "namewall_connect4",
-    "namewall_connect6",   "namewall_prepare",    "namewall_guard",       "namewall_prepare_guard", "namewall_reap"};
+    "namewall_connect6",   "namewall_prepare",    "namewall_guard",       "namewall_prepare_guard", "namewall_reap",
+    "namewall_teach"};
 
 // Working memory of the programs: each build has its own.
 bool is_working_memory(std::string_view map) { return map == "scratches" || map == "row_buffers"; }

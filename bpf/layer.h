@@ -19,6 +19,7 @@
 #include "bpf/event_ring.h"
 #include "bpf/grant_records.h"
 #include "bpf/kernel_objects.h"
+#include "bpf/lesson.h"
 #include "bpf/rule_store.h"
 #include "bpf/table_slots.h"
 
@@ -70,6 +71,8 @@ class Layer {
   Result<Counters> read_counters(std::uint64_t cgroup_id) const;
   Result<std::uint32_t> reap(std::uint64_t cgroup_id, std::chrono::seconds expired_for) const;
   Result<std::size_t> add_grants(std::uint64_t cgroup_id, const std::vector<Grant>& grants) const;
+  // As GrantSink::teach (agent/proxy/grant_sink.h).
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson) const;
   std::uint32_t count_live_grants() const;
   const KernelObjects& objects() const { return objects_; }
   EventRing& events() { return *ring_; }

@@ -4,10 +4,12 @@
  *   egress     packets out, questions      ingress  packets in, answers, inbound
  *   guard      sock_create where unarmed children are refused
  *   reap       removes expired names, run by user space
+ *   teach      puts what user space learned into the tables, run by it
  * The bulk is in global functions: the verifier checks each once (as static ones they exceed its limits). */
 #include "bpf/guard.bpf.h"
 #include "bpf/ingress.bpf.h"
 #include "bpf/socket.bpf.h"
+#include "bpf/teach.bpf.h"
 
 /* Run by BPF_PROG_TEST_RUN: mark = slot, priority = limit, cb[0] = seconds that expired names are kept; returns how
  * many went. A packet program, because its test run holds bottom halves off: as a syscall program it would be

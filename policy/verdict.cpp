@@ -45,7 +45,10 @@ std::string describe_grant(const PolicyImage& image, const Grant& grant, BootTim
   std::string text = grant.name.text() + " ";
   if (grant.note != NW_REASON_NONE) return text + std::string(code_of(grant.note));
   text += grant.ports == 0 ? "no port" : image.ports_of(grant.ports).to_string();
-  if (grant.deadline == kNever) return text + " for as long as the workload lives";
+  if (grant.deadline == kNever) {
+    return text +
+           (image.retain == Retain::kUntilNextAnswer ? " until the next answer" : " for as long as the workload lives");
+  }
   if (grant.is_live(now)) return text + " for " + describe_duration(grant.deadline - now);
   return text + " until " + describe_duration(now - grant.deadline) + " ago";
 }
@@ -105,7 +108,7 @@ std::string Destination::to_string() const {
 }
 
 Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destination& destination, BootTime now,
-              LoopbackListener listener) {
+              LoopbackListener listener, ProxyPresence proxy) {
   Walk walk(image);
   const Address& address = destination.address;
   const PortMask port = image.mask_of(destination.protocol, destination.port);
@@ -121,11 +124,14 @@ Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destinat
 
   const bool is_resolver = std::find(image.resolvers.begin(), image.resolvers.end(),
                                      ResolverAddress{address, destination.port}) != image.resolvers.end();
-  if (is_resolver && destination.protocol == Protocol::kUdp) {
+  if (is_resolver && destination.protocol == Protocol::kUdp && image.learn == Learn::kKernel) {
     return walk.allow("resolver", "a trusted resolver: its questions are checked");
   }
-  if (is_resolver && destination.protocol == Protocol::kTcp) {
-    return walk.refuse("resolver", "a trusted resolver, over TCP", NW_REASON_DNS_OVER_TCP);
+  if (is_resolver && destination.protocol != Protocol::kIcmp) {
+    if (proxy == ProxyPresence::kServes) {
+      return walk.allow("resolver", "a trusted resolver: the DNS proxy checks its questions");
+    }
+    return walk.refuse("resolver", "a trusted resolver, and no DNS proxy", NW_REASON_NO_PROXY_IN_NETNS);
   }
   walk.pass_by("resolver", "not a trusted resolver");
 

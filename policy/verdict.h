@@ -3,9 +3,9 @@
 //
 //   host deny      a host rule denies the address on this port: refused, HOST_DENY
 //   deny rules     a rule of the policy does: refused, DENY_RULE
-//   resolver       the address and port of a trusted resolver: UDP is allowed (the question check follows), TCP
-//   refused,
-//                  DNS_OVER_TCP
+//   resolver       the address and port of a trusted resolver: UDP is allowed (the question check follows). TCP, and
+//   with
+//                  learn = proxy UDP, goes to the DNS proxy: allowed where one serves, else refused, NO_PROXY_IN_NETNS
 //   loopback       only for 127.0.0.0/8, ::1 and, because connect() takes them for loopback, 0.0.0.0 and ::. Allowed
 //   with
 //                  `any`; with `own` where a socket of this workload listens
@@ -59,7 +59,10 @@ struct Verdict {
 // The facts about a loopback destination that only the kernel knows: whose socket is there.
 enum class LoopbackListener { kNone, kOwn, kForeign };
 
+// Whether a DNS proxy serves the resolver in the socket's network namespace.
+enum class ProxyPresence { kServes, kAbsent };
+
 Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destination& destination, BootTime now,
-              LoopbackListener listener = LoopbackListener::kNone);
+              LoopbackListener listener = LoopbackListener::kNone, ProxyPresence proxy = ProxyPresence::kServes);
 
 }  // namespace namewall

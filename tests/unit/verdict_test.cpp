@@ -106,8 +106,19 @@ TEST(Verdict, TrustedResolversAreAllowedOverUdpOnTheirPortOnly) {
   const Workload workload({"tcp://192.0.2.53:53"});
   EXPECT_EQ(workload.udp("192.0.2.53", 53), "allowed by resolver");
   EXPECT_EQ(workload.udp("127.0.0.53", 53), "allowed by resolver");
-  EXPECT_EQ(workload.tcp("192.0.2.53", 53), "dns_over_tcp by resolver");
+  EXPECT_EQ(workload.tcp("192.0.2.53", 53), "allowed by resolver");
   EXPECT_EQ(workload.udp("192.0.2.53", 54), "port by grants");
+  const auto without_proxy = [&](Protocol protocol, Learn learn) {
+    PolicyImage image = workload.image();
+    image.learn = learn;
+    const Destination resolver{protocol, address_of("192.0.2.53"), Port{53}};
+    const Verdict verdict =
+        judge(image, workload.grants, resolver, at(100), LoopbackListener::kNone, ProxyPresence::kAbsent);
+    return std::string(code_of(verdict.reason));
+  };
+  EXPECT_EQ(without_proxy(Protocol::kUdp, Learn::kKernel), "none");
+  EXPECT_EQ(without_proxy(Protocol::kUdp, Learn::kProxy), "no_proxy_in_netns");
+  EXPECT_EQ(without_proxy(Protocol::kTcp, Learn::kKernel), "no_proxy_in_netns");
   EXPECT_EQ(workload.udp("192.0.2.54", 53), "not_looked_up by grants");
 }
 
