@@ -1,20 +1,22 @@
 #include "tests/replay/replay_script.h"
 
 #include <charconv>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <vector>
 
+#include "policy/answer_edit.h"
+#include "policy/dns_reply.h"
 #include "policy/dns_verdict.h"
 #include "policy/host_loader.h"
 #include "policy/policy_loader.h"
 #include "policy/verdict.h"
-#include "tests/support/dns_builder.h"
+#include "policy/wire_bytes.h"
+#include "tests/replay/replay_answer.h"
 
 namespace namewall::testing {
 namespace {
-
-using Words = std::vector<std::string>;
 
 Words split_words(const std::string& line) {
   std::istringstream stream(line.substr(0, line.find('#')));
@@ -57,39 +59,29 @@ std::optional<Destination> parse_destination(const Words& words, std::size_t at)
   return Destination{protocol, address_of(host), Port{static_cast<std::uint16_t>(*port)}};
 }
 
-bool add_record(AnswerBuilder& answer, const Words& record) {
-  const std::optional<std::uint32_t> ttl = record.size() == 4 ? parse_number(record[2]) : std::nullopt;
-  if (!ttl) return false;
-  const std::string &owner = record[0], &type = record[1], &data = record[3];
-  if (type == "A") {
-    answer.a(owner, *ttl, data);
-  } else if (type == "AAAA") {
-    answer.aaaa(owner, *ttl, data);
-  } else if (type == "CNAME") {
-    answer.cname(owner, *ttl, data);
-  } else {
-    return false;
-  }
-  return true;
+// What stands in an own reply: "nxdomain 15 TEXT".
+std::string describe_reply(const Bytes& reply, std::size_t question_length) {
+  constexpr std::size_t kOptAndCode = 17;
+  const unsigned rcode = reply[3] & kRcodeMask;
+  std::string text = rcode == 0 ? "nodata" : rcode == 3 ? "nxdomain" : rcode == 5 ? "refused" : std::to_string(rcode);
+  if (reply.size() < question_length + kOptAndCode) return text;
+  text += " " + std::to_string(read_u16(reply, question_length + kOptAndCode - 2)) + " ";
+  return text.append(reply.begin() + static_cast<std::ptrdiff_t>(question_length + kOptAndCode), reply.end());
 }
 
-// The message that `NAME RECORD, ...` from `at` on describes.
-std::optional<Bytes> build_answer(const Words& words, std::size_t at) {
-  if (at >= words.size()) return std::nullopt;
-  const std::string& name = words[at];
-  AnswerBuilder answer(name);
-  Words record;
-  for (std::size_t i = at + 1; i < words.size(); ++i) {
-    record.push_back(words[i]);
-    const bool has_comma = record.back().ends_with(',');
-    if (!has_comma && i + 1 < words.size()) continue;
-    if (has_comma) record.back().pop_back();
-    if (record.size() == 3) record.insert(record.begin(), name);
-    if (!add_record(answer, record)) return std::nullopt;
-    record.clear();
-  }
-  return answer.build();
+std::string join(const Words& words, std::size_t from) {
+  std::string text;
+  for (std::size_t i = from; i < words.size(); ++i) text += (i == from ? "" : " ") + words[i];
+  return text;
 }
+
+// One workload: a policy, and what it learned.
+struct Level {
+  std::optional<Policy> policy;
+  std::optional<PolicyImage> image;
+  std::optional<GrantTable> grants;
+  std::string parent;  // "" : none
+};
 
 class Replay {
  public:
@@ -99,6 +91,7 @@ class Replay {
     if (words[0] == "host") return replace_host(block);
     if (words[0] == "search") return set_search(words);
     if (words[0] == "own") return set_own(words);
+    if (words[0] == "workload") return choose_workload(words);
     if (words[0] == "at" && words.size() >= 3) return run_at(words);
     return "not a line of a replay script";
   }
@@ -109,24 +102,54 @@ class Replay {
   std::string replace_policy(const std::string& text) {
     Loaded<Policy> loaded = load_policy(text, Format::kToml, "policy");
     if (!loaded.ok()) return loaded.diagnostics.front().to_string();
-    policy_ = std::move(loaded.value);
-    return compile();
+    own().policy = std::move(loaded.value);
+    return compile(own());
   }
 
   std::string replace_host(const std::string& text) {
     Loaded<HostPolicy> loaded = load_host_policy(text, Format::kToml, "host");
     if (!loaded.ok()) return loaded.diagnostics.front().to_string();
     host_ = std::move(loaded.value);
-    return policy_ ? compile() : "";
+    for (auto& [name, level] : workloads_) {
+      const std::string failure = level.policy ? compile(level) : "";
+      if (!failure.empty()) return failure;
+    }
+    return "";
   }
 
-  std::string compile() {
-    Result<PolicyImage> image = compile_policy(*policy_, host_, system_);
+  std::string compile(Level& level) {
+    Result<PolicyImage> image = compile_policy(*level.policy, host_, system_);
     if (!image) return image.error().what;
-    image_ = *std::move(image);
-    if (!grants_) grants_.emplace(image_->max_addresses);
-    grants_->rejudge(*image_);
+    level.image = *std::move(image);
+    if (!level.grants) level.grants.emplace(level.image->max_addresses);
+    level.grants->rejudge(*level.image);
     return "";
+  }
+
+  // `workload NAME`, `workload NAME in PARENT`
+  std::string choose_workload(const Words& words) {
+    const bool is_nested = words.size() == 4 && words[2] == "in";
+    if (words.size() != 2 && !is_nested) return "not a workload";
+    if (is_nested && !workloads_.contains(words[3])) return "the parent comes first";
+    current_ = words[1];
+    if (is_nested) own().parent = words[3];
+    return "";
+  }
+
+  Level& own() { return workloads_[current_]; }
+
+  // Innermost first.
+  std::vector<Level*> levels() {
+    std::vector<Level*> all = {&own()};
+    while (!all.back()->parent.empty()) all.push_back(&workloads_[all.back()->parent]);
+    return all;
+  }
+
+  bool goes_by_proxy() {
+    for (const Level* level : levels()) {
+      if (level->image->learn == Learn::kProxy) return true;
+    }
+    return false;
   }
 
   std::string set_search(const Words& words) {
@@ -144,10 +167,16 @@ class Replay {
   std::string run_at(const Words& words) {
     const std::optional<BootTime> time = parse_time(words[1]);
     if (!time || *time < now_) return "the time does not parse or goes back";
-    if (!image_) return "no policy yet";
+    for (const Level* level : levels()) {
+      if (!level->image) return "no policy yet";
+    }
     now_ = *time;
     if (words[2] == "question" && words.size() == 4) return check_question(words[3], true);
-    if (words[2] == "answer") return learn(words, 3, true, std::nullopt);
+    if (words[2] == "answer") return learn(words, 3, {});
+    if (words[2] == "cached" && words.size() >= 5) {
+      const std::optional<std::uint32_t> age = parse_number(words[3]);
+      return age ? learn(words, 4, {.age = *age}) : "not an age";
+    }
     if (words[2] == "expect" && words.size() >= 5) return expect(words);
     return "not an action";
   }
@@ -159,9 +188,14 @@ class Replay {
     if (what == "refuse") return check_verdict(words, 5, false, words[4]);
     if (what == "audit") return check_verdict(words, 5, true, words[4]);
     if (what == "question" && words[4] == "refused" && words.size() == 6) return check_question(words[5], false);
-    if (what == "answer" && words.size() >= 7) return learn(words, 6, words[4] == "teaches", words[5]);
+    if (what == "refusal") return check_refusal(words[4], join(words, 5));
+    if (what == "answer" && words.size() >= 7) {
+      return learn(words, 6, {.delivered = words[4] == "teaches", .reason = words[5]});
+    }
+    if (what == "ttl" && words.size() >= 6) return learn(words, 5, {.shown_ttl = words[4]});
+    if (what == "params" && words.size() >= 6) return learn(words, 5, {.shown_params = words[4]});
     if (what == "live") {
-      const std::size_t live = grants_->live_count(now_);
+      const std::size_t live = own().grants->live_count(now_);
       return std::to_string(live) == words[4] ? "" : std::to_string(live) + " grants are live";
     }
     return "not an expectation";
@@ -170,39 +204,100 @@ class Replay {
   std::string check_verdict(const Words& words, std::size_t at, bool allowed, const std::string& reason) {
     const std::optional<Destination> destination = parse_destination(words, at);
     if (!destination) return "not a destination";
-    const Verdict verdict = judge(*image_, *grants_, *destination, now_);
+    Verdict verdict;
+    for (const Level* level : levels()) {
+      verdict = judge(*level->image, *level->grants, *destination, now_);
+      if (!verdict.allowed) break;
+    }
     if (verdict.allowed == allowed && code_of(verdict.reason) == reason) return "";
     return std::string(verdict.allowed ? "allowed, " : "refused, ") + std::string(code_of(verdict.reason)) + ": " +
            verdict.walk.back().stage + ": " + verdict.walk.back().detail;
   }
 
+  // The first level that refuses, else the outermost.
+  struct Asked {
+    ProxiedQuestion judged;
+    const PolicyImage* image = nullptr;
+  };
+  Asked ask(const Bytes& message) {
+    const std::vector<Level*> all = levels();
+    for (std::size_t i = 0;; ++i) {
+      ProxiedQuestion judged = judge_proxied_question(*all[i]->image, message);
+      if (!judged.verdict.may_ask || i + 1 == all.size()) return {std::move(judged), &*all[i]->image};
+    }
+  }
+
   std::string check_question(const std::string& name, bool may_ask) {
-    const Bytes message = build_question({.id = 1, .name = name_of(name), .type = kTypeA});
-    const QuestionVerdict verdict = judge_question(*image_, message);
+    const Bytes message = namewall::build_question({.id = 1, .name = name_of(name), .type = kTypeA});
+    const QuestionVerdict verdict = ask(message).judged.verdict;
     if (verdict.may_ask == may_ask) return "";
     if (verdict.may_ask) return "the question is allowed";
     return "the question is refused: " + std::string(code_of(verdict.reason));
   }
 
-  std::string learn(const Words& words, std::size_t at, bool delivered, const std::optional<std::string>& reason) {
-    const std::optional<Bytes> message = build_answer(words, at);
-    if (!message) return "not an answer";
-    const Teaching teaching = judge_answer(*image_, *message, own_, now_);
-    bool is_delivered = teaching.deliver;
-    std::string told(code_of(teaching.reason));
-    if (grants_->learn(teaching.grants, now_) == LearnOutcome::kGrantsFull) {
-      is_delivered = false;  // what cannot be installed is withheld
-      told = code_of(NW_REASON_GRANTS_FULL);
-    }
-    if (is_delivered == delivered && (!reason || told == *reason)) return "";
-    return std::string(is_delivered ? "delivered, " : "withheld, ") + told;
+  std::string check_refusal(const std::string& name, const std::string& expected) {
+    const Bytes message = namewall::build_question({.id = 1, .name = name_of(name), .type = kTypeA}, true);
+    const Asked asked = ask(message);
+    if (asked.judged.verdict.may_ask) return "the question is allowed";
+    const auto reply = build_reply(message, refusal_reply(asked.image->refuse_with, asked.judged.text));
+    if (!reply) return reply.error().what;
+    const std::string found = describe_reply(*reply, message.size() - kOptLength);
+    return found == expected ? "" : "the refusal is: " + found;
   }
 
-  std::optional<Policy> policy_;
+  struct Expected {
+    bool delivered = true;
+    std::optional<std::string> reason = {};
+    std::uint32_t age = 0;
+    std::optional<std::string> shown_ttl = {};     // the smallest TTL that the client sees
+    std::optional<std::string> shown_params = {};  // the keys of the HTTPS parameters that it sees, or "none"
+  };
+
+  // The answer as the client sees it: by the proxy, edited for every level.
+  Result<Bytes> show(const Bytes& message, const ScriptQuestion& asked, std::uint32_t age) {
+    if (!goes_by_proxy()) return message;
+    AnswerEdit edit{.age = age};
+    for (const Level* level : levels()) edit.hold_to(*level->image);
+    Bytes shown;
+    const Bytes question = namewall::build_question({.id = 7, .name = name_of(asked.name), .type = asked.type});
+    if (Result<void> done = edit_answer(message, question, edit, shown); !done) return tl::unexpected(done.error());
+    return shown;
+  }
+
+  std::string learn(const Words& words, std::size_t at, const Expected& expected) {
+    const std::optional<Bytes> message = build_answer(words, at);
+    if (!message) return "not an answer";
+    const ScriptQuestion asked = *parse_question_word(words[at]);
+    const Result<Bytes> shown = show(*message, asked, expected.age);
+    if (!shown) return shown.error().what;
+    bool is_delivered = true;
+    std::string told = "none";
+    for (Level* level : levels()) {
+      const Teaching teaching =
+          (goes_by_proxy() ? judge_proxied_answer : judge_answer)(*level->image, *shown, own_, now_);
+      is_delivered = teaching.deliver;
+      told = code_of(teaching.reason);
+      std::optional<Replacement> replaced;
+      if (teaching.replaces_family != 0) replaced = Replacement{name_of(asked.name), teaching.replaces_family};
+      if (level->grants->learn(teaching.grants, now_, replaced) == LearnOutcome::kGrantsFull) {
+        is_delivered = false;  // what cannot be installed is withheld
+        told = code_of(NW_REASON_GRANTS_FULL);
+      }
+      if (!is_delivered) break;
+    }
+    const std::string outcome = std::string(is_delivered ? "delivered, " : "withheld, ") + told;
+    if (is_delivered != expected.delivered || (expected.reason && told != *expected.reason)) return outcome;
+    const std::string ttl = std::to_string(cacheable_seconds(*shown)), keys = param_keys_of(*shown);
+    if (expected.shown_ttl && ttl != *expected.shown_ttl) return "the TTL is " + ttl;
+    if (expected.shown_params && (keys.empty() ? "none" : keys) != *expected.shown_params)
+      return "the keys are " + keys;
+    return "";
+  }
+
+  std::map<std::string, Level> workloads_;
+  std::string current_ = "w";
   HostPolicy host_;
   ResolvConf system_{.nameservers = {{address_of("192.0.2.53"), Port{53}}}, .search = {}, .ndots = 1};
-  std::optional<PolicyImage> image_;
-  std::optional<GrantTable> grants_;
   std::vector<Address> own_;
   BootTime now_;
   std::size_t expectations_ = 0;
