@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 CLIENT_ADDRESS = "10.99.0.1"
@@ -27,7 +28,11 @@ a1 A 11.250.0.1
 a32 CNAME edge.a32
 edge.a32 CNAME pool.a32
 {many}
+*.fresh A 11.250.3.1
+{known}
 """
+KNOWN_NAMES = 10_000  # nN.many.bench.example
+WORKLOADS, WORKLOAD_NAMES = 5, 10  # nN.wM.bench.example
 
 
 class Failure(Exception):
@@ -55,6 +60,12 @@ def own_cgroup() -> Path:
         if line.startswith("0::"):
             return find_cgroup2_mount() / line[3:].lstrip("/")
     raise Failure("this process is in no cgroup2 cgroup")
+
+
+def cpu_nanoseconds(processes: list[int]) -> int:
+    """Time on a CPU of all their threads, with the softirq work that was done in it."""
+    return sum(int((task / "schedstat").read_text().split()[0])
+               for process in processes for task in Path(f"/proc/{process}/task").iterdir())
 
 
 class Arena:
@@ -158,7 +169,8 @@ class Arena:
     def _start_dns_server(self) -> None:
         zone = self.files / "bench.example.zone"
         zone.write_text(ZONE.format(eight="\n".join(f"a8 A 11.250.1.{i}" for i in range(8)),
-                                    many="\n".join(f"pool.a32 A 11.250.2.{i}" for i in range(32))))
+                                    many="\n".join(f"pool.a32 A 11.250.2.{i}" for i in range(32)),
+                                    known="\n".join(known_records())))
         config = self.files / "nsd.conf"
         config.write_text(f"""server:
   ip-address: {SERVER_ADDRESS}
@@ -187,6 +199,14 @@ zone:
             if time.monotonic() > deadline:
                 raise Failure(f"nsd does not listen: {(self.files / 'nsd.log').read_text()}")
             time.sleep(0.05)
+
+
+def known_records() -> Iterator[str]:
+    for i in range(KNOWN_NAMES):
+        yield f"n{i}.many A 11.251.{i // 256}.{i % 256}"
+    for workload in range(WORKLOADS):
+        for i in range(WORKLOAD_NAMES):
+            yield f"n{i}.w{workload} A 11.252.{workload}.{i}"
 
 
 def remove_cgroup(path: Path) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from arena import Arena, Failure, find_cgroup2_mount
+from arena import Arena, Failure, cpu_nanoseconds, find_cgroup2_mount
 
 PINS = Path("/sys/fs/bpf")
 USER = "64321:64321"
@@ -137,7 +137,7 @@ class PrivateDaemon:
 
     # -- what it uses, with its helper --
 
-    def _processes(self) -> list[int]:
+    def processes(self) -> list[int]:
         own = self.process.pid
         children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
         return [own, *map(int, children)]
@@ -145,13 +145,12 @@ class PrivateDaemon:
     def cpu_nanoseconds(self) -> int:
         """Of its threads, and of the children that have ended."""
         total = 0
-        for process in self._processes():
-            for task in Path(f"/proc/{process}/task").iterdir():
-                total += int((task / "schedstat").read_text().split()[0])
+        for process in self.processes():
+            total += cpu_nanoseconds([process])
             fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
             total += (int(fields[13]) + int(fields[14])) * 10**9 // os.sysconf("SC_CLK_TCK")
         return total
 
     def resident_bytes(self) -> int:
         return sum(int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-                   for process in self._processes())
+                   for process in self.processes())

@@ -106,9 +106,10 @@ class Scene(Internet):
         super()._build()
         # Copies that every user can execute, wherever the source tree is.
         tools = self.path("clients", make=True)
-        for name in ("client_glibc", "client_musl", "client_cares", "fresh_client"):
+        for name in ("client_glibc", "client_musl", "client_cares", "client_go", "fresh_client"):
             shutil.copy(os.path.join(os.environ["NAMEWALL_E2E_CLIENTS"], name), tools)
-        shutil.copy(os.path.join(os.path.dirname(__file__), "clients", "probe.py"), tools)
+        for name in ("probe.py", "time_commands.py", "wire.py"):
+            shutil.copy(os.path.join(os.path.dirname(__file__), "clients", name), tools)
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": self.directory,

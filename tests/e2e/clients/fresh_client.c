@@ -1,6 +1,6 @@
-/* fresh_client N COUNT PER_SECOND: looks up N-0.fresh.example, N-1..., each followed at once by a connect to the
- * address that the lookup gave; PER_SECOND 0: as fast as it can. Prints one JSON line with how many of either failed.
- */
+/* fresh_client N COUNT PER_SECOND [udp]: looks up N-0.fresh.example, N-1..., each followed at once by a connect to the
+ * address that the lookup gave, and with udp by a datagram to it; PER_SECOND 0: as fast as it can. Prints one JSON line
+ * with how many of either failed. */
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -17,7 +17,8 @@ static double now(void) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 64;
+  if (argc != 4 && argc != 5) return 64;
+  int sends = argc == 5 && !strcmp(argv[4], "udp");
   int count = atoi(argv[2]), lookups_failed = 0, connects_failed = 0, first_error = 0, first_lookup_error = 0;
   double per_second = atof(argv[3]), start = now();
   for (int i = 0; i < count; i++) {
@@ -36,6 +37,14 @@ int main(int argc, char** argv) {
       connects_failed++;
     }
     close(opened);
+    if (sends) {
+      opened = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      if (sendto(opened, "", 1, 0, found->ai_addr, found->ai_addrlen) != 1) {
+        first_error = first_error ? first_error : errno;
+        connects_failed++;
+      }
+      close(opened);
+    }
     freeaddrinfo(found);
     double early = per_second > 0 ? start + (i + 1) / per_second - now() : 0;
     if (early > 0) usleep(early * 1e6);

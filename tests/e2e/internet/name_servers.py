@@ -5,19 +5,20 @@ import re
 import socket
 import struct
 
+from .crafted_dns import encode_name
 from .processes import Server
 from .records import dnsmasq_options, zone_text
 
 
-def _answers(namespace, address, port):
-    """Whether a server answers a question for the root's SOA."""
+def question_is_answered(namespace, address, port, zone=""):
+    """Whether a server answers a question for the zone's SOA; the root's where none is named."""
     with namespace.entered():
         probe = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     with probe:
         probe.settimeout(0.2)
         try:
             probe.connect((address, port))
-            probe.send(struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + b"\0" + struct.pack("!2H", 6, 1))
+            probe.send(struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + encode_name(zone) + struct.pack("!2H", 6, 1))
             return len(probe.recv(4096)) >= 12
         except OSError:
             return False
@@ -50,7 +51,7 @@ class Dnsmasq:
         argv += [f"--listen-address={address}" for address in addresses]
         argv += [f"--server={upstream}"] if upstream else dnsmasq_options(records)
         self._server = Server(namespace.command(argv), self.question_log)
-        self._server.wait_until(lambda: _answers(namespace, addresses[0], port))
+        self._server.wait_until(lambda: question_is_answered(namespace, addresses[0], port))
 
     def questions(self):
         """The names that were asked, in order, as they were spelled on the wire."""
@@ -126,11 +127,11 @@ stub-zone:
         )
         self._resolver = None
         try:
-            self._authority.wait_until(lambda: _answers(namespace, "127.0.0.1", self.AUTHORITY_PORT))
+            self._authority.wait_until(lambda: question_is_answered(namespace, "127.0.0.1", self.AUTHORITY_PORT))
             self._resolver = Server(
                 namespace.command(["unbound", "-d", "-c", resolver_config]), os.path.join(directory, "unbound.log")
             )
-            self._resolver.wait_until(lambda: _answers(namespace, addresses[0], 53))
+            self._resolver.wait_until(lambda: question_is_answered(namespace, addresses[0], 53))
         except BaseException:
             self.close()
             raise

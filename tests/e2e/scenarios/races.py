@@ -17,9 +17,9 @@ PROCESSES = 4
 class FreshScene(Scene):
     """A resolver that has an address for every name, and servers behind all of them."""
 
-    def __init__(self, ttl, policy):
+    def __init__(self, ttl, policy, allow="*.fresh.example:7002"):
         super().__init__([Record("shop.example", "A", "203.0.113.10")], recursive=False)
-        self._ttl, self._policy = ttl, policy
+        self._ttl, self._policy, self._allow = ttl, policy, allow
 
     def _build(self):
         super()._build()
@@ -28,16 +28,17 @@ class FreshScene(Scene):
         self.own(Server(self.world.command([server, RESOLVER, str(self._ttl)]), self.path("fresh.log")))
         self.write_etc(f"nameserver {RESOLVER}\n")
         self.policy = self.write(
-            "fresh.toml", f'name = "fresh"\nallow = ["*.fresh.example:7002"]\n[dns]\n{self._policy}\n'
+            "fresh.toml", f'name = "fresh"\nallow = ["{self._allow}"]\n[dns]\n{self._policy}\n'
         )
 
-    def start_clients(self, count, per_second=0):
+    def start_clients(self, count, per_second=0, kinds=""):
+        """kinds: "udp" to send each address a datagram, too."""
         client = self.path("clients/fresh_client")
-        script = " & ".join(f"{client} {number} {count} {per_second}" for number in range(PROCESSES)) + " & wait"
+        script = " & ".join(f"{client} {number} {count} {per_second} {kinds}" for number in range(PROCESSES)) + " & wait"
         return self.start_namewall(["--policy", self.policy], ["sh", "-c", script])
 
 
-def _expect_no_failure(run, count):
+def expect_no_failure(run, count):
     expect(len(run.steps) == PROCESSES, "not every client ended", run)
     for step in run.steps:
         expect(
@@ -57,7 +58,7 @@ SHORT_LIVES = 'min_ttl = "1s"\ngrace = "0s"\nmax_addresses = 65536'
 def scenario_hundred_thousand_fresh_names_and_connects():
     with FreshScene(1, SHORT_LIVES) as scene:
         run = scene.start_clients(LOOKUPS // PROCESSES).finish(280)
-        _expect_no_failure(run, LOOKUPS // PROCESSES)
+        expect_no_failure(run, LOOKUPS // PROCESSES)
 
 
 def scenario_hundred_thousand_with_namewall_killed_halfway():
@@ -90,4 +91,4 @@ def scenario_twenty_times_as_many_addresses_as_may_live_at_once():
     """1,024 may live at once; 20,480 do so one after the other."""
     with FreshScene(1, 'min_ttl = "1s"\ngrace = "0s"\nmax_addresses = 1024') as scene:
         run = scene.start_clients(20 * 1024 // PROCESSES, per_second=150).finish(280)
-        _expect_no_failure(run, 20 * 1024 // PROCESSES)
+        expect_no_failure(run, 20 * 1024 // PROCESSES)
