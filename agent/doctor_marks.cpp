@@ -139,7 +139,7 @@ Result<std::vector<std::string>> find_ip_rules(int family) {
 }
 
 DoctorCheck check_of(const char* id, const std::vector<std::string>& rules, const std::string& verb) {
-  if (rules.empty()) return {"host", id, State::kHolds, "no rule " + verb + " bits 16 to 31 of marks"};
+  if (rules.empty()) return {"host", id, State::kHolds, "no rule has to do with bits 16 to 31 of marks"};
   std::string sentence = "these " + verb + " bits 16 to 31 of marks, where packets to the DNS proxy say who asks: ";
   for (std::size_t i = 0; i < rules.size() && i < kMaxShown; ++i) sentence += (i > 0 ? "; " : "") + rules[i];
   if (rules.size() > kMaxShown) sentence += "; and " + std::to_string(rules.size() - kMaxShown) + " more";

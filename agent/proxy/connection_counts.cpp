@@ -3,7 +3,7 @@
 namespace namewall::agent {
 
 bool ConnectionCounts::admit(const Asker& asker) {
-  if (all_ >= kMaxOfAll) return false;
+  if (all_ >= max_of_all_) return false;
   for (const AskerLevel& level : *asker) {
     const auto count = of_workload_.find(level.cgroup_id);
     if ((count == of_workload_.end() ? 0 : count->second) >= level.image->bounds.connections) return false;

@@ -10,15 +10,16 @@ namespace namewall::agent {
 
 class ConnectionCounts {
  public:
-  static constexpr std::uint32_t kMaxOfAll = 512;  // the process may have no more than 1,024 descriptors
+  explicit ConnectionCounts(std::uint32_t max_of_all) : max_of_all_(max_of_all) {}
 
-  // Whether every level of the asker may have one more, counted then.
+  // Whether every level of the asker, and all together, may have one more; counted then.
   bool admit(const Asker& asker);
   void leave(const Asker& asker);  // as admitted
   std::uint32_t all() const { return all_; }
 
  private:
   std::unordered_map<std::uint64_t, std::uint32_t> of_workload_;  // by cgroup id
+  std::uint32_t max_of_all_;
   std::uint32_t all_ = 0;
 };
 

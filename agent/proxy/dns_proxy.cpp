@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -35,6 +36,14 @@ BootTime boot_now() {
   timespec time{};
   ::clock_gettime(CLOCK_BOOTTIME, &time);
   return BootTime{std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec)};
+}
+
+// Half of the descriptors that the process may have: the other half is for everything else.
+std::uint32_t max_connections() {
+  constexpr rlim_t kMax = 8192;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+  return static_cast<std::uint32_t>(std::min(limit.rlim_cur, kMax) / 2);
 }
 
 }  // namespace
@@ -222,7 +231,7 @@ struct DnsProxy::State final : ProxyOutput {
   ProxyHost& host;
   Poller poller;
   DatagramBatch batch;
-  ConnectionCounts counts;
+  ConnectionCounts counts{max_connections()};
   std::unique_ptr<AresUpstream> upstream;
   std::optional<ProxyCore> core;
   std::optional<AgentResolver> fresh;
