@@ -14,6 +14,7 @@
 #include "agent/command.h"
 #include "agent/doctor_cgroup.h"
 #include "agent/doctor_host.h"
+#include "agent/doctor_marks.h"
 #include "agent/doctor_report.h"
 #include "agent/doctor_trial.h"
 #include "agent/doctor_ways.h"
@@ -75,6 +76,7 @@ DoctorReport examine() {
   DoctorReport report;
   append(report.checks, check_capabilities());
   append(report.checks, check_host());
+  append(report.checks, check_marks());
   const auto own = find_own_cgroup_directory();
   if (own) {
     report.checks.push_back({"host", "cgroup2", State::kHolds, *own});

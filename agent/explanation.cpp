@@ -129,7 +129,9 @@ class Explainer {
       step("question", question.may_ask ? "would not be sent" : "is not sent");
       return refuse(question.reason, std::nullopt, name.text());
     }
-    step("question", question.decision.teaches() ? "may be asked" : "may be asked, as a form of the search list");
+    const std::string way = input_.image.learn == Learn::kProxy ? ", by the DNS proxy" : "";
+    step("question",
+         (question.decision.teaches() ? "may be asked" : "may be asked, as a form of the search list") + way);
     if (input_.answers == nullptr) return explain_without_answers(name, question.decision);
     explain_answers(name);
   }
@@ -141,6 +143,7 @@ class Explainer {
 
   std::string lifetime() const {
     if (input_.image.retain == Retain::kWorkload) return "for as long as the workload lives";
+    if (input_.image.retain == Retain::kUntilNextAnswer) return "until the next answer to the same question";
     return "for its TTL and " + format_duration(input_.image.grace);
   }
 
@@ -162,7 +165,9 @@ class Explainer {
     for (const std::uint16_t type : {kTypeA, kTypeAaaa}) {
       const std::string stage = type == kTypeA ? "answer A" : "answer AAAA";
       const auto message = build_answer({.name = name, .type = type}, *input_.answers);
-      const Teaching teaching = judge_answer(input_.image, message, input_.own_addresses, kNow);
+      const bool by_proxy = input_.image.learn == Learn::kProxy;
+      const Teaching teaching =
+          (by_proxy ? judge_proxied_answer : judge_answer)(input_.image, message, input_.own_addresses, kNow);
       if (!teaching.deliver) {
         step(stage, "withheld: " + std::string(sentence_of(teaching.reason)));
       } else if (grants_.learn(teaching.grants, kNow) == LearnOutcome::kGrantsFull) {

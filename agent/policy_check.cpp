@@ -45,7 +45,13 @@ Json json_of(const PolicyCheck& check) {
   if (!check.ok()) return out;
   Json resolvers = Json::array();
   for (const ResolverAddress& resolver : check.resolvers) resolvers.push_back(text_of(resolver));
-  out["dns"] = {{"path", check.dns_path}, {"why", check.dns_reason}, {"resolvers", resolvers}};
+  Json agent_names = Json::array();
+  for (const DomainName& name : check.agent_names) agent_names.push_back(name.text());
+  out["dns"] = {{"path", check.dns_path},
+                {"why", check.dns_reason},
+                {"tcp_and_truncated", "proxy"},
+                {"resolvers", resolvers},
+                {"looked_up_by_agent", agent_names}};
   Json cgroups = Json::array();
   for (const CgroupCheck& one : check.cgroups.cgroups) {
     cgroups.push_back({{"pattern", one.pattern}, {"held", one.held}, {"meaning", one.meaning}});
@@ -54,6 +60,19 @@ Json json_of(const PolicyCheck& check) {
   if (check.cgroups.has_guard && check.cgroups.foreign) out["guard_would_hit"] = *check.cgroups.foreign;
   out["policy"] = Json::parse(to_canonical_json(*check.policy), nullptr, false);
   return out;
+}
+
+std::string why_this_way(const Policy& policy, const PolicyImage& image) {
+  if (!names_names(policy)) return "no rule of `allow` has a name: every question is refused";
+  if (image.learn_is_written) return "the policy says so";
+  return image.learn_why.empty() ? "nothing in the policy needs the proxy" : image.learn_why;
+}
+
+std::string agent_names_line(const std::vector<DomainName>& names) {
+  if (names.empty()) return "";
+  std::string list;
+  for (const DomainName& name : names) list += (list.empty() ? "" : ", ") + name.text();
+  return "# looked up by the agent: " + list + "\n";
 }
 
 }  // namespace
@@ -73,11 +92,10 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
   const Result<PolicyImage> image = compile_policy(policy, host, system);
   if (!image) refuse(image.error().message());
   if (has_error(check.diagnostics)) return check;
-  check.dns_path = "kernel";
-  check.dns_reason = names_names(policy)
-                         ? "the only path of this version; DNS over TCP and truncated answers teach nothing"
-                         : "no rule of `allow` has a name: every question is refused";
+  check.dns_path = word_of(image->learn);
+  check.dns_reason = why_this_way(policy, *image);
   check.resolvers = image->resolvers;
+  check.agent_names = image->agent_names;
   check.policy = std::move(loaded.value);
   return check;
 }
@@ -118,8 +136,9 @@ std::string to_text(const PolicyCheck& check) {
   const Policy& policy = *check.policy;
   return "# " + check.file + ": ok, allow " + count_of(policy.allow.size(), "rule") + ", deny " +
          count_of(policy.deny.size(), "rule") + "\n# dns: " + check.dns_path + " (" + check.dns_reason +
-         ")\n# resolvers: " + (resolvers.empty() ? "none" : resolvers) + "\n" + to_comment(check.cgroups) +
-         to_canonical_toml(policy);
+         ")\n# dns over TCP, and what is truncated: proxy (always)\n# resolvers: " +
+         (resolvers.empty() ? "none" : resolvers) + "\n" + agent_names_line(check.agent_names) +
+         to_comment(check.cgroups) + to_canonical_toml(policy);
 }
 
 std::string to_json(const std::vector<PolicyCheck>& checks, const std::vector<Diagnostic>& host_diagnostics) {

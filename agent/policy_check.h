@@ -17,9 +17,10 @@ struct PolicyCheck {
   std::string file;
   std::vector<Diagnostic> diagnostics;
   std::optional<Policy> policy;  // without errors
-  std::string dns_path;          // "kernel"; "" with errors
+  std::string dns_path;          // "kernel" or "proxy"; "" with errors
   std::string dns_reason;        // why that one
   std::vector<ResolverAddress> resolvers;
+  std::vector<DomainName> agent_names;  // that the agent looks up
   CgroupChecks cgroups;
   bool ok() const { return policy.has_value(); }
 };

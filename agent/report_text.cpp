@@ -131,7 +131,8 @@ std::string target_of(const Event& event) {
 std::string start_line(const RunStart& start) {
   std::string out = std::string(kPrefix) + (start.image.mode == Mode::kAudit ? "auditing " : "enforcing ");
   out += escape_for_display(start.workload) + " as uid " + std::to_string(start.uid) + ": ";
-  out += counted(start.policy.allow.size() + start.policy.deny.size(), "rule") + ", dns in kernel, ";
+  out += counted(start.policy.allow.size() + start.policy.deny.size(), "rule") +
+         (start.image.learn == Learn::kProxy ? ", dns by proxy, " : ", dns in kernel, ");
   out += start.image.resolvers.size() == 1 ? "resolver " : "resolvers ";
   if (start.image.resolvers.empty()) out += "none";
   for (std::size_t i = 0; i < start.image.resolvers.size(); ++i) {

@@ -5,11 +5,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -19,6 +21,7 @@
 #include "agent/launch.h"
 #include "agent/own_addresses.h"
 #include "agent/refusal_answer.h"
+#include "agent/run_proxy.h"
 #include "agent/signal_relay.h"
 #include "agent/start_notes.h"
 #include "bpf/enforcer.h"
@@ -88,6 +91,7 @@ struct Session {
   std::optional<RefusalAnswerer> answerer;  // none within a workload: raw sockets are refused there
   Report report;
   SignalRelay& signals;
+  std::unique_ptr<RunProxy> proxy = nullptr;  // none where loopback is down
   bool stopped_on_refusal = false;
   bool told_of_failure = false;
 
@@ -100,6 +104,8 @@ struct Session {
   std::size_t serve_events() {
     const auto count = enforcer.consume_events(kEventsPerTurn, [&](const Event& event) {
       report.add(event);
+      // Where it cannot be had, the refusals go on and tell of it.
+      if (proxy && event.reason == NW_REASON_NO_PROXY_IN_NETNS) (void)proxy->serve_namespace_of(event);
       // An error here says that nobody waits for the answer, or that it would go elsewhere (refusal_answer.h).
       if (answerer && event.hook == Hook::kQuestion && event.reason == NW_REASON_NAME_NOT_ALLOWED && !event.audit &&
           !event.packet.empty()) {
@@ -107,16 +113,36 @@ struct Session {
       }
     });
     if (!count) tell(count.error());
+    stop_if_refused();
+    return count ? *count : 0;
+  }
+
+  void stop_if_refused() {
     if (options.stop_on_refusal && !stopped_on_refusal && report.has_refusals()) {
       stopped_on_refusal = true;
       if (auto killed = cgroup.get().kill_all(); !killed) tell(killed.error());
     }
-    return count ? *count : 0;
+  }
+
+  Result<void> open_proxy(std::uint64_t own_netns);
+  void serve_proxy() {
+    if (!proxy) return;
+    proxy->serve();
+    proxy->tick(now());
+    stop_if_refused();
+  }
+  // For epoll_wait(2).
+  int patience() const {
+    const auto deadline = proxy ? proxy->next_deadline() : std::nullopt;
+    if (!deadline) return -1;
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(*deadline - now());
+    return static_cast<int>(std::clamp<std::int64_t>(wait.count(), 0, 1000));
   }
 
   Result<void> refresh_addresses() {
     const Result<std::vector<Address>> current = addresses.read();
     if (!current) return tl::unexpected(current.error());
+    if (proxy) proxy->set_own_addresses(*current);
     return enforcer.set_own_addresses(*current);
   }
 
@@ -129,6 +155,24 @@ struct Session {
   int finish(const CommandEnd& end);
 };
 
+Result<void> Session::open_proxy(std::uint64_t own_netns) {
+  RunProxy::Options proxy_options;
+  proxy_options.own_netns_cookie = own_netns;
+  proxy_options.cgroup_fd = cgroup.get().fd();
+  proxy_options.name = policy.policy.name;
+  proxy_options.use_marks = bpf::can_receive_marks();
+  proxy_options.report = [this](const Event& event) { report.add(event); };
+  auto opened = RunProxy::open(enforcer, workload, policy.image, std::move(proxy_options));
+  if (opened) {
+    proxy = std::move(*opened);
+  } else if (opened.error().kind != ErrorKind::kUnsupported || policy.image.learn == Learn::kProxy) {
+    return tl::unexpected(opened.error());
+  } else {
+    report.note("DNS over TCP is refused: " + opened.error().message());
+  }
+  return {};
+}
+
 Result<CommandEnd> Session::serve_until_end(const LaunchedCommand& command) {
   const FileDescriptor poller(::epoll_create1(EPOLL_CLOEXEC));
   const FileDescriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -136,7 +180,8 @@ Result<CommandEnd> Session::serve_until_end(const LaunchedCommand& command) {
   if (!poller || !timer || ::timerfd_settime(timer.get(), 0, &every_second, nullptr) != 0) {
     return fail_errno(errno, "cannot make the event loop");
   }
-  for (const int fd : {signals.fd(), enforcer.event_fd(), addresses.fd(), timer.get()}) {
+  for (const int fd : {signals.fd(), enforcer.event_fd(), addresses.fd(), timer.get(), proxy ? proxy->fd() : -1}) {
+    if (fd < 0) continue;
     epoll_event interest{};
     interest.events = EPOLLIN;
     interest.data.fd = fd;
@@ -145,9 +190,10 @@ Result<CommandEnd> Session::serve_until_end(const LaunchedCommand& command) {
     }
   }
   for (;;) {
-    std::array<epoll_event, 4> ready{};
-    const int count = ::epoll_wait(poller.get(), ready.data(), static_cast<int>(ready.size()), -1);
+    std::array<epoll_event, 5> ready{};
+    const int count = ::epoll_wait(poller.get(), ready.data(), static_cast<int>(ready.size()), patience());
     if (count < 0 && errno != EINTR) return fail_errno(errno, "cannot wait in the event loop");
+    serve_proxy();
     for (int i = 0; i < count; ++i) {
       const int fd = ready[static_cast<std::size_t>(i)].data.fd;
       if (fd == enforcer.event_fd()) {
@@ -158,7 +204,7 @@ Result<CommandEnd> Session::serve_until_end(const LaunchedCommand& command) {
       } else if (fd == timer.get()) {
         std::uint64_t expirations = 0;
         if (::read(timer.get(), &expirations, sizeof expirations) > 0) keep_house();
-      } else {
+      } else if (fd == signals.fd()) {
         const Result<std::optional<CommandEnd>> end = signals.handle(command.pidfd.get());
         if (!end) return tl::unexpected(end.error());
         if (*end) return **end;
@@ -171,6 +217,7 @@ int Session::finish(const CommandEnd& end) {
   constexpr int kMaxTurns = 64;  // background processes may go on making events for ever
   for (int turn = 0; turn < kMaxTurns && serve_events() == kEventsPerTurn; ++turn) {
   }
+  proxy.reset();  // the kernel is not to send questions to ports that anybody may bind now
   const auto grants = enforcer.read_grants(workload);
   if (!grants) tell(grants.error());
   const auto counters = enforcer.read_counters(workload);
@@ -231,6 +278,7 @@ int run_session(const RunOptions& options) {
                   answerer ? std::optional(std::move(*answerer)) : std::nullopt,
                   std::move(*report),
                   *signals};
+  if (auto done = session.open_proxy(*netns); !done) return own_failure(done.error().message());
   if (auto done = session.refresh_addresses(); !done) return own_failure(done.error().message());
   if (const std::optional<int> early = signals->take_early_end()) {
     (void)cgroup.remove();

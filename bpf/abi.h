@@ -47,6 +47,7 @@
 #define NW_FLAG_CHILD (1u << 7)          /* a row of `children` */
 #define NW_FLAG_OWN_POLICY (1u << 8)     /* of a child: written by user space, the template's policy does not apply */
 #define NW_FLAG_POOLED (1u << 9)         /* of a child: it shares the template's tables with others */
+#define NW_FLAG_PROXY (1u << 10) /* questions go to the DNS proxy over UDP too */
 /* What a row says of the child itself; the other flags are the policy's. */
 #define NW_FLAGS_OF_CHILD (NW_FLAG_TEMPLATE | NW_FLAG_CHILD | NW_FLAG_OWN_POLICY | NW_FLAG_POOLED)
 
@@ -85,7 +86,10 @@ struct nw_workload {
   __u32 reserved32;
   __u64 image_hash;   /* of the policy in force, for user space that comes later */
   __u64 template_id;  /* of a child: its template's cgroup id */
-  __u64 reserved[13];
+  __u16 token;        /* NW_MARK_TOKEN of its questions to the proxy; 0: they are in `proxy_askers` */
+  __u16 reserved16;
+  __u32 fresh_per_second; /* names below wildcards that are asked for the first time; 0: no bound */
+  __u64 reserved[12];
 };
 NW_ASSERT_SIZE(struct nw_workload, 112 + 8 + 160 + 1024 + 8 + 120);
 
@@ -107,7 +111,7 @@ struct nw_spare {
   __u32 slot;
   __u32 workload_id;
   __u32 bucket_count;
-  __u32 reserved;
+  __u32 token;
   __u64 seed;
 };
 NW_ASSERT_SIZE(struct nw_spare, 24);
@@ -238,6 +242,90 @@ struct nw_name {
 };
 NW_ASSERT_SIZE(struct nw_name, 296);
 
+/* ---- the DNS proxy ----
+ * Its places: 127.0.0.1 for an IPv4 resolver, ::1 for an IPv6 one, a port for each resolver. */
+struct nw_proxy_key { /* -> __u32, the place's port */
+  __u64 netns_cookie;
+  __u32 address[4]; /* of the resolver */
+  __u16 port;
+  __u16 protocol; /* NW_PROTOCOL_... */
+  __u32 reserved;
+};
+NW_ASSERT_SIZE(struct nw_proxy_key, 32);
+
+struct nw_proxy_port_key { /* -> struct nw_resolver */
+  __u64 netns_cookie;
+  __u16 port; /* of the place */
+  __u16 family; /* 4 or 6 */
+  __u16 protocol;
+  __u16 reserved;
+};
+NW_ASSERT_SIZE(struct nw_proxy_port_key, 16);
+
+/* Bits 16 to 31 of the mark of a packet to a place: the innermost workload's token. */
+#define NW_MARK_TOKEN(token) ((__u32)(token) << 16)
+#define NW_MARK_OTHERS 0xffffu
+#define NW_ASKER_MESSAGE 512 /* bytes; a longer message has no entry in `proxy_askers` */
+
+struct nw_asker_key {
+  __u64 netns_cookie;
+  __u64 hash; /* nw_message_hash of the DNS message, keyed */
+  __u32 address[4]; /* the packet's source */
+  __u16 port;
+  __u16 reserved[3];
+};
+NW_ASSERT_SIZE(struct nw_asker_key, 40);
+
+struct nw_asker {
+  __u64 cgroup_id; /* of the workload */
+  __u64 socket_cookie;
+  __u64 time;
+};
+
+/* A workload of another layer that may lie below one of this layer. */
+struct nw_deeper {
+  __u16 token;
+  __u16 is_template; /* its children's tokens are not known here */
+  __u32 reserved;
+};
+
+/* ---- lessons: what a run of namewall_teach reads ----
+ * Behind NW_LESSON_AT bytes that a packet program needs to run at all: the head, then `count` grants. */
+#define NW_LESSON_AT 16
+#define NW_LESSON_GRANTS 64     /* of one run */
+#define NW_LESSON_PUT (1u << 0) /* the name and the grants into the tables */
+#define NW_LESSON_REPLACE \
+  (1u << 1) /* live grants of the name, from `first` to `last`, that are not given here end now */
+
+struct nw_lesson_head {
+  __u32 what;  /* NW_LESSON_... */
+  __u32 count; /* of grants */
+  /* of the workload */
+  __u32 slot;
+  __u32 workload_id;
+  __u32 flags; /* NW_FLAG_POOLED counts */
+  __u32 bucket_count;
+  __u64 seed;
+  /* of the name */
+  __u64 deadline;
+  __u64 ports;         /* mask word */
+  __u64 private_ports; /* mask word */
+  __u32 length;
+  __u32 labels;
+  __u32 first[4]; /* of a replacement: addresses, compared byte by byte */
+  __u32 last[4];
+  struct nw_window window;
+};
+NW_ASSERT_SIZE(struct nw_lesson_head, 64 + 32 + 256);
+
+struct nw_lesson_grant {
+  __u64 deadline;
+  __u32 address[4];
+  __u32 note; /* nw_reason; 0: a grant */
+  __u32 is_private;
+};
+NW_ASSERT_SIZE(struct nw_lesson_grant, 32);
+
 /* ---- counters, per workload slot ---- */
 #define NW_COUNTERS(X)                                                             \
   X(QUESTIONS, "questions")               /* that passed */                        \
@@ -269,7 +357,9 @@ struct nw_stats {
   __u64 window_count;
   __u64 left_out;     /* since the last event */
   __u64 next_reap;    /* no scan for expired names before this time: none can have expired */
-  __u64 reserved[4];
+  __u64 fresh_window; /* of the fresh names: boot time >> 30 */
+  __u64 fresh_count;
+  __u64 reserved[2];
 };
 NW_ASSERT_SIZE(struct nw_stats, 832);
 #ifdef __cplusplus

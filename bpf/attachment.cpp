@@ -14,8 +14,13 @@ struct HookProgram {
   bpf_attach_type type;
 };
 
-// The order matters: answers are read before the first question leaves, packets before connects.
-constexpr std::array<HookProgram, 11> kHooks{{{"namewall_ingress", BPF_CGROUP_INET_INGRESS},
+// The order matters: addresses are given back before any are rewritten, answers are read before the first question
+// leaves, packets before connects.
+constexpr std::array<HookProgram, 15> kHooks{{{"namewall_recvmsg4", BPF_CGROUP_UDP4_RECVMSG},
+                                              {"namewall_recvmsg6", BPF_CGROUP_UDP6_RECVMSG},
+                                              {"namewall_getpeername4", BPF_CGROUP_INET4_GETPEERNAME},
+                                              {"namewall_getpeername6", BPF_CGROUP_INET6_GETPEERNAME},
+                                              {"namewall_ingress", BPF_CGROUP_INET_INGRESS},
                                               {"namewall_egress", BPF_CGROUP_INET_EGRESS},
                                               {"namewall_sock_create", BPF_CGROUP_INET_SOCK_CREATE},
                                               {"namewall_bind4", BPF_CGROUP_INET4_BIND},
@@ -53,7 +58,7 @@ Result<void> detach_program(int program_fd, int cgroup_fd, int type) {
 }  // namespace
 
 Result<Attachment::Hook> Attachment::open_hook(const KernelObjects& objects, const char* program, int attach_type) {
-  Hook hook{program, attach_type, objects.program(program), 0, {}};
+  Hook hook{program, attach_type, objects.program(program), 0, {}, false};
   const auto id = id_of(hook.fd);
   if (!id) return tl::unexpected(id.error());
   hook.id = *id;
@@ -63,6 +68,7 @@ Result<Attachment::Hook> Attachment::open_hook(const KernelObjects& objects, con
     if (!former) return tl::unexpected(former.error());
     hook.former.emplace(*former, fd.get());
   }
+  hook.is_new = hook.former.empty() && !objects.former_programs().empty();
   return hook;
 }
 
@@ -145,7 +151,7 @@ Result<void> Attachment::restore_hook(const Hook& hook, int cgroup_fd, Restored&
   const auto old = std::find_if(ids.begin(), end, [&](std::uint32_t id) { return hook.former.contains(id); });
   if (is_there) return old == end ? Result<void>{} : detach_program(hook.former.at(*old), cgroup_fd, hook.attach_type);
   if (old == end) {
-    restored.attached.push_back(hook.program);
+    (hook.is_new ? restored.replaced : restored.attached).push_back(hook.program);
     return attach_program(hook.fd, cgroup_fd, hook.attach_type);
   }
   LIBBPF_OPTS(bpf_prog_attach_opts, options, .flags = BPF_F_ALLOW_MULTI | BPF_F_REPLACE,

@@ -47,6 +47,7 @@ class Attachment {
     int fd;
     std::uint32_t id;                     // of the program
     std::map<std::uint32_t, int> former;  // ids of other builds' programs for this hook -> descriptor
+    bool is_new;                          // other builds are there, and had none for this hook
   };
   static Result<Hook> open_hook(const KernelObjects& objects, const char* program, int attach_type);
   static Result<void> restore_hook(const Hook& hook, int cgroup_fd, Restored& restored);

@@ -71,12 +71,14 @@ static __always_inline int take_tables(struct nw_workload* t, struct nw_workload
     row->workload_id = spare->workload_id;
     row->bucket_count = spare->bucket_count;
     row->seed = spare->seed;
+    row->token = (__u16)spare->token;
     return 1;
   }
   __u32 first = 0;
   __u32* used = bpf_map_lookup_elem(&pooled_ids, &first);
   __u32 number = used ? __sync_fetch_and_add(used, 1) : 0;
   row->flags |= NW_FLAG_POOLED;
+  row->token = 0; /* there are not enough for them */
   row->workload_id = NW_FIRST_POOLED_ID | number;
   row->seed = nw_mix(nw_mix(t->seed, row->cgroup_id), ~t->seed);
   return 0;
@@ -101,6 +103,7 @@ static __always_inline int renew_row(struct nw_workload* known, struct nw_worklo
   row->workload_id = known->workload_id;
   row->slot = known->slot;
   row->seed = known->seed;
+  row->token = known->token;
   row->bucket_count = known->bucket_count;
   return bpf_map_update_elem(&children, key, row, BPF_EXIST);
 }

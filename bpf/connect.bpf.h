@@ -4,6 +4,7 @@
 
 #include "bpf/children.bpf.h"
 #include "bpf/peers.bpf.h"
+#include "bpf/proxy.bpf.h"
 #include "bpf/socket_trust.bpf.h"
 
 static __always_inline void describe_task(struct refusal* r) {
@@ -40,7 +41,9 @@ static __always_inline enum nw_reason mark_dns(struct nw_workload* w, struct bpf
   }
   /* Connected elsewhere before there was a policy. The hooks hold the socket's lock. */
   struct destination peer = {};
-  if (socket_destination(sk, &peer) && !is_resolver(w, (struct ip_address*)peer.address, (__u16)peer.key))
+  if (socket_destination(sk, &peer) && !is_resolver(w, (struct ip_address*)peer.address, (__u16)peer.key) &&
+      !(may_be_place(peer.address) &&
+        resolver_of_place(bpf_get_netns_cookie(ctx), peer.address, (__u16)peer.key, NW_PROTOCOL_UDP)))
     state->flags |= SOCKET_ORDINARY;
   state->flags |= SOCKET_DNS;
   state->pid = bpf_get_current_pid_tgid() >> 32;
@@ -95,8 +98,45 @@ static __always_inline int mark_ordinary(struct bpf_sock* sk, const struct desti
   return 1;
 }
 
+/* The socket goes to the proxy's place instead. */
+static __always_inline void redirect(struct bpf_sock_addr* ctx, const struct destination* d, __u16 port, int is_v6) {
+  ctx->user_port = bpf_htons(port);
+  if (!is_v6) {
+    ctx->user_ip4 = LOOPBACK_V4;
+  } else if (is_v4(d->address)) {
+    ctx->user_ip6[3] = LOOPBACK_V4;
+  } else {
+    ctx->user_ip6[0] = 0;
+    ctx->user_ip6[1] = 0;
+    ctx->user_ip6[2] = 0;
+    ctx->user_ip6[3] = bpf_htonl(1);
+  }
+}
+
+/* A trusted resolver: over UDP its questions are read by the packet hooks or, as over TCP always, by the proxy.
+ * `at_place`: the program, or a workload below, goes to the proxy already. */
+static __always_inline int judge_resolver(struct bpf_sock_addr* ctx, struct nw_workload* w, struct bpf_sock* sk,
+                                          struct destination* d, enum nw_hook hook, int at_place, int is_v6) {
+  int over_tcp = d->ip_protocol == IPPROTO_TCP;
+  enum nw_reason reason = NW_REASON_NONE;
+  if (!over_tcp)
+    reason = mark_dns(w, ctx, sk, d);
+  else if (!is_trusted_netns(w, ctx, sk))
+    reason = NW_REASON_UNTRUSTED_NETNS;
+  if (reason) return refuse_destination(w, ctx, d, hook, reason);
+  if (at_place || !(over_tcp || (w->flags & NW_FLAG_PROXY))) return 1;
+  if (sk->bound_dev_if) return refuse_destination(w, ctx, d, hook, NW_REASON_BOUND_TO_DEVICE);
+  struct nw_proxy_key key = {
+      .netns_cookie = bpf_get_netns_cookie(ctx), .port = (__u16)d->key, .protocol = (__u16)(d->key >> 16)};
+  __builtin_memcpy(key.address, d->address, sizeof(key.address));
+  __u32* port = bpf_map_lookup_elem(&proxy_ports, &key);
+  if (!port) return refuse_destination(w, ctx, d, hook, NW_REASON_NO_PROXY_IN_NETNS);
+  redirect(ctx, d, (__u16)*port, is_v6);
+  return 1;
+}
+
 static __always_inline int judge_any_destination(struct bpf_sock_addr* ctx, struct nw_workload* w, struct bpf_sock* sk,
-                                                 struct destination* d, enum nw_hook hook) {
+                                                 struct destination* d, enum nw_hook hook, int is_v6) {
   __u16 port = bpf_ntohs((__u16)ctx->user_port);
   __u32 protocol = ctx->protocol;
   d->ip_protocol = protocol == IPPROTO_MPTCP_NUMBER ? IPPROTO_TCP : protocol;
@@ -111,17 +151,24 @@ static __always_inline int judge_any_destination(struct bpf_sock_addr* ctx, stru
   else
     return refuse_destination(w, ctx, d, hook, NW_REASON_SOCKET_PROTOCOL);
 
+  /* A place of the proxy is judged as the resolver that it stands for. */
+  struct nw_resolver* behind = 0;
+  if (may_be_place(d->address) && d->key >> 16 != NW_PROTOCOL_ICMP)
+    behind = resolver_of_place(bpf_get_netns_cookie(ctx), d->address, port, (__u16)(d->key >> 16));
+  if (behind) {
+    port = behind->port;
+    d->key = (d->key & 0xffff0000) | port;
+    __builtin_memcpy(d->address, behind->address, sizeof(d->address));
+  }
+
   d->bit = bit_of(w, d->key);
   int rules = has_address_rules(w) ? judge_by_rules(w, d) : RULES_NOTHING;
   if (rules == RULES_HOST_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_HOST_DENY);
   if (rules == RULES_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_DENY_RULE);
 
-  if (is_resolver(w, (struct ip_address*)d->address, port) && d->ip_protocol != IPPROTO_ICMP &&
-      d->ip_protocol != IPPROTO_ICMPV6) {
-    if (d->ip_protocol == IPPROTO_TCP) return refuse_destination(w, ctx, d, hook, NW_REASON_DNS_OVER_TCP);
-    enum nw_reason reason = mark_dns(w, ctx, sk, d);
-    return reason ? refuse_destination(w, ctx, d, hook, reason) : 1;
-  }
+  if (is_resolver(w, (struct ip_address*)d->address, port) && d->key >> 16 != NW_PROTOCOL_ICMP)
+    return judge_resolver(ctx, w, sk, d, hook, behind != 0, is_v6);
+  if (behind) return refuse_destination(w, ctx, d, hook, NW_REASON_UNTRUSTED_RESOLVER);
   if (is_loopback(d->address)) {
     if (w->flags & NW_FLAG_LOOPBACK_ANY) return 1;
     if (w->flags & NW_FLAG_LOOPBACK_OWN) {
@@ -153,14 +200,17 @@ static __always_inline int judge_any_destination(struct bpf_sock_addr* ctx, stru
   }
   if (d->ip_protocol == IPPROTO_UDP && may_answer(sk, d)) return 1;
   enum nw_reason reason = why_not_granted(w, d);
-  if (reason == NW_REASON_NOT_LOOKED_UP && rules == RULES_OTHER_PORT) reason = NW_REASON_PORT;
+  if (reason == NW_REASON_NOT_LOOKED_UP && rules == RULES_OTHER_PORT)
+    reason = NW_REASON_PORT;
+  else if (reason == NW_REASON_NOT_LOOKED_UP && port == DNS_PORT && d->key >> 16 != NW_PROTOCOL_ICMP)
+    reason = NW_REASON_UNTRUSTED_RESOLVER;
   return refuse_destination(w, ctx, d, hook, reason);
 }
 
 static __always_inline int judge_destination(struct bpf_sock_addr* ctx, struct nw_workload* w, struct destination* d,
-                                             enum nw_hook hook) {
+                                             enum nw_hook hook, int is_v6) {
   struct bpf_sock* sk = ctx->sk;
-  if (!judge_any_destination(ctx, w, sk, d, hook)) return 0;
+  if (!judge_any_destination(ctx, w, sk, d, hook, is_v6)) return 0;
   if (d->ip_protocol != IPPROTO_UDP || !sk || is_resolver(w, (struct ip_address*)d->address, (__u16)d->key)) return 1;
   return mark_ordinary(sk, d, hook) || refuse_destination(w, ctx, d, hook, NW_REASON_QUESTION_NO_SLOT);
 }
@@ -172,14 +222,15 @@ static __always_inline int judge_destination(struct bpf_sock_addr* ctx, struct n
 /* The kernel would take the unspecified address for the one that the socket is bound to, or for one of its device: it
  * shall be the loopback address that was judged. */
 static __always_inline int settle_v4(struct bpf_sock_addr* ctx, int verdict) {
-  if (!ctx->user_ip4) ctx->user_ip4 = bpf_htonl(0x7f000001);
+  if (!ctx->user_ip4) ctx->user_ip4 = LOOPBACK_V4;
   return verdict;
 }
 
-static __always_inline int settle_v6(struct bpf_sock_addr* ctx, const struct destination* d, int verdict) {
-  if (is_v4(d->address) && !d->address[3])
-    ctx->user_ip6[3] = bpf_htonl(0x7f000001);
-  else if (!(d->address[0] | d->address[1] | d->address[2] | d->address[3]))
+static __always_inline int settle_v6(struct bpf_sock_addr* ctx, int verdict) {
+  DESTINATION_V6(ctx); /* as it is by now */
+  if (is_v4(d.address) && !d.address[3])
+    ctx->user_ip6[3] = LOOPBACK_V4;
+  else if (!(d.address[0] | d.address[1] | d.address[2] | d.address[3]))
     ctx->user_ip6[3] = bpf_htonl(1);
   return verdict;
 }
@@ -195,14 +246,14 @@ static __always_inline int judge_v4(struct bpf_sock_addr* ctx, enum nw_hook hook
   struct nw_workload* w = workload_of_socket(ctx->sk, hook);
   if (!w || is_unrestricted(w)) return without_policy(w, -ECONNREFUSED);
   DESTINATION_V4(ctx);
-  return settle_v4(ctx, judge_destination(ctx, w, &d, hook));
+  return settle_v4(ctx, judge_destination(ctx, w, &d, hook, 0));
 }
 
 static __always_inline int judge_v6(struct bpf_sock_addr* ctx, enum nw_hook hook) {
   struct nw_workload* w = workload_of_socket(ctx->sk, hook);
   if (!w || is_unrestricted(w)) return without_policy(w, -ECONNREFUSED);
   DESTINATION_V6(ctx);
-  return settle_v6(ctx, &d, judge_destination(ctx, w, &d, hook));
+  return settle_v6(ctx, judge_destination(ctx, w, &d, hook, 1));
 }
 
 SEC("cgroup/connect4")

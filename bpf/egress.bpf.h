@@ -5,7 +5,14 @@
 #define NAMEWALL_BPF_EGRESS_BPF_H
 
 #include "bpf/children.bpf.h"
-#include "bpf/question.bpf.h"
+#include "bpf/proxied.bpf.h"
+
+/* Of the place that the packet goes to, or comes from; 0: none is there. */
+static __always_inline struct nw_resolver* resolver_of_packet(struct __sk_buff* skb, struct packet* p) {
+  if (!may_be_place(p->address)) return 0;
+  __u16 protocol = p->protocol == IPPROTO_UDP ? NW_PROTOCOL_UDP : NW_PROTOCOL_TCP;
+  return resolver_of_place(bpf_get_netns_cookie(skb), p->address, p->port, protocol);
+}
 
 /* A packet of a socket that may be older than the policy. A flow is judged by the socket's own destination, by rules
  * and by every grant that is remembered: expiry does not end it. */
@@ -22,6 +29,9 @@ static __always_inline int judge_old_socket(struct nw_workload* w, struct __sk_b
   /* Unconnected: sendmsg judged the datagram. */
   if (!socket_destination(sk, &d)) return p->protocol == IPPROTO_UDP;
   if (is_loopback(d.address)) {
+    struct nw_resolver* resolver = resolver_of_packet(skb, p);
+    if (resolver)
+      return trusts(w, resolver) || refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OLD_SOCKET);
     if (w->flags & NW_FLAG_LOOPBACK_ANY) return 1;
     struct local_end local = {};
     read_local(skb, &local, p->transport, 1);
@@ -79,6 +89,8 @@ static __always_inline enum datagram_kind kind_of_datagram(struct nw_workload* w
 }
 
 static __always_inline int judge_udp_out(struct nw_workload* w, struct __sk_buff* skb, struct packet* p) {
+  struct nw_resolver* proxied = resolver_of_packet(skb, p);
+  if (proxied) attribute(skb, w, p); /* first: whatever passes from here on must be known */
   struct bpf_sock* sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_NO_SOCKET);
@@ -86,9 +98,14 @@ static __always_inline int judge_udp_out(struct nw_workload* w, struct __sk_buff
    * that translation takes for the resolver's. */
   struct local_end from = {};
   read_local(skb, &from, p->transport, 1);
-  if (is_resolver(w, (struct ip_address*)from.address, from.port))
+  if (is_resolver(w, (struct ip_address*)from.address, from.port) ||
+      (may_be_place(from.address) &&
+       resolver_of_place(bpf_get_netns_cookie(skb), from.address, from.port, NW_PROTOCOL_UDP)))
     return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_BIND_RESOLVER);
-  struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+  struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, proxied ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+  if (proxied)
+    return state ? judge_proxied(skb, w, p, state, proxied) != 0
+                 : refuse_packet(skb, w, p, 0, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
   enum datagram_kind kind = DATAGRAM_QUESTION;
   if (!is_resolver(w, (struct ip_address*)p->address, p->port))
     kind = kind_of_datagram(w, skb, p, sk, state, from.address);
@@ -108,7 +125,10 @@ static __always_inline int meets_foreign_listener(struct nw_workload* w, struct 
   if (w->mode == NW_MODE_AUDIT || !is_loopback(p->address)) return 0;
   __u8 flags;
   if (bpf_skb_load_bytes(skb, p->transport + TCP_FLAGS, &flags, 1)) return 1;
-  if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN || is_open_loopback(skb, w, p, 1)) return 0;
+  if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) return 0;
+  struct nw_resolver* resolver = resolver_of_packet(skb, p);
+  if (resolver) return !trusts(w, resolver);
+  if (is_open_loopback(skb, w, p, 1)) return 0;
   struct destination d = {.ip_protocol = IPPROTO_TCP, .key = NW_PROTOCOL_TCP << 16 | p->port};
   __builtin_memcpy(d.address, p->address, sizeof(d.address));
   d.now = bpf_ktime_get_boot_ns();
@@ -171,7 +191,10 @@ int namewall_egress(struct __sk_buff* skb) {
   if (!(w->flags & NW_FLAG_STRICT) && (is_plain_tcp(skb, TCP_SYN | TCP_ACK, TCP_SYN) || is_ordinary_udp(w, skb)))
     return 1;
   struct packet p = {};
-  if (!read_headers(skb, &p, 1)) return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OPTIONS);
+  if (!read_headers(skb, &p, 1)) {
+    set_token(skb, 0); /* audit lets it pass, and nobody looked where it goes */
+    return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OPTIONS);
+  }
   switch (p.protocol) {
     case IPPROTO_TCP:
       return judge_tcp_out(w, skb, &p);

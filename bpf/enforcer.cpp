@@ -28,7 +28,8 @@ Result<Enforcer> Enforcer::load(const LoadOptions& options) {
   auto layer = Layer::load({.max_workloads = options.max_workloads,
                             .max_children = options.max_children,
                             .max_names = options.max_names,
-                            .event_ring_bytes = options.event_ring_bytes});
+                            .event_ring_bytes = options.event_ring_bytes},
+                           AskerTokens(options.use_marks, 0));
   if (!layer) return tl::unexpected(layer.error());
   auto state = std::make_unique<State>();
   state->layer = std::move(*layer);
@@ -81,6 +82,28 @@ Result<std::uint32_t> Enforcer::reap(const Workload& workload, std::chrono::seco
   if (auto done = state_->check(workload); !done) return tl::unexpected(done.error());
   if (auto done = state_->layer->remove_retired_rules(); !done) return tl::unexpected(done.error());
   return state_->layer->reap(workload.cgroup_id, expired_for);
+}
+
+Reason Enforcer::teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) {
+  return state_->layer->teach(cgroup_id, lesson);
+}
+
+Result<void> Enforcer::add_proxy_place(const ProxyPlace& place) { return state_->layer->proxy_places().add(place); }
+
+Result<void> Enforcer::remove_proxy_place(const ProxyPlace& place) {
+  return state_->layer->proxy_places().remove(place);
+}
+
+std::vector<ProxyPlace> Enforcer::proxy_places() const { return state_->layer->proxy_places().list(); }
+
+std::optional<std::uint64_t> Enforcer::cgroup_of_token(AskerToken token) const {
+  if (token == 0 || AskerTokens::layer_of(token) != 0) return std::nullopt;
+  return state_->layer->cgroup_of_slot(AskerTokens::slot_of(token));
+}
+
+std::optional<std::uint64_t> Enforcer::take_asker(const AskerKey& key) {
+  const auto cgroup = state_->layer->askers().take(key);
+  return cgroup && state_->layer->find_config(*cgroup) ? cgroup : std::nullopt;
 }
 
 Result<std::size_t> Enforcer::add_grants(const Workload& workload, const std::vector<Grant>& grants) {

@@ -8,10 +8,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bpf/grant_records.h"
+#include "bpf/kernel_probe.h"
+#include "bpf/lesson.h"
 #include "policy/event.h"
 #include "policy/grant_table.h"
 #include "policy/policy_image.h"
@@ -24,6 +27,8 @@ struct LoadOptions {
   std::uint32_t max_workloads = 1;     // slots
   std::uint32_t event_ring_bytes = 1u << 20;
   std::uint32_t max_children = 1;  // of templates
+  // Whose a question to the proxy is, its packet's mark says; else take_asker.
+  bool use_marks = can_receive_marks();
 };
 
 struct ArmOptions {
@@ -67,6 +72,19 @@ class Enforcer {
   // Removes names whose grants have been over for that long; returns how many. Until then they explain refusals, and a
   // live flow can still be judged by name. A learner whose name table is full removes expired ones itself.
   Result<std::uint32_t> reap(const Workload& workload, std::chrono::seconds expired_for = std::chrono::hours(1));
+
+  // Puts the lesson into the tables of the workload. NW_REASON_NONE: all of it is in; else why not (GrantSink::teach).
+  // The kernel goes by its own clock; `now` is the caller's.
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now);
+
+  // The kernel is to send questions for the place's resolver there, from now on; or no more.
+  Result<void> add_proxy_place(const ProxyPlace& place);
+  Result<void> remove_proxy_place(const ProxyPlace& place);
+  std::vector<ProxyPlace> proxy_places() const;
+  // The innermost workload that a packet's mark names (bits 16 to 31). nullopt: none has the token (any more), and 0.
+  std::optional<std::uint64_t> cgroup_of_token(AskerToken token) const;
+  // Who sent a question whose mark has no token: found once, for 5 s. Messages of more than 512 bytes are nobody's.
+  std::optional<std::uint64_t> take_asker(const AskerKey& key);
 
   // Adds grants from user space, for benchmarks and tests: the same placement as the kernel's.
   Result<std::size_t> add_grants(const Workload& workload, const std::vector<Grant>& grants);

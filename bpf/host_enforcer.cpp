@@ -41,10 +41,12 @@ void HostEnforcer::State::place(std::uint64_t cgroup_id, const std::vector<std::
   if (!is_new && found->second.has_programs) --with_programs;
   if (has_programs) ++with_programs;
   found->second = {layer, cgroup, has_programs};
+  list_as_deeper(cgroup_id);
   (void)layers.front()->list_as_armed(cgroup_id);  // unlisted, a guard above refuses it: nothing is opened
 }
 
 void HostEnforcer::State::displace(std::uint64_t cgroup_id) {
+  unlist_as_deeper(cgroup_id);
   layers.front()->unlist_as_armed(cgroup_id);
   nesting.remove(cgroup_id);
   const auto found = places.find(cgroup_id);
@@ -189,7 +191,11 @@ Result<void> HostEnforcer::disarm(int cgroup_fd, std::uint64_t cgroup_id) {
   Layer* layer = state_->layer_of(cgroup_id);
   if (layer == nullptr) return not_armed();
   const bool is_template = (layer->find(cgroup_id)->config.flags & NW_FLAG_TEMPLATE) != 0;
-  if (auto done = layer->disarm(cgroup_fd, cgroup_id); !done) return done;
+  state_->unlist_as_deeper(cgroup_id);  // before its programs go
+  if (auto done = layer->disarm(cgroup_fd, cgroup_id); !done) {
+    state_->list_as_deeper(cgroup_id);
+    return done;
+  }
   state_->displace(cgroup_id);
   if (is_template) state_->forget_vanished_children();  // nobody goes by their rows any more
   return {};

@@ -41,6 +41,7 @@ struct HostOptions {
   std::uint32_t max_names = 1u << 20;
   std::uint32_t event_ring_bytes = 4u << 20;
   std::uint32_t spare_tables = 64;  // made ahead, so that arming one workload does not wait for RCU
+  bool use_marks = can_receive_marks();
 };
 
 // What happens with the cgroups below an armed one.
@@ -130,13 +131,26 @@ class HostEnforcer {
   Result<Counters> read_counters(std::uint64_t cgroup_id) const;
   Result<std::uint32_t> reap(std::uint64_t cgroup_id, std::chrono::seconds expired_for = std::chrono::hours(1));
 
+  // As Enforcer::teach. Children of templates that the kernel met cost a look at their row (a system call) each time.
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now);
+
+  // As Enforcer's, of every layer. Places outlive the process: an adopting one finds them here.
+  Result<void> add_proxy_place(const ProxyPlace& place);
+  Result<void> remove_proxy_place(const ProxyPlace& place);
+  std::vector<ProxyPlace> proxy_places() const;
+  std::optional<std::uint64_t> cgroup_of_token(AskerToken token) const;
+  std::optional<std::uint64_t> take_asker(const AskerKey& key);
+  // The workload and those that it is nested in, innermost first. Empty: it is not armed. A template's child is one
+  // level, its template none.
+  std::vector<std::uint64_t> levels_of(std::uint64_t cgroup_id) const;
+
   std::vector<int> event_fds() const;  // of all layers; may grow when a layer is opened: ask again after arm
   // `Event::cgroup_id` says whose it is.
   Result<std::size_t> consume_events(std::size_t max, const std::function<void(const Event&)>& handle);
 
   // Compares what the kernel holds with what was armed: attached programs, rows, pins, the directory's owner, mode and
   // place. Repairs what it can. At most `budget` cgroups a call, in turn: about 25 us each, most of it one question to
-  // the kernel for each of 11 hooks. Rows of children whose cgroup is gone are forgotten every 10 s.
+  // the kernel for each of 15 hooks. Rows of children whose cgroup is gone are forgotten every 10 s.
   std::vector<Damage> verify(std::size_t budget);
   // As verify(), in a turn of its own: only the policy that each cgroup's programs go by, about 1 us each.
   std::vector<Damage> verify_policies(std::size_t budget);

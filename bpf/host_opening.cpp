@@ -94,10 +94,20 @@ Result<Layer*> HostEnforcer::State::open_layer(std::uint32_t number) {
                        .event_ring_bytes = options.event_ring_bytes};
   while (layers.size() <= number) {
     const auto next = static_cast<std::uint32_t>(layers.size());
-    auto layer = Layer::open(sizes, pins, layer_folder(next), options.spare_tables);
+    auto layer =
+        Layer::open(sizes, pins, layer_folder(next), options.spare_tables, AskerTokens(options.use_marks, next));
     if (!layer) return tl::unexpected(layer.error());
     if (!own_addresses.empty()) {  // else an adopted layer keeps those it has
       if (auto done = (*layer)->set_own_addresses(own_addresses); !done) return tl::unexpected(done.error());
+    }
+    if (!layers.empty()) {
+      for (const ProxyPlace& place : layers.front()->proxy_places().list()) {
+        if (auto done = (*layer)->proxy_places().add(place); !done) return tl::unexpected(done.error());
+      }
+    }
+    for (const auto& [id, place] : places) {
+      const ArmedWorkload* armed = place.has_programs ? layers[place.layer]->find(id) : nullptr;
+      if (armed != nullptr) (void)(*layer)->list_deeper(armed->config);
     }
     layers.push_back(std::move(*layer));
   }

@@ -30,6 +30,15 @@ Result<std::vector<GrantRecord>> HostEnforcer::read_grants(std::uint64_t cgroup_
                                        [&](const Layer& layer) { return layer.read_grants(cgroup_id); });
 }
 
+Reason HostEnforcer::teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) {
+  const std::lock_guard lock(state_->mutex);
+  if (const Layer* layer = state_->layer_of(cgroup_id)) return layer->teach(cgroup_id, lesson);
+  for (const auto& layer : state_->layers) {
+    if (const Reason reason = layer->teach(cgroup_id, lesson); reason != NW_REASON_NOT_ARMED) return reason;
+  }
+  return NW_REASON_NOT_ARMED;
+}
+
 Result<Counters> HostEnforcer::read_counters(std::uint64_t cgroup_id) const {
   const std::lock_guard lock(state_->mutex);
   return ask<Counters>(state_->layers, cgroup_id, [&](const Layer& layer) { return layer.read_counters(cgroup_id); });

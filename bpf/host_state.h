@@ -17,8 +17,6 @@
 
 namespace namewall::bpf {
 
-inline constexpr std::uint32_t kMostLayers = 8;  // nested workloads on one chain of cgroups
-
 struct HostEnforcer::State {
   struct Place {
     std::uint32_t layer = 0;
@@ -35,6 +33,11 @@ struct HostEnforcer::State {
   void place(std::uint64_t cgroup_id, const std::vector<std::uint64_t>& ancestors, std::uint32_t layer,
              const std::string& cgroup);
   void displace(std::uint64_t cgroup_id);
+  // In the other layers, for is_marked_below.
+  void list_as_deeper(std::uint64_t cgroup_id);
+  void unlist_as_deeper(std::uint64_t cgroup_id);
+  std::optional<nw_workload> find_config(std::uint64_t cgroup_id) const;
+  std::vector<std::uint64_t> levels_of(std::uint64_t cgroup_id) const;
   ArmedCgroup describe(const nw_workload& config, std::uint32_t layer) const;
   std::string cgroup_of(std::uint64_t cgroup_id) const;
   void inspect_directory(std::vector<Damage>& found);

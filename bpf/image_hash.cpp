@@ -94,6 +94,19 @@ std::uint64_t hash_of(const PolicyImage& image) {
   hasher.add(image.grace.count());
   hasher.add(image.retain);
   hasher.add(image.max_addresses);
+  hasher.add(image.learn);
+  hasher.add(image.system_resolvers);
+  hasher.add(image.refuse_with);
+  hasher.add(image.hints);
+  hasher.add(image.ech);
+  hasher.add(image.cache);
+  hasher.add(image.bounds.in_flight);
+  hasher.add(image.bounds.per_second);
+  hasher.add(image.bounds.fresh_per_second);
+  hasher.add(image.bounds.connections);
+  hasher.add(image.bounds.idle.count());
+  hasher.add(image.agent_names.size());
+  for (const DomainName& name : image.agent_names) hasher.add(std::string_view(name.text()));
   return hasher.value();
 }
 

@@ -22,6 +22,9 @@ static __always_inline int judge_udp_in(struct nw_workload* w, struct __sk_buff*
   if (sk) sk = bpf_sk_fullsock(sk);
   if (!sk) return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_PACKET_NO_SOCKET);
   struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+  if (resolver_of_packet(skb, p))
+    return state ? judge_proxied_answer(skb, w, p, state) != 0
+                 : refuse_packet(skb, w, p, 0, NW_HOOK_ANSWER, NW_REASON_ANSWER_UNSOLICITED);
   int is_answer = is_resolver(w, (struct ip_address*)p->address, p->port);
   if (!is_answer && state && has_translated_resolver(w, state))
     is_answer = w->mode != NW_MODE_AUDIT && !is_reachable_itself(w, skb, p, sk, 0);

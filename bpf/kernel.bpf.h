@@ -20,6 +20,7 @@
 #define EPROTONOSUPPORT 93
 #define ECONNREFUSED 111
 
+#define DNS_PORT 53
 #define AF_INET_NUMBER 2
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2

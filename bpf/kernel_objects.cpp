@@ -20,11 +20,15 @@ constexpr char kUnfinished[] = "unfinished";
 constexpr std::array kMaps{"workloads",     "children",   "spare_tables",  "ids",           "guards",
                            "armed_cgroups", "name_rules", "glob_rules",    "address_rules", "grants",
                            "names",         "stats",      "own_addresses", "events"};
+// Builds before this one did not have them: missing beside such a build's programs, they are made.
+constexpr std::array kLaterMaps{"proxy_ports", "proxy_resolvers", "proxy_askers", "proxy_secret", "deeper_workloads"};
 
 constexpr std::array kPrograms{
-    "namewall_ingress",    "namewall_egress",     "namewall_sock_create", "namewall_bind4",         "namewall_bind6",
-    "namewall_post_bind4", "namewall_post_bind6", "namewall_sendmsg4",    "namewall_sendmsg6",      "namewall_connect4",
-    "namewall_connect6",   "namewall_prepare",    "namewall_guard",       "namewall_prepare_guard", "namewall_reap"};
+    "namewall_ingress",  "namewall_egress",        "namewall_sock_create",  "namewall_bind4",
+    "namewall_bind6",    "namewall_post_bind4",    "namewall_post_bind6",   "namewall_sendmsg4",
+    "namewall_sendmsg6", "namewall_connect4",      "namewall_connect6",     "namewall_prepare",
+    "namewall_guard",    "namewall_prepare_guard", "namewall_reap",         "namewall_teach",
+    "namewall_recvmsg4", "namewall_recvmsg6",      "namewall_getpeername4", "namewall_getpeername6"};
 
 // Working memory of the programs: each build has its own.
 bool is_working_memory(std::string_view map) { return map == "scratches" || map == "row_buffers"; }
@@ -79,6 +83,7 @@ void set_sizes(namewall_bpf& skeleton, const MapSizes& sizes) {
   bpf_map__set_max_entries(maps.children, 2 * sizes.max_children);
   bpf_map__set_max_entries(maps.spare_tables, sizes.max_children);
   bpf_map__set_max_entries(maps.armed_cgroups, 2 * sizes.max_workloads);
+  bpf_map__set_max_entries(maps.deeper_workloads, sizes.max_workloads);
   bpf_map__set_max_entries(maps.events, sizes.event_ring_bytes);
 }
 
@@ -172,12 +177,17 @@ Result<KernelObjects> KernelObjects::open(const MapSizes& sizes, const PinDirect
   }
   if (auto done = objects.open_former(pins, folder); !done) return tl::unexpected(done.error());
   const bool is_armed = !objects.programs_.empty() || !objects.former_.empty();
-  const auto lost = std::find_if(kMaps.begin(), kMaps.end(),
-                                 [&](const char* name) { return !objects.maps_.contains(std::string_view(name)); });
-  if (is_armed && lost != kMaps.end()) {
+  const auto find_lost = [&](const auto& names) -> const char* {
+    const auto lost = std::find_if(names.begin(), names.end(),
+                                   [&](const char* name) { return !objects.maps_.contains(std::string_view(name)); });
+    return lost == names.end() ? nullptr : *lost;
+  };
+  const char* lost = find_lost(kMaps);
+  if (lost == nullptr && !objects.programs_.empty()) lost = find_lost(kLaterMaps);
+  if (is_armed && lost != nullptr) {
     return fail(
         ErrorKind::kConflict,
-        "the pin " + pins.path() + "/" + map_pin(folder, *lost) +
+        "the pin " + pins.path() + "/" + map_pin(folder, lost) +
             " was removed while no namewalld ran: what it armed stays enforced, untouched, and can no longer be "
             "managed; lift it with `namewall teardown` and start again");
   }

@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
@@ -49,8 +50,10 @@ constexpr HookType kHooks[] = {
     {"egress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, true},
     {"ingress", BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_INGRESS, true},
     {"sock_ops", BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS, false},
-    {"recvmsg4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_RECVMSG, false},
-    {"recvmsg6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP6_RECVMSG, false},
+    {"recvmsg4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_RECVMSG, true},
+    {"recvmsg6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP6_RECVMSG, true},
+    {"getpeername4", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_GETPEERNAME, true},
+    {"getpeername6", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_GETPEERNAME, true},
     {"setsockopt", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT, false},
 };
 
@@ -192,6 +195,18 @@ std::vector<ProbeOutcome> probe_helpers() {
   for (const HelperType& helper : kHelpers) out.push_back(probe_helper(helper));
   out.push_back(probe_rdonly_cast());
   return out;
+}
+
+bool can_receive_marks() {
+#ifndef SO_RCVMARK
+#define SO_RCVMARK 75
+#endif
+  static const bool can = [] {
+    const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    return socket.get() >= 0 && setsockopt(socket.get(), SOL_SOCKET, SO_RCVMARK, &on, sizeof on) == 0;
+  }();
+  return can;
 }
 
 Result<std::vector<AttachedProgram>> find_attached_programs(int cgroup_fd) {

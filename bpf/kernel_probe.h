@@ -25,6 +25,9 @@ std::vector<ProbeOutcome> probe_maps();
 // Helpers from the program types that call them, and the kfunc that templates need.
 std::vector<ProbeOutcome> probe_helpers();
 
+// Whether sockets say which mark a datagram came with (SO_RCVMARK, Linux 5.19).
+bool can_receive_marks();
+
 // A program that runs for packets or system calls of a cgroup, its own or an ancestor's.
 struct AttachedProgram {
   std::string hook;  // as ProbeOutcome::id

@@ -25,10 +25,10 @@ tl::unexpected<Error> not_armed() { return fail(ErrorKind::kNotFound, "the cgrou
 
 }  // namespace
 
-Result<std::unique_ptr<Layer>> Layer::load(const MapSizes& sizes) {
+Result<std::unique_ptr<Layer>> Layer::load(const MapSizes& sizes, AskerTokens tokens) {
   auto objects = KernelObjects::load(sizes);
   if (!objects) return tl::unexpected(objects.error());
-  std::unique_ptr<Layer> layer(new Layer);
+  std::unique_ptr<Layer> layer(new Layer(tokens));
   if (auto done = layer->use(std::move(*objects), sizes.max_workloads); !done) return tl::unexpected(done.error());
   return layer;
 }
@@ -50,6 +50,10 @@ Result<void> Layer::use(KernelObjects objects, std::uint32_t slots) {
   ring_.emplace(std::move(*ring));
   slots_.emplace(TableSlots::Maps{objects_.map("grants"), objects_.map("names"), objects_.map("stats")}, slots, pins_,
                  folder_ + "/tables");
+  proxy_places_.emplace(objects_.map("proxy_ports"), objects_.map("proxy_resolvers"));
+  auto askers = AskerBook::open(objects_.map("proxy_askers"), objects_.map("proxy_secret"));
+  if (!askers) return tl::unexpected(askers.error());
+  askers_.emplace(*askers);
   children_ = ChildRows(objects_.map("children"), objects_.map("spare_tables"));
   return {};
 }
@@ -76,6 +80,7 @@ Result<void> Layer::identify(std::uint32_t slot, nw_workload& config) {
   config.slot = slot;
   config.seed = *seed;
   config.bucket_count = tables->bucket_count();
+  config.token = tokens_.of(slot);
   return {};
 }
 

@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bpf/asker_book.h"
+#include "bpf/asker_tokens.h"
 #include "bpf/attachment.h"
 #include "bpf/boot_ids.h"
 #include "bpf/cgroup_handle.h"
@@ -19,6 +21,8 @@
 #include "bpf/event_ring.h"
 #include "bpf/grant_records.h"
 #include "bpf/kernel_objects.h"
+#include "bpf/lesson.h"
+#include "bpf/proxy_places.h"
 #include "bpf/rule_store.h"
 #include "bpf/table_slots.h"
 
@@ -41,10 +45,10 @@ struct ArmedWorkload {
 class Layer {
  public:
   // Without pins.
-  static Result<std::unique_ptr<Layer>> load(const MapSizes& sizes);
+  static Result<std::unique_ptr<Layer>> load(const MapSizes& sizes, AskerTokens tokens);
   // In `folder` of the pins, made where it is missing; `pins` must outlive the layer. Adopts what it finds.
   static Result<std::unique_ptr<Layer>> open(const MapSizes& sizes, const PinDirectory& pins, std::string folder,
-                                             std::uint32_t spare_tables);
+                                             std::uint32_t spare_tables, AskerTokens tokens);
 
   // One result for each. Each cgroup all or nothing.
   std::vector<Result<nw_workload>> arm(const std::vector<ArmTarget>& targets);
@@ -70,9 +74,20 @@ class Layer {
   Result<Counters> read_counters(std::uint64_t cgroup_id) const;
   Result<std::uint32_t> reap(std::uint64_t cgroup_id, std::chrono::seconds expired_for) const;
   Result<std::size_t> add_grants(std::uint64_t cgroup_id, const std::vector<Grant>& grants) const;
+  // As GrantSink::teach (agent/proxy/grant_sink.h).
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson) const;
   std::uint32_t count_live_grants() const;
   const KernelObjects& objects() const { return objects_; }
   EventRing& events() { return *ring_; }
+
+  // ---- the DNS proxy ----
+  const ProxyPlaces& proxy_places() const { return *proxy_places_; }
+  // Whose tables are in the slot: an armed workload, or a child that the kernel met.
+  std::optional<std::uint64_t> cgroup_of_slot(std::uint32_t slot) const;
+  const AskerBook& askers() const { return *askers_; }
+  // An armed workload of another layer, whose programs are there; and before they go.
+  Result<void> list_deeper(const nw_workload& workload) const;
+  void unlist_deeper(std::uint64_t cgroup_id) const;
 
   // ---- guards (of this layer's maps, whoever armed the cgroups) ----
   Result<void> guard(int cgroup_fd, const CgroupIdentity& cgroup);
@@ -117,7 +132,7 @@ class Layer {
     std::uint32_t slot;
     std::uint32_t policy_id;
   };
-  Layer() = default;
+  explicit Layer(AskerTokens tokens) : tokens_(tokens) {}
   Result<void> use(KernelObjects objects, std::uint32_t slots);
   Result<void> adopt();
   Result<nw_workload> arm_one(const ArmTarget& target, std::uint32_t slot);
@@ -135,6 +150,7 @@ class Layer {
   const PinDirectory* pins_ = nullptr;
   std::string folder_;
   std::uint32_t spare_tables_ = 0;
+  AskerTokens tokens_;
   KernelObjects objects_;
   std::optional<Attachment> attachment_;
   std::optional<BootIds> ids_;
@@ -147,6 +163,9 @@ class Layer {
   std::map<std::uint64_t, std::uint32_t> guarded_;
   std::uint32_t child_addresses_ = 0;  // bound of children that appear; 0: no template
   std::vector<Address> own_addresses_;
+  std::optional<ProxyPlaces> proxy_places_;
+  std::optional<AskerBook> askers_;
+  mutable std::unordered_map<std::uint32_t, std::uint64_t> cgroups_of_slots_;  // as last seen: may be over
 };
 
 }  // namespace namewall::bpf

@@ -40,13 +40,13 @@ std::string join(const std::vector<std::string>& words) {
 }  // namespace
 
 Result<std::unique_ptr<Layer>> Layer::open(const MapSizes& sizes, const PinDirectory& pins, std::string folder,
-                                           std::uint32_t spare_tables) {
+                                           std::uint32_t spare_tables, AskerTokens tokens) {
   auto objects = KernelObjects::open(sizes, pins, folder);
   if (!objects) return tl::unexpected(objects.error());
   if (auto done = pins.make_directory(folder + "/tables"); !done) return tl::unexpected(done.error());
   const auto slots = entries_of(objects->map("grants"));
   if (!slots) return tl::unexpected(slots.error());
-  std::unique_ptr<Layer> layer(new Layer);
+  std::unique_ptr<Layer> layer(new Layer(tokens));
   layer->pins_ = &pins;
   layer->folder_ = std::move(folder);
   layer->spare_tables_ = std::min(spare_tables, *slots);
@@ -87,6 +87,18 @@ Result<void> Layer::adopt() {
   for (const __u32(*at)[4] = nullptr; bpf_map_get_next_key(objects_.map("own_addresses"), at, &address) == 0;
        at = &address) {
     own_addresses_.push_back(to_address(address));
+  }
+  // As their workloads are placed, these are listed again.
+  const int deeper = objects_.map("deeper_workloads");
+  for (std::uint64_t id = 0; bpf_map_get_next_key(deeper, nullptr, &id) == 0;) {
+    if (const int error = bpf_map_delete_elem(deeper, &id); error < 0)
+      return fail_errno(-error, "cannot forget the workloads of other layers");
+  }
+  for (auto& [id, armed] : armed_) {  // an earlier build gave no tokens
+    nw_workload config = armed.config;
+    config.token = tokens_.of(config.slot);
+    if (config.token == armed.config.token) continue;
+    if (auto done = change(armed, config); !done) return done;
   }
   rules_->sweep_unadopted();
   return slots_->adopt(in_use);

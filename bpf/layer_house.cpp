@@ -34,7 +34,7 @@ Result<void> Layer::offer_tables() {
       done = children_.offer({.slot = *slot,
                               .workload_id = identity.workload_id,
                               .bucket_count = identity.bucket_count,
-                              .reserved = 0,
+                              .token = identity.token,
                               .seed = identity.seed});
     }
     if (!done) {

@@ -1,4 +1,4 @@
-// Layer: what the kernel has learned and counted, and the host's own addresses.
+// Layer: what the kernel has learned and counted, what it is taught, and the host's own addresses.
 #include <bpf/bpf.h>
 #include <time.h>
 
@@ -6,6 +6,7 @@
 #include <array>
 
 #include "bpf/layer.h"
+#include "bpf/lesson_runner.h"
 #include "bpf/map_access.h"
 #include "bpf/rule_entries.h"
 
@@ -80,6 +81,24 @@ Result<std::size_t> Layer::add_grants(std::uint64_t cgroup_id, const std::vector
   const WorkloadTables* tables = armed == nullptr ? nullptr : slots_->tables(armed->config.slot);
   if (tables == nullptr) return not_armed();
   return tables->add(grants, armed->config);
+}
+
+Reason Layer::teach(std::uint64_t cgroup_id, const Lesson& lesson) const {
+  const auto workload = find_config(cgroup_id);
+  const ArmedWorkload* judge = find(cgroup_id);
+  if (judge == nullptr && workload) judge = find(workload->template_id);
+  if (!workload || judge == nullptr || workload->mode == NW_MODE_DENY) return NW_REASON_NOT_ARMED;
+  NameDecision decision = lesson.decision;
+  std::uint32_t generation = judge->config.generation;
+  if (lesson.image_hash != 0 && lesson.image_hash != judge->config.image_hash) {
+    if (judge->image == nullptr) {
+      generation = 0;
+    } else {
+      decision = decide_name(*judge->image, lesson.name);
+      if (!decision.may_ask() && judge->image->mode == Mode::kEnforce) return NW_REASON_ANSWER_WITHDRAWN;
+    }
+  }
+  return LessonRunner(objects_.program("namewall_teach")).run(*workload, lesson, decision, generation);
 }
 
 std::uint32_t Layer::count_live_grants() const {

@@ -16,9 +16,11 @@
 namespace namewall::bpf {
 
 struct Lesson {
-  DomainName name;          // the question's
-  NameDecision decision;    // what the policy in force says of it, as the model decided
-  std::vector<Grant> grants;  // of this name; notes among them. At most kMaxAnswerAddresses
+  DomainName name;               // the question's
+  NameDecision decision;         // what a policy says of it, as the model decided,
+  std::uint64_t image_hash = 0;  // and whose: hash_of the image. 0: of the one in force. When another is in force by
+                                 // now, its decision counts
+  std::vector<Grant> grants;     // of this name; notes among them. At most kMaxAnswerAddresses. kNever is a deadline
   // retain = until-next-answer: live grants of the same name and family (4 or 6) that are not among `grants` end now.
   // 0: none do.
   std::uint8_t replaces_family = 0;
@@ -32,7 +34,7 @@ struct ProxyPlace {
   std::uint64_t netns_cookie = 0;
   ResolverAddress resolver;  // as programs name it
   Protocol protocol = Protocol::kUdp;
-  Port port;                 // of the proxy's socket
+  Port port;  // of the proxy's socket
   friend auto operator<=>(const ProxyPlace&, const ProxyPlace&) = default;
 };
 

@@ -13,8 +13,8 @@ struct {
   __type(value, struct nw_workload);
 } workloads SEC(".maps");
 
-/* A template's child -> its configuration. Written by user space (a policy of its own), and by the programs when a child
- * does something for the first time (the template's policy, with spare tables) and when the template's policy was
+/* A template's child -> its configuration. Written by user space (a policy of its own), and by the programs when a
+ * child does something for the first time (the template's policy, with spare tables) and when the template's policy was
  * replaced. A miss, and no room: the child is refused everything. Deleted by user space, when the cgroup is gone: a
  * pointer to a row stays good for the length of a program, so the row's slot may be given out again one RCU grace
  * period after the delete. */
@@ -136,6 +136,53 @@ struct {
   __uint(max_entries, 1);
 } stats SEC(".maps");
 
+/* {network namespace, resolver, protocol} -> the port of the proxy's place for it. Written by user space. A miss: no
+ * proxy is there, and who wants one is refused. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __type(key, struct nw_proxy_key);
+  __type(value, __u32);
+  __uint(max_entries, 8192);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} proxy_ports SEC(".maps");
+
+/* {network namespace, port, family, protocol} -> the resolver that the place stands for. Written by user space. A miss:
+ * the loopback port is no place. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __type(key, struct nw_proxy_port_key);
+  __type(value, struct nw_resolver);
+  __uint(max_entries, 8192);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} proxy_resolvers SEC(".maps");
+
+/* Who sent a question to a place, of workloads without a token. Written by egress, taken by user space. An entry that
+ * had to give way is a question that nobody is known to have asked: the proxy refuses it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __type(key, struct nw_asker_key);
+  __type(value, struct nw_asker);
+  __uint(max_entries, 2048);
+} proxy_askers SEC(".maps");
+
+/* The key of nw_asker_key::hash. One value, written by user space before anything is armed. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __type(key, __u32);
+  __type(value, __u64);
+  __uint(max_entries, 1);
+} proxy_secret SEC(".maps");
+
+/* cgroup id -> an armed workload of another layer. Written by user space when its programs are there, deleted before
+ * they go. A miss: this layer's token stands for who asks. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __type(key, __u64);
+  __type(value, struct nw_deeper);
+  __uint(max_entries, 1);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} deeper_workloads SEC(".maps");
+
 struct ip_address {
   __u32 address[4];
 };
@@ -158,6 +205,7 @@ enum question_state {
   QUESTION_NONE,
   QUESTION_ASKED,
   QUESTION_REFUSED, /* one answer without records may pass for it */
+  QUESTION_PROXIED, /* it went to a place of the proxy, which reads it and its answer */
 };
 
 struct pending_question {

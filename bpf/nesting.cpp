@@ -22,6 +22,11 @@ void Nesting::remove(std::uint64_t cgroup_id) {
   members_.erase(found);
 }
 
+const std::vector<std::uint64_t>* Nesting::ancestors_of(std::uint64_t cgroup_id) const {
+  const auto found = members_.find(cgroup_id);
+  return found == members_.end() ? nullptr : &found->second.ancestors;
+}
+
 std::uint32_t Nesting::free_layer(std::uint64_t cgroup_id, const std::vector<std::uint64_t>& ancestors) const {
   std::set<std::uint32_t> used;
   for (const std::uint64_t above : ancestors) {

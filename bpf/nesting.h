@@ -10,9 +10,11 @@ namespace namewall::bpf {
 
 class Nesting {
  public:
-  // `ancestors`: ids of the cgroups above, in any order.
+  // `ancestors`: ids of the cgroups above, the nearest first.
   void add(std::uint64_t cgroup_id, const std::vector<std::uint64_t>& ancestors, std::uint32_t layer);
   void remove(std::uint64_t cgroup_id);
+  // As they were given; nullptr: it is no member.
+  const std::vector<std::uint64_t>* ancestors_of(std::uint64_t cgroup_id) const;
   // The smallest layer that nothing above or below uses.
   std::uint32_t free_layer(std::uint64_t cgroup_id, const std::vector<std::uint64_t>& ancestors) const;
 

@@ -6,6 +6,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "policy/learning.h"
+
 namespace namewall::bpf {
 namespace {
 
@@ -104,9 +106,11 @@ std::string name_of(const nw_window& window, std::uint32_t length) {
 
 RuleEntries make_rule_entries(const PolicyImage& image, std::uint32_t policy_id) {
   RuleEntries entries;
-  for (const NameNode& node : image.names) entries.names.add(make_name_key(node, policy_id), make_name_node(node));
-  for (std::size_t i = 0; i < image.globs.size(); ++i) {
-    entries.globs.add({policy_id, static_cast<std::uint32_t>(i)}, make_glob(image.globs[i]));
+  if (kernel_holds_names(image)) {
+    for (const NameNode& node : image.names) entries.names.add(make_name_key(node, policy_id), make_name_node(node));
+    for (std::size_t i = 0; i < image.globs.size(); ++i) {
+      entries.globs.add({policy_id, static_cast<std::uint32_t>(i)}, make_glob(image.globs[i]));
+    }
   }
   for (const AddressNode& node : image.addresses) {
     entries.addresses.add(make_address_key(node.prefix, policy_id), {node.allow, node.deny, node.host_deny});
@@ -123,6 +127,8 @@ void describe_policy(const PolicyImage& image, nw_workload& workload) {
   if (image.loopback == Loopback::kOwn) workload.flags |= NW_FLAG_LOOPBACK_OWN;
   if (image.loopback == Loopback::kAny) workload.flags |= NW_FLAG_LOOPBACK_ANY;
   if (image.retain == Retain::kWorkload) workload.flags |= NW_FLAG_RETAIN_WORKLOAD;
+  if (image.learn == Learn::kProxy) workload.flags |= NW_FLAG_PROXY;
+  workload.fresh_per_second = image.bounds.fresh_per_second;
   workload.min_ttl = to_count(image.min_ttl);
   workload.max_ttl = to_count(image.max_ttl);
   workload.grace = to_count(image.grace);

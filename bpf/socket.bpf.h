@@ -44,6 +44,10 @@ __noinline int is_resolver_place(struct nw_workload* w, struct ip_address* at, _
   return 0;
 }
 
+static __always_inline __u16 protocol_index(__u32 ip_protocol) {
+  return ip_protocol == IPPROTO_UDP ? NW_PROTOCOL_UDP : NW_PROTOCOL_TCP;
+}
+
 static __always_inline int judge_bind(struct bpf_sock_addr* ctx, struct destination* d) {
   struct nw_workload* w = workload_of_socket(ctx->sk, NW_HOOK_BIND);
   if (!w || is_unrestricted(w)) return without_policy(w, -EACCES);
@@ -53,7 +57,8 @@ static __always_inline int judge_bind(struct bpf_sock_addr* ctx, struct destinat
   d->ip_protocol = ctx->protocol == IPPROTO_MPTCP_NUMBER ? IPPROTO_TCP : ctx->protocol;
   if (w->mode == NW_MODE_DENY) {
     reason = NW_REASON_NOT_ARMED;
-  } else if (port && is_resolver_place(w, (struct ip_address*)d->address, port)) {
+  } else if (port && (is_resolver_place(w, (struct ip_address*)d->address, port) ||
+                      is_place_port(bpf_get_netns_cookie(ctx), port, protocol_index(d->ip_protocol)))) {
     reason = NW_REASON_BIND_RESOLVER;
   } else if (port && d->ip_protocol == IPPROTO_TCP) {
     /* Ingress keeps the outside away from what is bound for the workload's own use. */
@@ -86,7 +91,16 @@ static __always_inline int after_bind(struct bpf_sock* sk) {
   struct nw_workload* w = workload_of_socket(sk, NW_HOOK_BIND);
   if (!w || is_unrestricted(w)) return without_policy(w, -EACCES);
   if ((w->flags & NW_FLAG_LOOPBACK_OWN) && !mark_own(w, sk)) count(w, NW_COUNTER_HELPER_FAILURES);
-  return 1;
+  /* The kernel chose the port, and the proxy does not hold its place just now. */
+  __u16 port = (__u16)sk->src_port;
+  if (!port || !is_place_port(bpf_get_netns_cookie(sk), port, protocol_index(sk->protocol))) return 1;
+  struct refusal r = {
+      .hook = NW_HOOK_BIND, .reason = NW_REASON_BIND_RESOLVER, .port = port, .ip_protocol = (__u8)sk->protocol};
+  describe_task(&r);
+  report_refusal(w, &r);
+  if (refused(w)) return 1;
+  bpf_set_retval(-EACCES);
+  return 0;
 }
 
 SEC("cgroup/post_bind4")

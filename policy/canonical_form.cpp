@@ -31,7 +31,7 @@ Json dns_of(const DnsSettings& dns) {
   if (dns.search_from_system) search.push_back("system");
   for (const DomainName& domain : dns.search) search.push_back(domain.text());
   Json out;
-  out["learn"] = "kernel";
+  out["learn"] = dns.learn ? word_of(*dns.learn) : "auto";
   out["resolvers"] = resolvers;
   out["search"] = search;
   out["min_ttl"] = format_duration(dns.min_ttl);
@@ -40,6 +40,15 @@ Json dns_of(const DnsSettings& dns) {
   out["retain"] = word_of(dns.retain);
   out["max_addresses"] = dns.max_addresses;
   out["refuse_with"] = word_of(dns.refuse_with);
+  out["resolve"] = dns.resolve == Resolve::kAgent ? "agent" : "workload";
+  out["hints"] = dns.hints == Hints::kStrip ? "strip" : "teach";
+  out["ech"] = dns.ech == Ech::kStrip ? "strip" : "keep";
+  out["cache"] = dns.cache;
+  out["bounds"] = {{"in_flight", dns.bounds.in_flight},
+                   {"per_second", dns.bounds.per_second},
+                   {"fresh_per_second", dns.bounds.fresh_per_second},
+                   {"connections", dns.bounds.connections},
+                   {"idle", format_duration(dns.bounds.idle)}};
   return out;
 }
 
@@ -74,11 +83,12 @@ std::string toml_of(const Json& value) {
   return text;
 }
 
-void append_toml(std::string& out, const Json& table) {
+// `path`: of the table, "" or "dns.". A table within comes behind its other keys.
+void append_toml(std::string& out, const Json& table, const std::string& path) {
   for (const auto& [key, value] : table.items()) {
     if (value.is_object()) {
-      out += "\n[" + key + "]\n";
-      append_toml(out, value);
+      out += "\n[" + path + key + "]\n";
+      append_toml(out, value, path + key + ".");
     } else if (value.is_array() && value.size() > 1) {
       out += key + " = [\n";
       for (const Json& item : value) out += "  " + toml_of(item) + ",\n";
@@ -93,7 +103,7 @@ void append_toml(std::string& out, const Json& table) {
 
 std::string to_canonical_toml(const Policy& policy) {
   std::string out;
-  append_toml(out, tree_of(policy));
+  append_toml(out, tree_of(policy), "");
   return out;
 }
 
@@ -119,7 +129,19 @@ std::string_view word_of(Loopback loopback) {
   return "none";
 }
 
-std::string_view word_of(Retain retain) { return retain == Retain::kWorkload ? "workload" : "ttl"; }
+std::string_view word_of(Learn learn) { return learn == Learn::kProxy ? "proxy" : "kernel"; }
+
+std::string_view word_of(Retain retain) {
+  switch (retain) {
+    case Retain::kTtl:
+      return "ttl";
+    case Retain::kWorkload:
+      return "workload";
+    case Retain::kUntilNextAnswer:
+      return "until-next-answer";
+  }
+  return "ttl";
+}
 
 std::string_view word_of(RefuseWith refuse_with) {
   switch (refuse_with) {

@@ -17,6 +17,7 @@ std::string to_canonical_json(const Policy& policy);
 std::string_view word_of(Mode mode);
 std::string_view word_of(UnarmedChildren unarmed_children);
 std::string_view word_of(Loopback loopback);
+std::string_view word_of(Learn learn);
 std::string_view word_of(Retain retain);
 std::string_view word_of(RefuseWith refuse_with);
 

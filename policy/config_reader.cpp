@@ -121,8 +121,7 @@ std::optional<Nanoseconds> ConfigReader::read_duration(const ConfigNode& node, s
 }
 
 std::optional<std::size_t> ConfigReader::read_choice(const ConfigNode& node, std::string_view key,
-                                                     std::span<const std::string_view> accepted,
-                                                     std::span<const std::string_view> later) {
+                                                     std::span<const std::string_view> accepted) {
   const std::string name = "`" + std::string(key) + "`";
   if (node.kind != ConfigNode::Kind::kString) {
     error(node.position, name + " is " + found(node) + "; accepted: " + list_of(accepted));
@@ -130,12 +129,8 @@ std::optional<std::size_t> ConfigReader::read_choice(const ConfigNode& node, std
   }
   const auto word = std::find(accepted.begin(), accepted.end(), node.text);
   if (word != accepted.end()) return static_cast<std::size_t>(word - accepted.begin());
-  if (contains(later, node.text)) {
-    error(node.position, name + " = " + quoted(node.text) + " is not in this version; accepted: " + list_of(accepted));
-  } else {
-    error(node.position,
-          name + " is " + quoted(node.text) + "; accepted: " + list_of(accepted) + suggestion_for(node.text, accepted));
-  }
+  error(node.position,
+        name + " is " + quoted(node.text) + "; accepted: " + list_of(accepted) + suggestion_for(node.text, accepted));
   return std::nullopt;
 }
 

@@ -54,10 +54,9 @@ class ConfigReader {
   std::optional<bool> read_boolean(const ConfigNode& node, std::string_view key);
   // A duration of policy/duration.h.
   std::optional<Nanoseconds> read_duration(const ConfigNode& node, std::string_view key);
-  // The index of the word in `accepted`. A word in `later` is one of a later version.
+  // The index of the word in `accepted`.
   std::optional<std::size_t> read_choice(const ConfigNode& node, std::string_view key,
-                                         std::span<const std::string_view> accepted,
-                                         std::span<const std::string_view> later = {});
+                                         std::span<const std::string_view> accepted);
   // The strings of a list; other items are reported and left out. `item`: what one is, as in "an endpoint".
   std::vector<const ConfigNode*> read_strings(const ConfigNode& node, std::string_view key, std::string_view item);
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "policy/answer_chain.h"
+#include "policy/svcb_record.h"
+#include "policy/wire_bytes.h"
 #include "policy/wire_name.h"
 
 namespace namewall {
@@ -10,26 +12,7 @@ namespace {
 
 using Bytes = std::span<const std::uint8_t>;
 
-constexpr std::size_t kHeaderLength = 12;
-constexpr std::uint16_t kFlagResponse = 0x8000, kFlagTruncated = 0x0200, kFlagRecursionDesired = 0x0100;
-constexpr std::uint16_t kOpcodeMask = 0x7800, kRcodeMask = 0x000f;
-constexpr std::uint16_t kClassIn = 1;
-constexpr std::uint16_t kEdnsUdpSize = 1232;
-
 auto malformed(const char* what) { return fail(ErrorKind::kInvalid, what); }
-
-std::uint16_t read_u16(Bytes message, std::size_t at) {
-  return static_cast<std::uint16_t>(message[at] << 8 | message[at + 1]);
-}
-
-std::uint32_t read_u32(Bytes message, std::size_t at) {
-  return std::uint32_t{read_u16(message, at)} << 16 | read_u16(message, at + 2);
-}
-
-void append_u16(std::vector<std::uint8_t>& message, unsigned value) {
-  message.push_back(static_cast<std::uint8_t>(value >> 8));
-  message.push_back(static_cast<std::uint8_t>(value));
-}
 
 struct Header {
   std::uint16_t id, flags, questions, answers, authorities, additional;
@@ -46,7 +29,7 @@ struct QuestionEntry {
 };
 
 Result<QuestionEntry> read_question_entry(Bytes message, std::uint16_t id) {
-  Result<WireName> name = read_plain_name(message, kHeaderLength);
+  Result<WireName> name = read_plain_name(message, kDnsHeaderLength);
   if (!name) return tl::unexpected(name.error());
   if (message.size() - name->end < 4) return malformed("the question is cut short");
   const std::uint16_t record_class = read_u16(message, name->end + 2);
@@ -57,10 +40,9 @@ Result<QuestionEntry> read_question_entry(Bytes message, std::uint16_t id) {
 
 // Whether the rest of the message, from `at` on, is one OPT record.
 bool is_one_opt(Bytes message, std::size_t at) {
-  constexpr std::size_t kFixedPart = 11;
-  if (message.size() - at < kFixedPart) return false;
+  if (message.size() - at < kOptLength) return false;
   if (message[at] != 0 || read_u16(message, at + 1) != kTypeOpt) return false;
-  Bytes options = message.subspan(at + kFixedPart);
+  Bytes options = message.subspan(at + kOptLength);
   if (read_u16(message, at + 9) != options.size()) return false;
   for (std::size_t count = 0; !options.empty(); ++count) {
     if (count == kMaxOptions || options.size() < 4) return false;
@@ -71,61 +53,98 @@ bool is_one_opt(Bytes message, std::size_t at) {
   return true;
 }
 
-struct RecordEntry {
-  ChainRecord record;
-  bool counts = false;  // class IN and a type of the chain
-  std::size_t end = 0;
-};
-
-Result<RecordEntry> read_record(Bytes message, std::size_t at) {
-  constexpr std::size_t kFixedPart = 10;
-  Result<WireName> owner = read_compressed_name(message, at, message.size());
-  if (!owner) return tl::unexpected(owner.error());
-  if (message.size() - owner->end < kFixedPart) return malformed("a record is cut short");
-  const std::uint16_t record_class = read_u16(message, owner->end + 2);
-  const std::uint32_t ttl = read_u32(message, owner->end + 4);
-  const std::size_t length = read_u16(message, owner->end + 8);
-  const std::size_t data = owner->end + kFixedPart;
-  if (length > message.size() - data) return malformed("a record runs past the end of the message");
-
-  RecordEntry entry;
-  entry.end = data + length;
-  entry.record.type = read_u16(message, owner->end);
-  entry.record.owner = std::move(owner->text);
-  entry.record.ttl = (ttl & 0x80000000u) != 0 ? 0 : ttl;
-  if (record_class != kClassIn) return entry;
-  entry.counts = true;
-  switch (entry.record.type) {
-    case kTypeA: {
-      std::array<std::uint8_t, 4> bytes;
-      if (length != bytes.size()) return malformed("an A record is not 4 bytes long");
-      std::copy_n(message.begin() + static_cast<std::ptrdiff_t>(data), bytes.size(), bytes.begin());
-      entry.record.address = Address::v4(bytes);
-      break;
-    }
-    case kTypeAaaa: {
-      std::array<std::uint8_t, 16> bytes;
-      if (length != bytes.size()) return malformed("an AAAA record is not 16 bytes long");
-      std::copy_n(message.begin() + static_cast<std::ptrdiff_t>(data), bytes.size(), bytes.begin());
-      entry.record.address = Address::v6(bytes);
-      break;
-    }
-    case kTypeCname: {
-      Result<WireName> target = read_compressed_name(message, data, entry.end);
-      if (!target) return tl::unexpected(target.error());
-      entry.record.target = std::move(target->text);
-      break;
-    }
-    default:
-      entry.counts = false;
-  }
-  return entry;
+template <std::size_t kLength>
+std::array<std::uint8_t, kLength> bytes_at(Bytes message, std::size_t at) {
+  std::array<std::uint8_t, kLength> bytes;
+  std::copy_n(message.begin() + static_cast<std::ptrdiff_t>(at), kLength, bytes.begin());
+  return bytes;
 }
+
+// The records of an answer section, one after the other.
+class RecordReader {
+ public:
+  RecordReader(Bytes message, std::size_t at, bool reads_hints)
+      : message_(message), at_(at), reads_hints_(reads_hints) {}
+
+  // Adds what counts of the next record.
+  Result<void> read() {
+    constexpr std::size_t kFixedPart = 10;
+    Result<WireName> owner = read_compressed_name(message_, at_, message_.size());
+    if (!owner) return tl::unexpected(owner.error());
+    const std::size_t fixed = owner->end;
+    if (message_.size() - fixed < kFixedPart) return malformed("a record is cut short");
+    const std::size_t length = read_u16(message_, fixed + 8);
+    const std::size_t data = fixed + kFixedPart;
+    if (length > message_.size() - data) return malformed("a record runs past the end of the message");
+    at_ = data + length;
+    if (read_u16(message_, fixed + 2) != kClassIn) return {};
+    const std::uint32_t ttl = read_u32(message_, fixed + 4);
+    ChainRecord record{.owner = std::move(owner->text),
+                       .type = read_u16(message_, fixed),
+                       .ttl = (ttl & 0x80000000u) != 0 ? 0 : ttl,
+                       .target = {},
+                       .address = {}};
+    switch (record.type) {
+      case kTypeA:
+        if (length != 4) return malformed("an A record is not 4 bytes long");
+        record.address = Address::v4(bytes_at<4>(message_, data));
+        break;
+      case kTypeAaaa:
+        if (length != 16) return malformed("an AAAA record is not 16 bytes long");
+        record.address = Address::v6(bytes_at<16>(message_, data));
+        break;
+      case kTypeCname:
+        return add_alias(std::move(record), data);
+      case kTypeSvcb:
+      case kTypeHttps:
+        return reads_hints_ ? read_service(std::move(record), data) : Result<void>();
+      default:
+        return {};
+    }
+    records_.push_back(std::move(record));
+    return {};
+  }
+
+  const std::vector<ChainRecord>& records() const { return records_; }
+
+ private:
+  // To the name at `target`, in data that ends where the record does.
+  Result<void> add_alias(ChainRecord record, std::size_t target) {
+    Result<WireName> name = read_compressed_name(message_, target, at_);
+    if (!name) return tl::unexpected(name.error());
+    record.type = kTypeCname;
+    record.target = std::move(name->text);
+    records_.push_back(std::move(record));
+    return {};
+  }
+
+  Result<void> read_service(ChainRecord record, std::size_t data) {
+    SvcParamWalk params(message_, data, at_);
+    SvcParam param;
+    while (params.next(param)) {
+      if (params.is_alias() || (param.key != kSvcIpv4Hint && param.key != kSvcIpv6Hint)) continue;
+      const bool is_v4 = param.key == kSvcIpv4Hint;
+      record.type = is_v4 ? kTypeA : kTypeAaaa;
+      for (std::size_t at = param.value; at < param.end; at += is_v4 ? 4 : 16) {
+        record.address = is_v4 ? Address::v4(bytes_at<4>(message_, at)) : Address::v6(bytes_at<16>(message_, at));
+        records_.push_back(record);
+        if (records_.size() > kMaxTaughtAddresses) return fail(ErrorKind::kLimit, "more than 4096 addresses");
+      }
+    }
+    if (!params.is_valid()) return malformed("an HTTPS or SVCB record does not parse");
+    return params.is_alias() ? add_alias(std::move(record), params.target()) : Result<void>();
+  }
+
+  Bytes message_;
+  std::size_t at_;
+  bool reads_hints_;
+  std::vector<ChainRecord> records_;
+};
 
 }  // namespace
 
 Result<DnsQuestion> parse_question(Bytes message) {
-  if (message.size() < kHeaderLength) return malformed("shorter than a DNS header");
+  if (message.size() < kDnsHeaderLength) return malformed("shorter than a DNS header");
   if (message.size() > kMaxQuestionLength) return malformed("longer than 512 bytes");
   const Header header = read_header(message);
   if ((header.flags & (kFlagResponse | kOpcodeMask | kFlagTruncated)) != 0) return malformed("not a standard query");
@@ -141,9 +160,13 @@ Result<DnsQuestion> parse_question(Bytes message) {
   return std::move(entry->question);
 }
 
-Result<DnsAnswer> parse_answer(Bytes message) {
-  if (message.size() < kHeaderLength) return malformed("shorter than a DNS header");
-  if (message.size() > kMaxAnswerLength) return malformed("longer than 4096 bytes");
+Result<DnsAnswer> parse_answer(Bytes message) { return parse_answer(message, AnswerBounds()); }
+
+Result<DnsAnswer> parse_answer(Bytes message, const AnswerBounds& bounds) {
+  if (message.size() < kDnsHeaderLength) return malformed("shorter than a DNS header");
+  if (message.size() > bounds.length) {
+    return malformed(("longer than " + std::to_string(bounds.length) + " bytes").c_str());
+  }
   const Header header = read_header(message);
   if ((header.flags & kFlagResponse) == 0) return malformed("not a response");
   if ((header.flags & kOpcodeMask) != 0) return malformed("not an answer to a standard query");
@@ -164,16 +187,14 @@ Result<DnsAnswer> parse_answer(Bytes message) {
                    .addresses = {}};
   if (answer.kind != AnswerKind::kTeaches) return answer;
 
-  if (header.answers > kMaxAnswerRecords) return malformed("more than 256 answer records");
-  std::vector<ChainRecord> records;
-  std::size_t at = entry->end;
-  for (unsigned i = 0; i < header.answers; ++i) {
-    Result<RecordEntry> record = read_record(message, at);
-    if (!record) return tl::unexpected(record.error());
-    at = record->end;
-    if (record->counts) records.push_back(std::move(record->record));
+  if (header.answers > bounds.records) {
+    return malformed(("more than " + std::to_string(bounds.records) + " answer records").c_str());
   }
-  answer.addresses = follow_chain(answer.question_name.text(), records);
+  RecordReader reader(message, entry->end, bounds.reads_hints);
+  for (unsigned i = 0; i < header.answers; ++i) {
+    if (Result<void> read = reader.read(); !read) return tl::unexpected(read.error());
+  }
+  answer.addresses = follow_chain(answer.question_name.text(), reader.records());
   return answer;
 }
 

@@ -15,12 +15,16 @@
 
 namespace namewall {
 
-inline constexpr std::uint16_t kTypeA = 1, kTypeCname = 5, kTypeAaaa = 28, kTypeOpt = 41;
-inline constexpr std::size_t kMaxQuestionLength = 512;  // bytes of a question message
-inline constexpr std::size_t kMaxAnswerLength = 4096;   // bytes of an answer message that teaches
-inline constexpr std::size_t kMaxAnswerRecords = 256;   // records of the answer section that are read
-inline constexpr std::size_t kMaxPointerHops = 16;      // compression pointers followed in one name
-inline constexpr std::size_t kMaxOptions = 16;          // options in a question's OPT
+inline constexpr std::uint16_t kTypeA = 1, kTypeCname = 5, kTypeSoa = 6, kTypeAaaa = 28, kTypeOpt = 41;
+inline constexpr std::uint16_t kTypeSvcb = 64, kTypeHttps = 65;  // RFC 9460
+inline constexpr std::size_t kMaxQuestionLength = 512;           // bytes of a question message
+inline constexpr std::size_t kMaxAnswerLength = 4096;            // bytes of an answer message that teaches
+inline constexpr std::size_t kMaxAnswerRecords = 256;            // records of the answer section that are read
+inline constexpr std::size_t kMaxMessageLength = 65535;          // of an answer that the proxy reads
+inline constexpr std::size_t kMaxProxiedRecords = 4096;          // of its answer section
+inline constexpr std::size_t kMaxTaughtAddresses = 4096;         // that one answer may teach, hints included
+inline constexpr std::size_t kMaxPointerHops = 16;               // compression pointers followed in one name
+inline constexpr std::size_t kMaxOptions = 16;                   // options in a question's OPT
 
 struct DnsQuestion {
   std::uint16_t id = 0;
@@ -68,6 +72,17 @@ struct DnsAnswer {
 //      pointer (or its whole, with its end byte) lies within the RDATA. Other classes and types are skipped
 // What follows the answer section is not read. See answer_chain.h for which addresses count.
 Result<DnsAnswer> parse_answer(std::span<const std::uint8_t> message);
+
+// The same with other bounds in place of kMaxAnswerLength and kMaxAnswerRecords. `reads_hints`: an HTTPS or SVCB record
+// of class IN counts as one A or AAAA record of its owner for each address of its ipv4hint and ipv6hint; one in
+// AliasMode as a CNAME to its TargetName (RFC 9460 section 2.4.2). One that svcb_record.h refuses is an error. kLimit:
+// more than kMaxTaughtAddresses records and hints.
+struct AnswerBounds {
+  std::size_t length = kMaxAnswerLength;
+  std::size_t records = kMaxAnswerRecords;
+  bool reads_hints = false;
+};
+Result<DnsAnswer> parse_answer(std::span<const std::uint8_t> message, const AnswerBounds& bounds);
 
 // The message of a question, with RD; `with_edns` adds an OPT without options (1,232 bytes, DNS flag day 2020).
 std::vector<std::uint8_t> build_question(const DnsQuestion& question, bool with_edns = false);

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "policy/boot_time.h"
+#include "policy/dns_message.h"
 #include "policy/grant_table.h"
 #include "policy/policy_image.h"
 #include "policy/reason.h"
@@ -38,8 +40,31 @@ struct Teaching {
   Reason reason = NW_REASON_NONE;  // of a withheld answer, or of one delivered that teaches nothing
   std::vector<Grant> grants;
   NameDecision decision = {};  // of the question name: what the kernel's name table has to say
+  // retain = until-next-answer: the family (4 or 6) whose live grants of the question name end unless they are among
+  // `grants`. 0: none.
+  std::uint8_t replaces_family = 0;
 };
 Teaching judge_answer(const PolicyImage& image, std::span<const std::uint8_t> message,
                       const std::vector<Address>& own_addresses, BootTime now);
+
+// The same for an answer that went by the proxy, where user space reads it: up to kMaxMessageLength bytes and
+// kMaxProxiedRecords records, and with hints = kTeach the address hints of HTTPS and SVCB records on the chain count as
+// addresses of the question name (those of ipv4hint as an A's, of ipv6hint as an AAAA's). More than
+// kMaxTaughtAddresses: withheld, ANSWER_TOO_LONG. With retain = kUntilNextAnswer no grant has a deadline of its own,
+// and an answer to a question for A or AAAA (NOERROR or NXDOMAIN, complete) sets `replaces_family`; other RCODEs,
+// truncated and withheld answers end nothing.
+Teaching judge_proxied_answer(const PolicyImage& image, std::span<const std::uint8_t> message,
+                              const std::vector<Address>& own_addresses, BootTime now);
+
+// judge_question for the proxy, with what it read and, where the name is refused (audit mode: would be), the text for
+// people: "builder: no rule names evil.example", "builder: deny rule *.evil.example names www.evil.example".
+struct ProxiedQuestion {
+  QuestionVerdict verdict;
+  DnsQuestion question;  // unless QUESTION_MALFORMED
+  std::string text;
+};
+ProxiedQuestion judge_proxied_question(const PolicyImage& image, std::span<const std::uint8_t> message);
+// The same for the further levels of an asker: what was read need not be read again.
+ProxiedQuestion judge_proxied_question(const PolicyImage& image, const DnsQuestion& question);
 
 }  // namespace namewall

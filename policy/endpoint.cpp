@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <vector>
 
 #include "policy/endpoint_host.h"
 #include "policy/escape.h"
@@ -12,7 +13,7 @@ namespace namewall {
 namespace {
 
 constexpr std::string_view kSchemeEnd = "://";
-constexpr std::string_view kPrivateSuffix = "?private";
+constexpr std::string_view kPrivate = "private", kResolvedByAgent = "resolve=agent";
 constexpr std::array<Protocol, 1> kTcp = {Protocol::kTcp};
 
 // The pieces between the separators, as written.
@@ -67,6 +68,38 @@ std::string rewritten(const Pieces& pieces, std::string_view authority) {
   return scheme + escape_for_display(authority);
 }
 
+// What stands behind '?', between '&'.
+std::vector<std::string_view> options_of(std::string_view tail) {
+  std::vector<std::string_view> options;
+  while (!tail.empty()) {
+    tail.remove_prefix(1);  // '?' or '&'
+    const std::size_t end = std::min(tail.find('&'), tail.size());
+    options.push_back(tail.substr(0, end));
+    tail.remove_prefix(end);
+  }
+  return options;
+}
+
+bool has_option(const Pieces& pieces, std::string_view option) {
+  const std::vector<std::string_view> options = options_of(pieces.tail);
+  return std::find(options.begin(), options.end(), option) != options.end();
+}
+
+std::optional<std::string> mistake_in_options(std::string_view tail) {
+  const std::vector<std::string_view> options = options_of(tail);
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    if (options[i] != kPrivate && options[i] != kResolvedByAgent) {
+      return "behind `?` only `private` and `resolve=agent` are accepted, joined by `&`, found " +
+             quote_for_display(options[i]);
+    }
+    const auto so_far = options.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(options.begin(), so_far, options[i]) != so_far) {
+      return "`" + std::string(options[i]) + "` is written twice";
+    }
+  }
+  return std::nullopt;
+}
+
 // The mistakes that a URL, a lone wildcard or a stray character makes; nullopt when there is none.
 std::optional<std::string> mistake_in_shape(std::string_view text, const Pieces& pieces, EndpointUse use) {
   if (text.empty()) return "an empty endpoint opens nothing; write a host, as in `example.com`";
@@ -80,9 +113,7 @@ std::optional<std::string> mistake_in_shape(std::string_view text, const Pieces&
   if (pieces.tail.starts_with('/') || pieces.tail.starts_with('#')) {
     return "paths cannot be enforced, write " + rewritten(pieces, pieces.authority);
   }
-  if (!pieces.tail.empty() && pieces.tail != kPrivateSuffix) {
-    return "behind `?` only `private` is accepted, found " + quote_for_display(pieces.tail.substr(1));
-  }
+  if (const auto mistake = mistake_in_options(pieces.tail)) return mistake;
   if (pieces.host == "*" && !pieces.scheme) {
     return use == EndpointUse::kAllow
                ? "a lone `*` is every host on the Internet; if that is meant, write scheme and ports, as in "
@@ -131,6 +162,14 @@ std::optional<std::string> mistake_in_private(const Host& host, EndpointUse use)
              : "`?private` belongs to names; an address rule opens a private address by itself";
 }
 
+std::optional<std::string> mistake_in_agent(const Host& host, EndpointUse use) {
+  if (use == EndpointUse::kDeny) return "`?resolve=agent` belongs to names in `allow`; what is denied is not looked up";
+  const auto* pattern = std::get_if<NamePattern>(&host);
+  if (pattern == nullptr) return "`?resolve=agent` belongs to a name: there is nothing to look up";
+  if (pattern->is_exact()) return std::nullopt;
+  return "`?resolve=agent` belongs to one exact name: nobody can look up every name of a pattern ahead";
+}
+
 }  // namespace
 
 Result<Endpoint> parse_endpoint(std::string_view text, EndpointUse use) {
@@ -146,11 +185,15 @@ Result<Endpoint> parse_endpoint(std::string_view text, EndpointUse use) {
   if (!host) return refuse(host.error().what);
   auto ports = ports_of(pieces, use);
   if (!ports) return refuse(ports.error().what);
-  const bool permits_private = pieces.tail == kPrivateSuffix;
+  const bool permits_private = has_option(pieces, kPrivate);
   if (permits_private) {
     if (const auto mistake = mistake_in_private(*host, use)) return refuse(*mistake);
   }
-  return Endpoint{std::move(*host), std::move(*ports), permits_private, std::string(text)};
+  const bool by_agent = has_option(pieces, kResolvedByAgent);
+  if (by_agent) {
+    if (const auto mistake = mistake_in_agent(*host, use)) return refuse(*mistake);
+  }
+  return Endpoint{std::move(*host), std::move(*ports), permits_private, std::string(text), by_agent};
 }
 
 std::string to_canonical_string(const Endpoint& endpoint) {
@@ -168,7 +211,9 @@ std::string to_canonical_string(const Endpoint& endpoint) {
   } else {
     text = udp.empty() ? "tcp://" + host + ":" + tcp : "udp://" + host + ":" + udp;
   }
-  return endpoint.permits_private ? text + std::string(kPrivateSuffix) : text;
+  if (endpoint.permits_private) text += "?" + std::string(kPrivate);
+  if (endpoint.resolved_by_agent) text += (endpoint.permits_private ? "&" : "?") + std::string(kResolvedByAgent);
+  return text;
 }
 
 }  // namespace namewall

@@ -6,7 +6,8 @@
 
 namespace namewall {
 
-LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now) {
+LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now,
+                               const std::optional<Replacement>& replaced) {
   std::map<Key, Grant> changed;
   for (const Grant& grant : grants) {
     const Key key(grant.address, grant.name);
@@ -20,11 +21,20 @@ LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now) {
     entry.deadline = later;
   }
 
+  if (replaced) {
+    for (const auto& [key, entry] : grants_) {
+      if (!entry.is_live(now) || entry.name != replaced->name) continue;
+      if (entry.address.is_v4() != (replaced->family == 4) || changed.contains(key)) continue;
+      changed.emplace(key, entry).first->second.deadline = now;
+    }
+  }
+
   std::size_t live = live_count(now);
   for (const auto& [key, entry] : changed) {
-    if (!entry.is_live(now)) continue;
     const auto known = grants_.find(key);
-    if (known == grants_.end() || !known->second.is_live(now)) ++live;
+    const bool was_live = known != grants_.end() && known->second.is_live(now);
+    if (entry.is_live(now) && !was_live) ++live;
+    if (!entry.is_live(now) && was_live) --live;
   }
   if (live > max_addresses_) return LearnOutcome::kGrantsFull;
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,12 @@ struct Grant {
   friend bool operator==(const Grant&, const Grant&) = default;
 };
 
+// retain = until-next-answer: what the next answer to a question ends.
+struct Replacement {
+  DomainName name;          // the question's
+  std::uint8_t family = 4;  // or 6
+};
+
 enum class LearnOutcome { kLearned, kTaughtNothing, kGrantsFull };
 
 class GrantTable {
@@ -38,7 +45,9 @@ class GrantTable {
   // All grants of one answer, or none of them and kGrantsFull where the live entries would exceed the bound. An address
   // that its name has already keeps the later deadline and gets the new ports; a note never takes the place of a live
   // grant. kTaughtNothing: no live grant among them; notes may have been remembered.
-  LearnOutcome learn(const std::vector<Grant>& grants, BootTime now);
+  // `replaced`: live grants of that name and family whose address `grants` do not have end now, and leave their room.
+  LearnOutcome learn(const std::vector<Grant>& grants, BootTime now,
+                     const std::optional<Replacement>& replaced = std::nullopt);
   // Every entry of the address: the live ones first, each part in the order of names.
   std::vector<Grant> find(const Address& address, BootTime now) const;
   // After a policy replacement: each grant's ports are decided again by its name (0 where it is allowed no more).

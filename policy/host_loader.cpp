@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "policy/byte_size.h"
 #include "policy/rule_reader.h"
 
 namespace namewall {
@@ -11,6 +12,7 @@ namespace {
 constexpr std::string_view kLaterKeys[] = {"limits", "block_networks", "profile", "groups"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
+constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
 constexpr std::size_t kMaxGroupName = 32;  // useradd(8)
 
 bool is_group_name(std::string_view name) {
@@ -46,6 +48,7 @@ class HostReader {
         {"log", [&](const ConfigNode& node) { read_log(node); }},
         {"metrics", [&](const ConfigNode& node) { read_metrics(node); }},
         {"daemon", [&](const ConfigNode& node) { read_daemon(node); }},
+        {"proxy", [&](const ConfigNode& node) { read_proxy(node); }},
     };
     config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
     if (policy.deny.size() + policy.private_names.size() > kMaxRules) {
@@ -112,6 +115,25 @@ class HostReader {
         {"group", [&](const ConfigNode& value) { read_group(value); }},
     };
     config_.read_table(node, {"[daemon]", keys, {}, {}, ""});
+  }
+
+  void read_proxy(const ConfigNode& node) {
+    if (!config_.is_table(node, "proxy")) return;
+    const KeyReader keys[] = {{"cache", [&](const ConfigNode& value) { read_cache(value); }}};
+    config_.read_table(node, {"[proxy]", keys, {}, {}, ""});
+  }
+
+  void read_cache(const ConfigNode& node) {
+    std::optional<std::uint64_t> size;
+    if (node.kind == ConfigNode::Kind::kString) size = parse_byte_size(node.text);
+    if (node.kind == ConfigNode::Kind::kInteger && node.integer == 0) size = 0;
+    if (size && (*size == 0 || (*size >= kMinCache && *size <= kMaxCache))) {
+      host_.settings.proxy_cache_bytes = *size;
+    } else {
+      config_.error(node.position, "`cache` is " + found(node) +
+                                       "; accepted: \"64KiB\" to \"1GiB\" with the units KiB, MiB, GiB, such as "
+                                       "\"8MiB\", or 0 for no cache");
+    }
   }
 
   void read_probe_interval(const ConfigNode& node) {

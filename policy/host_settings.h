@@ -1,4 +1,5 @@
-// What host.toml says of the daemon itself, beside the host's policy (policy/policy.h): [log], [metrics], [daemon].
+// What host.toml says of the daemon itself, beside the host's policy (policy/policy.h): [log], [metrics], [daemon],
+// [proxy].
 #pragma once
 
 #include <chrono>
@@ -23,6 +24,7 @@ struct HostSettings {
   std::uint32_t max_workloads = 16384;
   Nanoseconds probe_interval = std::chrono::seconds(60);  // 0: no live proofs but those asked for
   std::string group = "namewall";                         // may read through the control socket
+  std::uint64_t proxy_cache_bytes = 8u << 20;             // of the DNS proxy's answers, all resolvers together; 0: none
   friend bool operator==(const HostSettings&, const HostSettings&) = default;
 };
 

@@ -90,7 +90,7 @@ NameNode NameFold::fold_exact(const std::string& name, const Own& own) const {
   return node;
 }
 
-Result<NameNode> NameFold::fold_below(const std::string& name, const Own& own) const {
+NameNode NameFold::fold_below(const std::string& name, const Own& own) const {
   NameNode node{.name = name, .is_below = true, .masks = own.below, .globs = {}};
   std::vector<std::size_t> globs = own.globs;
   for (const std::string& suffix : proper_suffixes(name)) {
@@ -101,12 +101,6 @@ Result<NameNode> NameFold::fold_below(const std::string& name, const Own& own) c
                  [&](std::size_t index) { return can_match_under(globs_[index].glob.pattern, name); });
   }
   std::sort(globs.begin(), globs.end());
-  if (globs.size() > kMaxGlobsPerNode) {
-    const std::string place = name.empty() ? "the root" : "`" + name + "`";
-    return fail(ErrorKind::kLimit,
-                name_rule(*globs_[globs[kMaxGlobsPerNode]].rule) +
-                    " is one too many: at most 16 patterns with inner wildcards may match names under " + place);
-  }
   for (const std::size_t index : globs) node.globs.push_back(static_cast<std::uint16_t>(index));
   return node;
 }
@@ -126,12 +120,18 @@ Result<void> NameFold::fold_into(PolicyImage& image) const {
   for (const auto* entry : sorted) {
     const auto& [name, own] = *entry;
     if (own.is_exact) image.names.push_back(fold_exact(name, own));
-    if (!own.is_below) continue;
-    Result<NameNode> node = fold_below(name, own);
-    if (!node) return tl::unexpected(node.error());
-    image.names.push_back(*std::move(node));
+    if (own.is_below) image.names.push_back(fold_below(name, own));
   }
   return {};
+}
+
+std::string NameFold::describe_crowd(const PolicyImage& image) const {
+  const auto crowded = std::find_if(image.names.begin(), image.names.end(),
+                                    [](const NameNode& node) { return node.globs.size() > kMaxGlobsPerNode; });
+  if (crowded == image.names.end()) return "";
+  const std::string place = crowded->name.empty() ? "the root" : "`" + crowded->name + "`";
+  return "the kernel matches at most 16 patterns with inner wildcards under " + place + ", and " +
+         name_rule(*globs_[crowded->globs[kMaxGlobsPerNode]].rule) + " is one more";
 }
 
 }  // namespace namewall

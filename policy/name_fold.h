@@ -24,9 +24,12 @@ class NameFold {
   void add_pattern(const NamePattern& pattern, const NameMasks& masks, const Rule& rule);
   void add_every_name(const NameMasks& masks);
 
-  // Fills `names` (sorted by name, exact before below) and `globs` of the image. kLimit, naming the rule, when a node
-  // would list more than kMaxGlobsPerNode globs or the policy has more globs than an index can tell apart.
+  // Fills `names` (sorted by name, exact before below) and `globs` of the image. kLimit, naming the rule, when the
+  // policy has more globs than an index can tell apart.
   Result<void> fold_into(PolicyImage& image) const;
+  // Of a folded image: the rule that is one too many for the kernel, as a clause; "" where no node has more than
+  // kMaxGlobsPerNode globs.
+  std::string describe_crowd(const PolicyImage& image) const;
 
  private:
   struct Own {
@@ -42,7 +45,7 @@ class NameFold {
   Own& own(std::string_view name) { return own_[std::string(name)]; }
   const Own* find(const std::string& name) const;
   NameNode fold_exact(const std::string& name, const Own& own) const;
-  Result<NameNode> fold_below(const std::string& name, const Own& own) const;
+  NameNode fold_below(const std::string& name, const Own& own) const;
 
   std::unordered_map<std::string, Own> own_;
   std::vector<OwnGlob> globs_;

@@ -18,6 +18,7 @@ Remedy remedy_for(Reason reason) {
     case NW_REASON_PRIVATE_ANSWER:
       return Remedy::kPrivateName;
     case NW_REASON_NOT_LOOKED_UP:
+    case NW_REASON_UNTRUSTED_RESOLVER:
     case NW_REASON_SPECIAL_ANSWER:
     case NW_REASON_PACKET_OLD_SOCKET:
       return Remedy::kAddress;

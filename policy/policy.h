@@ -60,7 +60,8 @@ struct DnsSettings {
   Retain retain = Retain::kTtl;
   std::uint32_t max_addresses = 1024;
   RefuseWith refuse_with = RefuseWith::kNxdomain;
-  Learn learn = Learn::kKernel;            // as written; the image says what it got, and why
+  std::optional<Learn> learn;              // as written; none: "auto". The image says what it got, and why
+  Origin learn_origin;
   Resolve resolve = Resolve::kWorkload;    // of every exact name of `allow`; one rule: ?resolve=agent
   Hints hints = Hints::kTeach;
   Ech ech = Ech::kKeep;

@@ -4,7 +4,9 @@
 #include <map>
 #include <tuple>
 
+#include "policy/learning.h"
 #include "policy/name_fold.h"
+#include "policy/name_node.h"
 
 namespace namewall {
 namespace {
@@ -91,7 +93,21 @@ Result<void> fold_names(const Policy& policy, const HostPolicy& host, const Reso
     }
   }
   for (const Rule& rule : host.private_names) rules.add(rule, {.allow = 0, .allow_private = kAllPorts, .deny = 0});
-  return rules.fold().fold_into(image);
+  if (Result<void> done = rules.fold().fold_into(image); !done) return done;
+  return settle_learning(policy, rules.fold().describe_crowd(image), image);
+}
+
+// The exact names of `allow` that the agent looks up: those that the whole of the policy lets teach.
+void collect_agent_names(const Policy& policy, PolicyImage& image) {
+  for (const Rule& rule : policy.allow) {
+    const auto* pattern = std::get_if<NamePattern>(&rule.endpoint.host);
+    if (pattern == nullptr || !pattern->is_exact()) continue;
+    if (!rule.endpoint.resolved_by_agent && policy.dns.resolve != Resolve::kAgent) continue;
+    DomainName name = DomainName::from_normal(pattern->text());
+    if (decide_name(image, name).teaches()) image.agent_names.push_back(std::move(name));
+  }
+  std::sort(image.agent_names.begin(), image.agent_names.end());
+  image.agent_names.erase(std::unique(image.agent_names.begin(), image.agent_names.end()), image.agent_names.end());
 }
 
 std::vector<Prefix> prefixes_of(const Host& host) {
@@ -145,6 +161,9 @@ Result<void> collect_resolvers(const Policy& policy, const ResolvConf& system, P
                                          " resolvers, those of the system included");
     }
     image.resolvers.push_back(resolver);
+    const auto& nameservers = system.nameservers;
+    const bool is_system = std::find(nameservers.begin(), nameservers.end(), resolver) != nameservers.end();
+    if (policy.dns.resolvers_from_system && is_system) ++image.system_resolvers;
   }
   return {};
 }
@@ -155,23 +174,15 @@ struct NameMatch {
   std::size_t depth = 0;
 };
 
-const NameNode* find_node(const PolicyImage& image, std::string_view name, bool is_below) {
-  const auto place = [](const NameNode& node) { return std::tuple<std::string_view, bool>(node.name, node.is_below); };
-  const std::tuple wanted(name, is_below);
-  const auto at = std::lower_bound(image.names.begin(), image.names.end(), wanted,
-                                   [&](const NameNode& node, const auto& key) { return place(node) < key; });
-  return at != image.names.end() && place(*at) == wanted ? &*at : nullptr;
-}
-
 NameMatch find_longest_match(const PolicyImage& image, const std::string& name) {
-  if (const NameNode* exact = find_node(image, name, false)) return {exact, 0};
+  if (const NameNode* exact = find_name_node(image, name, false)) return {exact, 0};
   const std::string_view text = name;
   std::size_t more_labels = 1;
   for (std::size_t dot = text.find('.'); dot != std::string_view::npos; dot = text.find('.', dot + 1), ++more_labels) {
-    if (const NameNode* below = find_node(image, text.substr(dot + 1), true))
+    if (const NameNode* below = find_name_node(image, text.substr(dot + 1), true))
       return {below, more_labels == 1 ? 0u : 1u};
   }
-  return {find_node(image, "", true), more_labels == 1 ? 0u : 1u};
+  return {find_name_node(image, "", true), more_labels == 1 ? 0u : 1u};
 }
 
 }  // namespace
@@ -199,8 +210,14 @@ Result<PolicyImage> compile_policy(const Policy& policy, const HostPolicy& host,
   image.grace = policy.dns.grace;
   image.retain = policy.dns.retain;
   image.max_addresses = policy.dns.max_addresses;
+  image.refuse_with = policy.dns.refuse_with;
+  image.hints = policy.dns.hints;
+  image.ech = policy.dns.ech;
+  image.cache = policy.dns.cache;
+  image.bounds = policy.dns.bounds;
   if (Result<void> done = classify_ports(policy, host, image); !done) return tl::unexpected(done.error());
   if (Result<void> done = fold_names(policy, host, system, image); !done) return tl::unexpected(done.error());
+  collect_agent_names(policy, image);
   fold_addresses(policy, host, image);
   if (Result<void> done = collect_resolvers(policy, system, image); !done) return tl::unexpected(done.error());
   return image;

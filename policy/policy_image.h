@@ -9,8 +9,9 @@
 // Names. A node per literal name that some pattern ends in: an *exact* node decides that very name, a *below* node all
 // names under it, [0] for exactly one more label, [1] for deeper. Nodes hold what their ancestors say as well, so the
 // longest match alone decides (name_fold.h); no match: nothing is allowed. Globs (inner wildcards) hang on the below
-// node of their literal suffix and on every deeper below node under which they can match, at most kMaxGlobsPerNode;
-// exact nodes have none, theirs are folded in. With M the node's masks joined (|) with those of its matching globs:
+// node of their literal suffix and on every deeper below node under which they can match; the kernel holds at most
+// kMaxGlobsPerNode of a node (learning.h). Exact nodes have none, theirs are folded in. With M the node's masks joined
+// (|) with those of its matching globs:
 //   allow(name)         = M.allow & ~M.deny
 //   allow_private(name) = M.allow_private & allow(name)
 //   may be asked        = allow(name) != 0   (a port is left, or the name is a search-list form; decide_name then sets
@@ -90,15 +91,16 @@ struct PolicyImage {
   std::uint32_t max_addresses = 0;
   // ---- the proxy ----
   Learn learn = Learn::kKernel;
-  std::string learn_why;                   // a clause: why it is kProxy where the policy did not say so; else ""
-  std::uint32_t system_resolvers = 0;      // so many of `resolvers`, the first ones, came from "system": they are asked
-                                           // from the agent's network namespace, the others from the workload's
+  bool learn_is_written = false;       // the policy says which
+  std::string learn_why;               // a clause: why it is kProxy where the policy did not say so; else ""
+  std::uint32_t system_resolvers = 0;  // so many of `resolvers`, the first ones, came from "system": they are asked
+                                       // from the agent's network namespace, the others from the workload's
   RefuseWith refuse_with = RefuseWith::kNxdomain;
   Hints hints = Hints::kTeach;
   Ech ech = Ech::kKeep;
   bool cache = true;
   DnsBounds bounds;
-  std::vector<DomainName> agent_names;     // resolve = "agent"; sorted
+  std::vector<DomainName> agent_names;  // resolve = "agent"; sorted
 
   PortMask mask_of(Protocol protocol, Port port) const;  // one bit
   PortMask mask_of(const PortSet& ports) const;          // exact for the sets of the policy's rules
@@ -107,7 +109,8 @@ struct PolicyImage {
 };
 
 // `system` is what namewall itself reads in /etc/resolv.conf, fixed when arming. Errors: kLimit with the rule that
-// crosses a bound (port classes, intervals, globs per node, resolvers).
+// crosses a bound (port classes, intervals, globs, resolvers). kInvalid: `learn = "kernel"` is written beside what only
+// the proxy can do.
 Result<PolicyImage> compile_policy(const Policy& policy, const HostPolicy& host, const ResolvConf& system);
 
 // What the image says of a name: masks after denial. allow == 0: the question is refused. Else `allow` has kAskBit.

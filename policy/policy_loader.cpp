@@ -13,10 +13,13 @@
 namespace namewall {
 namespace {
 
-constexpr std::string_view kDnsKeys[] = {"learn", "resolvers", "search",        "min_ttl",    "max_ttl",
-                                         "grace", "retain",    "max_addresses", "refuse_with"};
+constexpr std::string_view kDnsKeys[] = {"learn", "resolvers", "search",        "min_ttl",     "max_ttl",
+                                         "grace", "retain",    "max_addresses", "refuse_with", "resolve",
+                                         "hints", "ech",       "cache",         "bounds"};
 constexpr std::string_view kLaterPolicyKeys[] = {"profile", "groups", "limits"};
 constexpr std::int64_t kMaxAddresses = 1'048'576;
+constexpr std::int64_t kMaxInFlight = 65'536, kMaxPerSecond = 1'000'000, kMaxConnections = 4096;
+constexpr Nanoseconds kMinIdle = std::chrono::seconds(1), kMaxIdle = std::chrono::hours(1);
 
 bool is_policy_name(std::string_view name) {
   const auto is_alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
@@ -68,9 +71,9 @@ class PolicyReader {
  private:
   // Words in the order of the enumeration's values.
   template <typename Enum>
-  void choose(const ConfigNode& node, std::string_view key, std::initializer_list<std::string_view> words, Enum& value,
-              std::initializer_list<std::string_view> later = {}) {
-    if (const auto index = config_.read_choice(node, key, words, later)) value = static_cast<Enum>(*index);
+  void choose(const ConfigNode& node, std::string_view key, std::initializer_list<std::string_view> words,
+              Enum& value) {
+    if (const auto index = config_.read_choice(node, key, words)) value = static_cast<Enum>(*index);
   }
 
   void read_name(const ConfigNode& node) {
@@ -109,7 +112,7 @@ class PolicyReader {
     Position min_ttl;
     Position max_ttl;
     const KeyReader keys[] = {
-        {"learn", [&](const ConfigNode& value) { config_.read_choice(value, "learn", kLearnWords, kLaterLearnWords); }},
+        {"learn", [&](const ConfigNode& value) { read_learn(value); }},
         {"resolvers", [&](const ConfigNode& value) { read_resolvers(value); }},
         {"search", [&](const ConfigNode& value) { read_search(value); }},
         {"min_ttl",
@@ -119,7 +122,7 @@ class PolicyReader {
         {"grace", [&](const ConfigNode& value) { read_duration(value, "grace", dns.grace); }},
         {"retain",
          [&](const ConfigNode& value) {
-           choose(value, "retain", {"ttl", "workload"}, dns.retain, {"until-next-answer"});
+           choose(value, "retain", {"ttl", "workload", "until-next-answer"}, dns.retain);
          }},
         {"max_addresses",
          [&](const ConfigNode& value) {
@@ -131,11 +134,63 @@ class PolicyReader {
          [&](const ConfigNode& value) {
            choose(value, "refuse_with", {"nxdomain", "refused", "nodata"}, dns.refuse_with);
          }},
+        {"resolve",
+         [&](const ConfigNode& value) {
+           choose(value, "resolve", {"workload", "agent"}, dns.resolve);
+         }},
+        {"hints",
+         [&](const ConfigNode& value) {
+           choose(value, "hints", {"teach", "strip"}, dns.hints);
+         }},
+        {"ech",
+         [&](const ConfigNode& value) {
+           choose(value, "ech", {"keep", "strip"}, dns.ech);
+         }},
+        {"cache",
+         [&](const ConfigNode& value) { dns.cache = config_.read_boolean(value, "cache").value_or(dns.cache); }},
+        {"bounds", [&](const ConfigNode& value) { read_bounds(value, dns.bounds); }},
     };
     config_.read_table(node, {"[dns]", keys, {}, kRootKeys, "the policy itself: write it above [dns]"});
     if (dns.min_ttl > dns.max_ttl) {
       config_.error(std::max(min_ttl, max_ttl), "`min_ttl` (" + format_duration(dns.min_ttl) +
                                                     ") is more than `max_ttl` (" + format_duration(dns.max_ttl) + ")");
+    }
+  }
+
+  void read_learn(const ConfigNode& node) {
+    constexpr std::string_view kWords[] = {"auto", "kernel", "proxy"};
+    const std::optional<std::size_t> index = config_.read_choice(node, "learn", kWords);
+    if (!index || *index == 0) return;
+    policy_.dns.learn = *index == 1 ? Learn::kKernel : Learn::kProxy;
+    policy_.dns.learn_origin = config_.origin_of(node.position);
+  }
+
+  void read_bounds(const ConfigNode& node, DnsBounds& bounds) {
+    if (!config_.is_table(node, "bounds")) return;
+    const auto count = [&](std::string_view key, std::int64_t max, std::uint32_t& value) {
+      return KeyReader{key, [this, key, max, &value](const ConfigNode& item) {
+                         if (const auto read = config_.read_integer(item, key, 1, max)) {
+                           value = static_cast<std::uint32_t>(*read);
+                         }
+                       }};
+    };
+    const KeyReader keys[] = {
+        count("in_flight", kMaxInFlight, bounds.in_flight),
+        count("per_second", kMaxPerSecond, bounds.per_second),
+        count("fresh_per_second", kMaxPerSecond, bounds.fresh_per_second),
+        count("connections", kMaxConnections, bounds.connections),
+        {"idle", [&](const ConfigNode& value) { read_idle(value, bounds.idle); }},
+    };
+    config_.read_table(node, {"[dns.bounds]", keys, {}, kDnsKeys, "[dns]"});
+  }
+
+  void read_idle(const ConfigNode& node, Nanoseconds& idle) {
+    const std::optional<Nanoseconds> read = config_.read_duration(node, "idle");
+    if (!read) return;
+    if (*read < kMinIdle || *read > kMaxIdle) {
+      config_.error(node.position, "`idle` is " + found(node) + "; accepted: \"1s\" to \"1h\"");
+    } else {
+      idle = *read;
     }
   }
 
@@ -179,8 +234,6 @@ class PolicyReader {
       add(*item);
   }
 
-  static constexpr std::array<std::string_view, 1> kLearnWords = {"kernel"};
-  static constexpr std::array<std::string_view, 1> kLaterLearnWords = {"proxy"};
   static constexpr std::array<std::string_view, 10> kRootKeys = {
       "name",  "cgroup", "unarmed_children", "guard_shared", "mode",
       "allow", "deny",   "listen",           "loopback",     "cut_unattributed"};

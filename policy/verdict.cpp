@@ -32,6 +32,8 @@ class Walk {
   Verdict verdict_;
 };
 
+constexpr Port kDnsPort{53};
+
 std::string describe_ports(const PolicyImage& image, PortMask mask, const char* verb, const Address& address) {
   const std::string ports = image.ports_of(mask & kAllPorts).to_string();
   return (ports.empty() ? std::string("no port is ") : ports + " is ") + verb + " at " + address.to_string();
@@ -105,7 +107,7 @@ std::string Destination::to_string() const {
 }
 
 Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destination& destination, BootTime now,
-              LoopbackListener listener) {
+              LoopbackListener listener, ResolverProxy proxy) {
   Walk walk(image);
   const Address& address = destination.address;
   const PortMask port = image.mask_of(destination.protocol, destination.port);
@@ -121,11 +123,12 @@ Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destinat
 
   const bool is_resolver = std::find(image.resolvers.begin(), image.resolvers.end(),
                                      ResolverAddress{address, destination.port}) != image.resolvers.end();
-  if (is_resolver && destination.protocol == Protocol::kUdp) {
-    return walk.allow("resolver", "a trusted resolver: its questions are checked");
-  }
-  if (is_resolver && destination.protocol == Protocol::kTcp) {
-    return walk.refuse("resolver", "a trusted resolver, over TCP", NW_REASON_DNS_OVER_TCP);
+  if (is_resolver && destination.protocol != Protocol::kIcmp) {
+    const bool needs_proxy = destination.protocol == Protocol::kTcp || image.learn == Learn::kProxy;
+    if (!needs_proxy) return walk.allow("resolver", "a trusted resolver: its questions are checked");
+    if (proxy == ResolverProxy::kServes)
+      return walk.allow("resolver", "a trusted resolver: the DNS proxy checks its questions");
+    return walk.refuse("resolver", "a trusted resolver, and no DNS proxy is there", NW_REASON_NO_PROXY_IN_NETNS);
   }
   walk.pass_by("resolver", "not a trusted resolver");
 
@@ -148,10 +151,15 @@ Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destinat
   const bool is_granted = std::any_of(
       found.begin(), found.end(), [&](const Grant& grant) { return grant.is_live(now) && (grant.ports & port) != 0; });
   if (is_granted) return walk.allow("grants", known);
-  const Reason reason = why_not_granted(found, port, now);
+  Reason reason = why_not_granted(found, port, now);
   const PortMask open_ports = rules.allow & ~rules.deny & ~rules.host_deny;
-  const bool has_other_ports = reason == NW_REASON_NOT_LOOKED_UP && open_ports != 0;
-  return walk.refuse("grants", known, has_other_ports ? NW_REASON_PORT : reason);
+  if (reason == NW_REASON_NOT_LOOKED_UP && open_ports != 0) {
+    reason = NW_REASON_PORT;
+  } else if (reason == NW_REASON_NOT_LOOKED_UP && destination.port == kDnsPort &&
+             destination.protocol != Protocol::kIcmp) {
+    reason = NW_REASON_UNTRUSTED_RESOLVER;
+  }
+  return walk.refuse("grants", known, reason);
 }
 
 }  // namespace namewall

@@ -3,9 +3,9 @@
 //
 //   host deny      a host rule denies the address on this port: refused, HOST_DENY
 //   deny rules     a rule of the policy does: refused, DENY_RULE
-//   resolver       the address and port of a trusted resolver: UDP is allowed (the question check follows), TCP
-//   refused,
-//                  DNS_OVER_TCP
+//   resolver       the address and port of a trusted resolver: allowed, its questions are checked: over UDP by the
+//                  kernel or, with learn = proxy, by the proxy; over TCP by the proxy. Where the proxy has to and is not
+//                  there: refused, NO_PROXY_IN_NETNS
 //   loopback       only for 127.0.0.0/8, ::1 and, because connect() takes them for loopback, 0.0.0.0 and ::. Allowed
 //   with
 //                  `any`; with `own` where a socket of this workload listens
@@ -22,7 +22,8 @@
 //                    5. SPECIAL_ANSWER   a note
 //                    6. EXPIRED          expired, with other ports
 //                    7. NOT_ALLOWED_NOW  expired, without any port
-//                  and where it has none, PORT for an address that rules allow on other ports, else NOT_LOOKED_UP.
+//                  and where it has none, PORT for an address that rules allow on other ports, UNTRUSTED_RESOLVER for
+//                  TCP and UDP port 53, else NOT_LOOKED_UP.
 // Audit mode changes none of this, but a refusal is then allowed and keeps its reason.
 #pragma once
 
@@ -59,7 +60,10 @@ struct Verdict {
 // The facts about a loopback destination that only the kernel knows: whose socket is there.
 enum class LoopbackListener { kNone, kOwn, kForeign };
 
+// Whether the DNS proxy serves the resolver in the socket's network namespace: likewise.
+enum class ResolverProxy { kServes, kAbsent };
+
 Verdict judge(const PolicyImage& image, const GrantTable& grants, const Destination& destination, BootTime now,
-              LoopbackListener listener = LoopbackListener::kNone);
+              LoopbackListener listener = LoopbackListener::kNone, ResolverProxy proxy = ResolverProxy::kServes);
 
 }  // namespace namewall

@@ -38,6 +38,16 @@ std::string damage_phrase(const StatusView& status) {
   return text;
 }
 
+std::string proxy_phrase(const StatusView& status) {
+  const auto count_of = [&status](const char* count) {
+    const auto found = status.proxy.find(count);
+    return found == status.proxy.end() ? std::uint64_t{0} : found->second;
+  };
+  return "in " + phrase_count(status.proxy_namespaces.size(), "network namespace", "network namespaces") + "; " +
+         phrase_amount(count_of("questions")) + " questions, " + phrase_amount(count_of("refused")) + " refused, " +
+         phrase_amount(count_of("withheld")) + " answers withheld";
+}
+
 std::string policies_table(const StatusView& status, const Screen& screen) {
   Table table({{"POLICY", false, 0, 12},
                {"STATE", false, 0, 9},
@@ -93,6 +103,7 @@ std::string status_text(const StatusView& status, const Screen& screen) {
   out += fact_line("reloads", reloads_phrase(status), screen);
   out += fact_line("events", phrase_amount(status.events) + ", " + phrase_amount(status.events_left_out) + " left out",
                    screen);
+  if (!status.proxy_namespaces.empty()) out += fact_line("DNS proxy", proxy_phrase(status), screen);
   if (status.grants_adopted != 0 || status.adoption_gap_ms > 0) {
     out += fact_line("adopted",
                      phrase_count(status.grants_adopted, "grant", "grants") + " at the start, after " +

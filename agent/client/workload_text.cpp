@@ -32,6 +32,11 @@ std::string proof_phrase(const WorkloadView& workload) {
   return text;
 }
 
+std::string dns_phrase(const WorkloadView& workload) {
+  if (workload.dns != "proxy") return "the kernel learns from UDP answers; TCP goes by the proxy";
+  return "by the proxy" + (workload.dns_why.empty() ? "" : ": " + escape_for_display(workload.dns_why));
+}
+
 std::string facts_text(const WorkloadView& workload, const Screen& screen) {
   std::string out = escape_for_display(workload.name) + "  " +
                     paint(screen, tone_of_state(workload.state), escape_for_display(workload.state)) + "\n";
@@ -40,6 +45,7 @@ std::string facts_text(const WorkloadView& workload, const Screen& screen) {
   out += fact_line("policy", policy_phrase(workload), screen);
   out += fact_line("armed", armed_phrase(workload), screen);
   out += fact_line("proved", proof_phrase(workload), screen);
+  if (!workload.dns.empty()) out += fact_line("DNS", dns_phrase(workload), screen);
   if (workload.ttl_left_s >= 0) out += fact_line("ends", "in " + phrase_seconds(workload.ttl_left_s), screen);
   std::vector<std::string> labels;
   for (const auto& [key, value] : workload.labels)
@@ -109,6 +115,7 @@ std::string workload_text(const WorkloadDetail& detail, const Screen& screen) {
                      std::to_string(workload.max_addresses) + " addresses):",
                  grants_table(detail, screen));
   out += section("Refusals:", counts_table("  REASON", detail.refusals_by_reason, screen));
+  out += section("DNS proxy:", counts_table("  COUNT", detail.proxy, screen));
   out += section("Counters:", counts_table("  COUNTER", detail.counters, screen));
   return out + sentence_list("\nFlows that no rule or lookup accounts for:", detail.unattributed_flows, screen);
 }

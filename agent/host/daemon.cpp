@@ -68,12 +68,10 @@ Nanoseconds monotonic_now() {
   return std::chrono::seconds(now.tv_sec) + Nanoseconds(now.tv_nsec);
 }
 
-// The control socket that an earlier daemon gave away, so that nobody is refused between the two.
-Result<FileDescriptor> take_control_socket() {
-  auto held = ServiceNotify::take_held();
-  if (!held) return tl::unexpected(held.error());
+// Out of what an earlier daemon gave away: the control socket, so that nobody is refused between the two.
+FileDescriptor take_control_socket(std::vector<HeldDescriptor>& held) {
   FileDescriptor socket;
-  for (HeldDescriptor& descriptor : *held) {
+  for (HeldDescriptor& descriptor : held) {
     if (descriptor.name == kHeldControl) socket = std::move(descriptor.fd);
   }
   return socket;
@@ -90,9 +88,10 @@ std::string adoption_sentence(const bpf::AdoptionReport& adopted, Nanoseconds ga
 }  // namespace
 
 struct HostDaemon::Loop {
-  Loop(const DaemonOptions& from, FileDescriptor held_socket, PrivilegedStart&& root, DaemonSources&& sources)
+  Loop(const DaemonOptions& from, std::vector<HeldDescriptor> left, PrivilegedStart&& root, DaemonSources&& sources)
       : options(from),
-        held_control(std::move(held_socket)),
+        held_control(take_control_socket(left)),
+        held(std::move(left)),
         parts(from, std::move(root), std::move(sources), [this] { apply_settings(); }) {}
 
   Result<void> begin();
@@ -113,8 +112,8 @@ struct HostDaemon::Loop {
 
   DaemonOptions options;
   FileDescriptor held_control;
+  std::vector<HeldDescriptor> held;  // the rest
   DaemonParts parts;
-  ServiceNotify notify = ServiceNotify::from_environment();
   std::optional<HouseKeeper> house;
   std::optional<ControlServer> control;
   std::optional<MetricsListener> metrics;
@@ -135,8 +134,10 @@ Result<void> HostDaemon::Loop::begin() {
   apply_settings();
   for (std::string& warning : parts.state.restore(host.figures.started)) start_warnings.push_back(std::move(warning));
   for (const std::string& warning : start_warnings) parts.diary.log(Priority::kWarning, warning);
+  if (auto opened = parts.proxy.open(std::move(held)); !opened) return opened;
   refresh_addresses();
   const Reconciler::Outcome outcome = parts.reconciler.reconcile();
+  parts.proxy.settle();
   house.emplace(parts.root.enforcer);
   if (auto opened = open_control(); !opened) return opened;
   if (auto watched = watch(); !watched) return watched;
@@ -151,7 +152,8 @@ Result<void> HostDaemon::Loop::begin() {
   parts.diary.notice(Priority::kNotice, "", "started", sentence);
   parts.state.save_all();
   // A service manager that does not listen is no reason to leave the host without its daemon.
-  if (const auto told = notify.ready(sentence); !told) parts.diary.log(Priority::kWarning, told.error().message());
+  if (const auto told = parts.notify.ready(sentence); !told)
+    parts.diary.log(Priority::kWarning, told.error().message());
   return {};
 }
 
@@ -167,9 +169,9 @@ Result<void> HostDaemon::Loop::open_control() {
   if (!opened) return tl::unexpected(opened.error());
   control.emplace(std::move(*opened));
   if (is_held) return {};
-  if (held_control) (void)notify.release(kHeldControl);
+  if (held_control) (void)parts.notify.release(kHeldControl);
   held_control.reset();
-  if (const auto kept = notify.hold(kHeldControl, control->listening_fd()); !kept) {
+  if (const auto kept = parts.notify.hold(kHeldControl, control->listening_fd()); !kept) {
     parts.diary.log(Priority::kWarning, kept.error().message());
   }
   return {};
@@ -203,6 +205,7 @@ void HostDaemon::Loop::refresh_addresses() {
   const auto own = parts.root.addresses.read();
   if (!own) return parts.diary.log(Priority::kError, own.error().message());
   parts.host.own_addresses = *own;
+  parts.proxy.set_own_addresses(*own);
   if (const auto done = parts.root.enforcer.set_own_addresses(*own); !done) {
     parts.diary.notice(Priority::kError, "", "own_addresses", done.error().message());
   }
@@ -236,6 +239,7 @@ Result<void> HostDaemon::Loop::watch() {
   watch_event_rings();
   parts.sources.loop.every(kSecond, [this](BootTime now) { every_second(now); });
   parts.sources.loop.every(DamageWatch::kEach, [this](BootTime) { parts.damage.tick(); });
+  parts.sources.loop.every(ServedNamespaces::kLookInterval, [this](BootTime now) { parts.proxy.tick(now); });
   parts.sources.loop.every(Reconciler::kLookAgain, [this](BootTime) { parts.reconciler.look_again(); });
   return {};
 }
@@ -263,9 +267,9 @@ void HostDaemon::Loop::take_answers() {
 }
 
 void HostDaemon::Loop::reload() {
-  (void)notify.reloading(monotonic_now());
+  (void)parts.notify.reloading(monotonic_now());
   const ReloadView view = parts.reload.reload(nullptr);
-  (void)notify.ready(view.ok ? "reloaded" : "reloaded with errors: " + view.errors.front());
+  (void)parts.notify.ready(view.ok ? "reloaded" : "reloaded with errors: " + view.errors.front());
 }
 
 void HostDaemon::Loop::take_signals() {
@@ -305,6 +309,7 @@ Nanoseconds HostDaemon::Loop::longest_wait(BootTime now) const {
   at_most(control->timeout_ms());
   if (metrics) at_most(metrics->timeout_ms());
   if (const auto deadline = parts.root.helper.next_deadline()) wait = std::min(wait, *deadline - now);
+  if (const auto deadline = parts.proxy.next_deadline()) wait = std::min(wait, *deadline - now);
   return more_events ? Nanoseconds::zero() : wait;
 }
 
@@ -314,6 +319,7 @@ void HostDaemon::Loop::turned(Nanoseconds busy) {
   if (more_events) take_events();
   parts.root.helper.expire(now);
   parts.flows.start_waiting(now);
+  parts.proxy.turned();
   if (control->timeout_ms() == 0) control->serve();
   if (metrics && metrics->timeout_ms() == 0) metrics->serve();
   if (parts.host.figures.generation != seen_generation) {
@@ -322,12 +328,13 @@ void HostDaemon::Loop::turned(Nanoseconds busy) {
     house->wake();
   }
   parts.state.save_changes();
-  (void)notify.turned(now);
+  (void)parts.notify.turned(now);
 }
 
 void HostDaemon::Loop::stop() {
-  (void)notify.stopping("stopped; " + std::to_string(parts.host.registry.size()) + " workloads stay held");
+  (void)parts.notify.stopping("stopped; " + std::to_string(parts.host.registry.size()) + " workloads stay held");
   parts.diary.log(Priority::kNotice, "stopped; what is held stays held");
+  parts.proxy.end();
   parts.diary.finish();
   parts.state.save_all();
   parts.sources.life.give();
@@ -339,13 +346,13 @@ HostDaemon& HostDaemon::operator=(HostDaemon&&) noexcept = default;
 HostDaemon::~HostDaemon() = default;
 
 Result<HostDaemon> HostDaemon::start(const DaemonOptions& options) {
-  auto held_control = take_control_socket();
-  if (!held_control) return tl::unexpected(held_control.error());
+  auto held = ServiceNotify::take_held();
+  if (!held) return tl::unexpected(held.error());
   auto root = start_privileged(options);
   if (!root) return tl::unexpected(root.error());
   auto sources = DaemonSources::open(options);
   if (!sources) return tl::unexpected(sources.error());
-  auto loop = std::make_unique<Loop>(options, std::move(*held_control), std::move(*root), std::move(*sources));
+  auto loop = std::make_unique<Loop>(options, std::move(*held), std::move(*root), std::move(*sources));
   if (auto begun = loop->begin(); !begun) return tl::unexpected(begun.error());
   return HostDaemon(std::move(loop));
 }

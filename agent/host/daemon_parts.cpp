@@ -58,22 +58,26 @@ DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privile
       flows(host),
       arming(host, flows),
       reconciler(host, arming),
+      proxy(
+          host, sources.loop, notify, [this] { reconciler.meet_children(); },
+          [this](const Event& event) { intake.add(event); }),
       inspections(host),
       proofs(host),
       usage(host, totals),
-      views(host, flows, usage),
-      status(host, usage, totals),
+      views(host, flows, usage, proxy),
+      status(host, usage, totals, proxy),
       calls(host, arming, flows, inspections),
       lifting(host, arming),
       reload(host, arming, reconciler, folder_paths(options), std::move(settings_changed)),
       answers(root.helper, std::move(root.answerer), boot_now),
-      intake(host, reconciler, proofs, answers),
+      intake(host, reconciler, proofs, answers, [this](const Event& event) { proxy.take_refusal(event); }),
       damage(host),
       reaping(host),
       state(host, options.state_directory + "/state.json", root.user.uid),
       service({host, views, status, calls, lifting, proofs, [this](const Peer* peer) { return reload.reload(peer); },
                [this] { state.save_changes(); }, [this] { reconciler.meet_children(); }}) {
   host.own_netns = root.netns;
+  arming.set_follower(proxy);
 }
 
 }  // namespace namewall::agent

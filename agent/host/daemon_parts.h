@@ -7,6 +7,7 @@
 
 #include "agent/host/daemon_options.h"
 #include "agent/host/daemon_privileges.h"
+#include "agent/host/daemon_proxy.h"
 #include "agent/host/damage_watch.h"
 #include "agent/host/event_intake.h"
 #include "agent/host/event_loop.h"
@@ -42,11 +43,13 @@ struct DaemonParts {
   JournalLog log{{}};
   ChangeRecord changes;
   EventLog event_log{LogNames::kRefused, {}};
+  ServiceNotify notify = ServiceNotify::from_environment();
   HostDiary diary;
   HostParts host;
   FlowQueue flows;
   WorkloadArming arming;
   Reconciler reconciler;
+  DaemonProxy proxy;
   InspectionRound inspections;
   ProofRound proofs;
   CounterTotals totals;

@@ -32,6 +32,7 @@ void EventIntake::take_one(const Event& event, BootTime now, Nanoseconds utc_at_
     const bool has_policy = workload != nullptr && workload->policy;
     answers_.answer(event, has_policy ? workload->policy->policy().dns.refuse_with : RefuseWith::kNxdomain);
   }
+  if (event.reason == NW_REASON_NO_PROXY_IN_NETNS) no_proxy_(event);
   KeptEvent kept;
   kept.utc = event.time.since_boot + utc_at_boot;
   kept.event = event;
@@ -44,6 +45,8 @@ void EventIntake::take_one(const Event& event, BootTime now, Nanoseconds utc_at_
   parts_.diary.refusal(kept, now);
   parts_.hub.add(std::move(kept));
 }
+
+void EventIntake::add(const Event& event) { take_one(event, boot_now(), utc_at_boot()); }
 
 bool EventIntake::take() {
   const BootTime now = boot_now();

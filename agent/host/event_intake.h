@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
+#include <utility>
 
 #include "agent/host/host_parts.h"
 #include "agent/host/netns_answers.h"
@@ -15,11 +17,15 @@ class EventIntake {
  public:
   static constexpr std::size_t kPerTurn = 1024;
 
-  EventIntake(HostParts& parts, Reconciler& reconciler, const ProofRound& proofs, NetnsAnswers& answers)
-      : parts_(parts), reconciler_(reconciler), proofs_(proofs), answers_(answers) {}
+  // `no_proxy`: is told of processes that find no DNS proxy in their network namespace.
+  EventIntake(HostParts& parts, Reconciler& reconciler, const ProofRound& proofs, NetnsAnswers& answers,
+              std::function<void(const Event&)> no_proxy)
+      : parts_(parts), reconciler_(reconciler), proofs_(proofs), answers_(answers), no_proxy_(std::move(no_proxy)) {}
 
   // Returns whether more may wait.
   bool take();
+  // One that is not of the kernel.
+  void add(const Event& event);
 
  private:
   void take_one(const Event& event, BootTime now, Nanoseconds utc_at_boot);
@@ -29,6 +35,7 @@ class EventIntake {
   Reconciler& reconciler_;
   const ProofRound& proofs_;
   NetnsAnswers& answers_;
+  std::function<void(const Event&)> no_proxy_;
   bool has_failed_ = false;
   BootTime next_meeting_;  // no search for unknown children before
 };

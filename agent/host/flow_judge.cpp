@@ -86,7 +86,7 @@ class FlowJudge {
     const AddressDecision decision = decide_address(image_, flow.remote);
     if ((decision.host_deny & port) != 0) return destroy(NW_REASON_HOST_DENY);
     if ((decision.deny & port) != 0) return destroy(NW_REASON_DENY_RULE);
-    if (is_resolver(flow)) return flow.kind == Kind::kUdp ? kKeep : destroy(NW_REASON_DNS_OVER_TCP);
+    if (is_resolver(flow)) return flow.kind == Kind::kUdp ? kKeep : destroy(NW_REASON_NO_PROXY_IN_NETNS);
     if (is_loopback && image_.loopback == Loopback::kAny) return kKeep;
     if (is_loopback && image_.loopback == Loopback::kOwn && neighbours_.have_other_end_of(flow)) return kKeep;
     if ((decision.allow & port) != 0) return kKeep;

@@ -80,6 +80,32 @@ Result<void> answer_with_sockets(int channel, const HelperRequest& request) {
   return send_answer(channel, make_answer(request), descriptors);
 }
 
+Result<void> answer_with_proxy(int channel, const HelperRequest& request) {
+  const auto proxy = open_netns_proxy(request.pid, request.netns_cookie, read_resolvers(request));
+  if (!proxy) return send_answer(channel, make_answer(request, proxy.error()), {});
+  std::vector<int> descriptors = {proxy->netns.get(), proxy->diagnosis.get()};
+  for (const auto& place : proxy->places) {
+    if (place) descriptors.insert(descriptors.end(), {place->udp.get(), place->tcp.get()});
+  }
+  HelperAnswer answer = make_answer(request);
+  put(answer, proxy->places);
+  return send_answer(channel, answer, descriptors);
+}
+
+Result<void> answer_with_upstream_sockets(int channel, const HelperRequest& request, int netns) {
+  const auto sockets = make_netns_sockets(netns, request.netns_cookie, read_counts(request));
+  if (!sockets) return send_answer(channel, make_answer(request, sockets.error()), {});
+  std::vector<int> descriptors;
+  for (const FileDescriptor& socket : *sockets) descriptors.push_back(socket.get());
+  return send_answer(channel, make_answer(request), descriptors);
+}
+
+HelperAnswer check_processes(const HelperRequest& request) {
+  HelperAnswer answer = make_answer(request);
+  answer.still_there = check_netns_processes(read_processes(request));
+  return answer;
+}
+
 Result<std::vector<ForeignUser>> inspect(int cgroup_fd, std::uint32_t left_out) {
   const auto facts = read_workload_facts(cgroup_fd, left_out);
   if (!facts) return tl::unexpected(facts.error());
@@ -103,6 +129,14 @@ Result<void> serve(int channel, HelperTask task, const Received<HelperRequest>& 
       return send_answer(channel, answer_with(request, inspect(received.descriptors[0].get(), request.pid)), {});
     case HelperTask::kListNamespaces:
       return send_answer(channel, answer_with(request, list_network_namespaces(received.descriptors[0].get())), {});
+    case HelperTask::kOpenProxy:
+      return answer_with_proxy(channel, request);
+    case HelperTask::kMakeSockets:
+      return answer_with_upstream_sockets(channel, request, received.descriptors[0].get());
+    case HelperTask::kCheckProcesses:
+      return send_answer(channel, check_processes(request), {});
+    case HelperTask::kScanNamespaces:
+      return send_answer(channel, answer_with(request, scan_netns_processes()), {});
   }
   return {};
 }

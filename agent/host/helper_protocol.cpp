@@ -49,9 +49,11 @@ bool is_probe_name(std::string_view name) {
                              [](char c) { return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7'); });
 }
 
-bool is_empty(const WireProofPlan& plan) {
-  static constexpr WireProofPlan kEmpty{};
-  return std::memcmp(&plan, &kEmpty, sizeof plan) == 0;
+// Of a struct without padding.
+template <typename Wire>
+bool is_empty(const Wire& wire) {
+  static const Wire kEmpty{};
+  return std::memcmp(&wire, &kEmpty, sizeof wire) == 0;
 }
 
 bool is_plan(const WireProofPlan& plan) {
@@ -59,6 +61,36 @@ bool is_plan(const WireProofPlan& plan) {
   if (plan.loopback > 1 || !name) return false;
   if (plan.refused_port != 0 && !is_documentation(address_of(plan.refused_address))) return false;
   return plan.resolver_port == 0 || is_probe_name(*name);
+}
+
+bool is_resolver(const WireResolver& wire) {
+  return wire.port != 0 && wire.reserved[0] == 0 && wire.reserved[1] == 0 && wire.reserved[2] == 0;
+}
+
+bool is_process(const WireProcess& wire) { return wire.pid != 0 && wire.netns_inode != 0 && wire.reserved == 0; }
+
+// `count` good ones, then nothing.
+template <typename Wire, std::size_t kSize>
+bool are_first(const Wire (&list)[kSize], std::uint32_t count, bool (*is_good)(const Wire&)) {
+  return count <= kSize && std::ranges::all_of(std::span(list).first(count), is_good) &&
+         std::ranges::all_of(std::span(list).subspan(count), [](const Wire& wire) { return is_empty(wire); });
+}
+
+// The fields that only the proxy's tasks have.
+bool fits_proxy_task(const HelperRequest& request, HelperTask task) {
+  const bool opens = task == HelperTask::kOpenProxy, checks = task == HelperTask::kCheckProcesses;
+  if ((opens || checks) != (request.count != 0)) return false;
+  if (!are_first(request.resolvers, opens ? request.count : 0, &is_resolver) ||
+      !are_first(request.processes, checks ? request.count : 0, &is_process)) {
+    return false;
+  }
+  if (task != HelperTask::kMakeSockets) return is_empty(request.sockets);
+  const WireSocketCounts& counts = request.sockets;
+  for (const std::uint32_t count : {counts.udp4, counts.tcp4, counts.udp6, counts.tcp6}) {
+    if (count > kMaxSocketsPerRequest) return false;
+  }
+  const std::uint32_t sum = read_counts(request).sum();
+  return sum != 0 && sum <= kMaxSocketsPerRequest;
 }
 
 WireStep to_wire(const ProofStep& step) {
@@ -122,6 +154,61 @@ ProofPlan read_plan(const WireProofPlan& wire) {
   return plan;
 }
 
+void put(HelperRequest& request, std::span<const ResolverAddress> resolvers) {
+  request.count = static_cast<std::uint32_t>(std::min(resolvers.size(), kMaxPlacesPerRequest));
+  for (std::size_t i = 0; i < request.count; ++i) {
+    std::ranges::copy(resolvers[i].address.bytes(), request.resolvers[i].address);
+    request.resolvers[i].port = resolvers[i].port.number;
+  }
+}
+
+void put(HelperRequest& request, std::span<const ProcessInNetns> processes) {
+  request.count = static_cast<std::uint32_t>(std::min(processes.size(), kMaxCheckedProcesses));
+  for (std::size_t i = 0; i < request.count; ++i) request.processes[i] = {processes[i].inode, processes[i].pid, 0};
+}
+
+void put(HelperRequest& request, const SocketCounts& counts) {
+  request.sockets = {counts.udp4, counts.tcp4, counts.udp6, counts.tcp6};
+}
+
+std::vector<ResolverAddress> read_resolvers(const HelperRequest& request) {
+  std::vector<ResolverAddress> resolvers;
+  for (const WireResolver& wire : std::span(request.resolvers).first(request.count)) {
+    resolvers.push_back({address_of(wire.address), Port{wire.port}});
+  }
+  return resolvers;
+}
+
+std::vector<ProcessInNetns> read_processes(const HelperRequest& request) {
+  std::vector<ProcessInNetns> processes;
+  for (const WireProcess& wire : std::span(request.processes).first(request.count)) {
+    processes.push_back({wire.netns_inode, wire.pid});
+  }
+  return processes;
+}
+
+SocketCounts read_counts(const HelperRequest& request) {
+  const WireSocketCounts& wire = request.sockets;
+  return {wire.udp4, wire.tcp4, wire.udp6, wire.tcp6};
+}
+
+void put(HelperAnswer& answer, std::span<const Result<ProxySockets>> places) {
+  answer.count = static_cast<std::uint32_t>(std::min(places.size(), kMaxPlacesPerRequest));
+  for (std::size_t i = 0; i < answer.count; ++i) {
+    if (places[i]) continue;
+    answer.places[i] = {1 + static_cast<std::uint32_t>(places[i].error().kind), places[i].error().error_number};
+  }
+}
+
+void put(HelperAnswer& answer, const NetnsScan& scan) {
+  answer.count = static_cast<std::uint32_t>(std::min(scan.found.size(), kMaxScannedEntries));
+  answer.is_complete = scan.is_complete ? 1 : 0;
+  for (std::size_t i = 0; i < answer.count; ++i) {
+    const NetnsScan::Found& found = scan.found[i];
+    answer.found[i] = {found.cookie, {found.process.inode, found.process.pid, 0}};
+  }
+}
+
 void put(HelperAnswer& answer, const ProofOutcome& outcome) {
   answer.proof = {static_cast<std::uint32_t>(outcome.obstacle),
                   outcome.error_number,
@@ -154,15 +241,19 @@ void put(HelperAnswer& answer, const NetnsList& list) {
 
 Result<HelperTask> check_request(const HelperRequest& request, std::size_t descriptors) {
   const auto refuse = [](const char* what) { return fail(ErrorKind::kInvalid, what); };
-  if (request.version != kHelperVersion || request.reserved != 0) return refuse("the request is of another version");
+  if (request.version != kHelperVersion) return refuse("the request is of another version");
   const auto task = std::ranges::find(kHelperTasks, static_cast<HelperTask>(request.task));
   if (task == std::end(kHelperTasks)) return refuse("the helper does not know this task");
-  const bool opens = *task == HelperTask::kOpenSockets;
-  if (descriptors != (opens ? 0u : 1u)) return refuse("the request has the wrong number of descriptors");
+  const bool opens = *task == HelperTask::kOpenSockets || *task == HelperTask::kOpenProxy;
+  const bool has_descriptor = !opens && *task != HelperTask::kCheckProcesses && *task != HelperTask::kScanNamespaces;
+  if (descriptors != (has_descriptor ? 1u : 0u)) return refuse("the request has the wrong number of descriptors");
   const bool names_process = opens || *task == HelperTask::kInspect;
-  if ((opens && request.pid == 0) || (!names_process && request.pid != 0) || opens != (request.netns_cookie != 0)) {
+  const bool names_netns = opens || *task == HelperTask::kMakeSockets;
+  if ((opens && request.pid == 0) || (!names_process && request.pid != 0) ||
+      names_netns != (request.netns_cookie != 0)) {
     return refuse("the request's process and network namespace do not fit its task");
   }
+  if (!fits_proxy_task(request, *task)) return refuse("the request has a list that is not its task's");
   if (*task == HelperTask::kProve ? !is_plan(request.proof) : !is_empty(request.proof)) {
     return refuse("the request's proof is none that the helper runs");
   }
@@ -178,7 +269,18 @@ Result<void> check_answer(const HelperAnswer& answer, HelperTask task, std::size
   if (answer.error != 0) {
     return fail(static_cast<ErrorKind>(answer.error - 1), std::string(*what), answer.error_number);
   }
-  const bool fits = task == HelperTask::kOpenSockets ? descriptors == 3 || descriptors == 5 : descriptors == 0;
+  const bool fits = [&] {
+    switch (task) {
+      case HelperTask::kOpenSockets:
+        return descriptors == 3 || descriptors == kMaxRefusalDescriptors;
+      case HelperTask::kOpenProxy:
+        return descriptors >= 2 && descriptors % 2 == 0;
+      case HelperTask::kMakeSockets:
+        return descriptors > 0;
+      default:
+        return descriptors == 0;
+    }
+  }();
   if (!fits) return not_understood();
   return {};
 }
@@ -222,6 +324,35 @@ Result<NetnsList> read_namespaces(const HelperAnswer& answer) {
     list.namespaces.push_back({wire.pid, wire.cookie});
   }
   return list;
+}
+
+Result<NetnsScan> read_scan(const HelperAnswer& answer) {
+  if (answer.count > kMaxScannedEntries || answer.is_complete > 1) return not_understood();
+  NetnsScan scan;
+  scan.is_complete = answer.is_complete == 1;
+  for (const WireFound& wire : std::span(answer.found).first(answer.count)) {
+    if (wire.cookie == 0 || !is_process(wire.process)) return not_understood();
+    scan.found.push_back({wire.cookie, {wire.process.netns_inode, wire.process.pid}});
+  }
+  return scan;
+}
+
+Result<std::vector<Result<void>>> read_places(const HelperAnswer& answer, std::size_t resolvers,
+                                              std::size_t descriptors) {
+  if (answer.count != resolvers || answer.count > kMaxPlacesPerRequest) return not_understood();
+  std::vector<Result<void>> places;
+  std::size_t opened = 0;
+  for (const WirePlace& wire : std::span(answer.places).first(answer.count)) {
+    if (wire.error > 1 + static_cast<std::uint32_t>(ErrorKind::kSystem)) return not_understood();
+    if (wire.error == 0) {
+      ++opened;
+      places.emplace_back();
+    } else {
+      places.push_back(fail(static_cast<ErrorKind>(wire.error - 1), "no proxy socket there", wire.error_number));
+    }
+  }
+  if (descriptors != 2 + 2 * opened) return not_understood();
+  return places;
 }
 
 }  // namespace namewall::agent

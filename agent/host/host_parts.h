@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ struct HostParts {
   HostDiary& diary;
 
   std::uint64_t own_netns = 0;  // cookie
+  int proxy_fd = -1;            // readable: serve_proxy(), for whoever keeps the loop waiting
+  std::function<void()> serve_proxy;
   WorkloadRegistry registry;
   PolicyShelf shelf;
   FolderSnapshot folder;

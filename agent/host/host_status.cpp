@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/host/host_clock.h"
+#include "agent/host/proxy_counts.h"
 #include "agent/host/workload_state.h"
 
 namespace namewall::agent {
@@ -70,6 +71,16 @@ void HostStatus::add_workloads(StatusView& view, BootTime now) const {
   if (view.workloads >= kNear * limit) view.bounds.push_back({"workloads", double(view.workloads), limit});
 }
 
+void HostStatus::add_proxy(StatusView& view) const {
+  for (const ServedNetns& netns : proxy_.served()) {
+    ProxyNetnsView place{netns.cookie, netns.is_own, {}, netns.pid};
+    for (const ResolverAddress& resolver : netns.resolvers) place.resolvers.push_back(text_of(resolver));
+    view.proxy_namespaces.push_back(std::move(place));
+  }
+  view.proxy = proxy_counts(proxy_.figures());
+  for (std::string& warning : proxy_.warnings()) view.warnings.push_back(std::move(warning));
+}
+
 void HostStatus::conclude(StatusView& view) const {
   const std::uint32_t failed = view.workloads_by_state["failed"];
   const std::uint32_t partial = view.workloads_by_state["partial"] + view.workloads_by_state["adopted"];
@@ -91,6 +102,7 @@ StatusView HostStatus::status(BootTime now) {
   view.warnings = warnings_;
   add_policies(view, now);
   add_workloads(view, now);
+  add_proxy(view);
   for (const auto& [cgroup, place] : parts_.lifted.by_cgroup()) {
     view.warnings.push_back("enforcement of " + place.policy + " was lifted by a teardown at " + cgroup +
                             "; it stays so until its policy file says something else");
@@ -157,6 +169,8 @@ MetricsInput HostStatus::metrics(BootTime now) {
   input.adopted_grants = figures.grants_adopted;
   input.adoption_gap_s = figures.adoption_gap_ms / 1000;
   input.write_failures["changes"] = parts_.diary.record_failures();
+  input.proxy = proxy_counts(proxy_.figures());
+  input.proxy_namespaces = proxy_.served().size();
   input.started_at_unix_s = seconds(figures.started.since_boot + utc_at_boot());
   return input;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/host/counter_totals.h"
+#include "agent/host/daemon_proxy.h"
 #include "agent/host/host_parts.h"
 #include "agent/host/host_view.h"
 #include "agent/host/metrics_text.h"
@@ -15,8 +16,8 @@ namespace namewall::agent {
 
 class HostStatus {
  public:
-  HostStatus(HostParts& parts, UsageCache& usage, CounterTotals& totals)
-      : parts_(parts), usage_(usage), totals_(totals) {}
+  HostStatus(HostParts& parts, UsageCache& usage, CounterTotals& totals, const DaemonProxy& proxy)
+      : parts_(parts), usage_(usage), totals_(totals), proxy_(proxy) {}
 
   StatusView status(BootTime now);
   MetricsInput metrics(BootTime now);
@@ -26,11 +27,13 @@ class HostStatus {
  private:
   void add_policies(StatusView& view, BootTime now) const;
   void add_workloads(StatusView& view, BootTime now) const;
+  void add_proxy(StatusView& view) const;
   void conclude(StatusView& view) const;
 
   HostParts& parts_;
   UsageCache& usage_;
   CounterTotals& totals_;
+  const DaemonProxy& proxy_;
   std::vector<std::string> warnings_;
 };
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "agent/host/proxy_counts.h"
 #include "policy/escape.h"
 
 namespace namewall::agent {
@@ -177,6 +178,22 @@ void add_broken_files(Exposition& out, const std::vector<std::string>& files) {
   if (files.size() > shown) out.add({{"file", CounterTotals::kOther}}, std::uint64_t{files.size() - shown});
 }
 
+void add_proxy(Exposition& out, const MetricsInput& input) {
+  out.begin("namewall_proxy_total", "counter", "What the DNS proxy did with questions and answers, by count.");
+  for (const auto& [count, value] : input.proxy) {
+    if (!is_gauge_of_proxy(count)) out.add({{"count", count}}, value);
+  }
+  const auto now = [&](const char* count) {
+    const auto found = input.proxy.find(count);
+    return found == input.proxy.end() ? std::uint64_t{0} : found->second;
+  };
+  out.add_one("namewall_proxy_cached_bytes", "gauge", "What the DNS proxy's cache holds.", now("cached_bytes"));
+  out.add_one("namewall_proxy_waiting", "gauge", "Questions of workloads without an answer yet.", now("waiting"));
+  out.add_one("namewall_proxy_in_flight", "gauge", "Questions to resolvers without an answer yet.", now("in_flight"));
+  out.add_one("namewall_proxy_namespaces", "gauge", "Network namespaces in which the DNS proxy listens.",
+              input.proxy_namespaces);
+}
+
 void add_daemon(Exposition& out, const MetricsInput& input) {
   out.add_histogram("namewall_kernel_update_seconds", "Arming or replacing one policy in the kernel.",
                     input.kernel_update);
@@ -209,6 +226,7 @@ std::string metrics_text(const MetricsInput& input) {
   add_policy_counters(out, policies);
   add_policy_states(out, policies);
   add_broken_files(out, input.broken_files);
+  add_proxy(out, input);
   add_daemon(out, input);
   return out.take();
 }

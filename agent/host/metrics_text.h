@@ -44,6 +44,8 @@ struct MetricsInput {
   std::uint64_t adopted_grants = 0;                     // at start
   double adoption_gap_s = 0;                            // before it, nobody read events
   std::map<std::string, std::uint64_t> write_failures;  // by file: "state", "changes", "journal"
+  std::map<std::string, std::uint64_t> proxy;           // proxy_counts()
+  std::uint64_t proxy_namespaces = 0;
   double started_at_unix_s = 0;
 };
 

@@ -45,11 +45,61 @@ Result<NetnsSockets> read_sockets(std::vector<FileDescriptor> descriptors, std::
   sockets.diagnosis = std::move(descriptors.back());
   sockets.answers.v4 = {std::move(descriptors[0]), std::move(descriptors[1])};
   bool right = is_of_netns(sockets.diagnosis, cookie) && is_of_netns(sockets.answers.v4.raw, cookie);
-  if (descriptors.size() == kMaxPassedDescriptors) {
+  if (descriptors.size() == kMaxRefusalDescriptors) {
     sockets.answers.v6 = {std::move(descriptors[2]), std::move(descriptors[3])};
     right = right && is_of_netns(sockets.answers.v6.raw, cookie);
   }
   if (!right) return fail(ErrorKind::kConflict, "the helper's sockets are of another network namespace");
+  return sockets;
+}
+
+bool is_socket(const FileDescriptor& socket_fd, int family, int type, std::uint64_t cookie) {
+  const auto is_so = [&](int option, int expected) {
+    int value = 0;
+    socklen_t length = sizeof value;
+    return getsockopt(socket_fd.get(), SOL_SOCKET, option, &value, &length) == 0 && value == expected;
+  };
+  return is_so(SO_DOMAIN, family) && is_so(SO_TYPE, type) && is_of_netns(socket_fd, cookie);
+}
+
+tl::unexpected<Error> wrong_sockets() {
+  return fail(ErrorKind::kConflict, "the helper's sockets are not those that were asked for");
+}
+
+Result<NetnsProxy> read_proxy(Answer answer, const std::vector<ResolverAddress>& resolvers, std::uint64_t cookie) {
+  const auto places = read_places(answer.message, resolvers.size(), answer.descriptors.size());
+  if (!places) return tl::unexpected(places.error());
+  NetnsProxy proxy;
+  auto next = answer.descriptors.begin();
+  proxy.netns = std::move(*next++);
+  proxy.diagnosis = std::move(*next++);
+  if (!is_socket(proxy.diagnosis, AF_NETLINK, SOCK_RAW, cookie)) return wrong_sockets();
+  for (std::size_t i = 0; i < resolvers.size(); ++i) {
+    if (!(*places)[i]) {
+      proxy.places.push_back(tl::unexpected((*places)[i].error()));
+      continue;
+    }
+    ProxySockets sockets{std::move(next[0]), std::move(next[1])};
+    next += 2;
+    const auto place = locate(sockets);
+    if (!place || place->netns_cookie != cookie || place->is_ipv6 == resolvers[i].address.is_v4()) {
+      return wrong_sockets();
+    }
+    proxy.places.push_back(std::move(sockets));
+  }
+  return proxy;
+}
+
+Result<std::vector<FileDescriptor>> read_upstream_sockets(std::vector<FileDescriptor> sockets,
+                                                          const SocketCounts& counts, std::uint64_t cookie) {
+  if (sockets.size() != counts.sum()) return wrong_sockets();
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    const bool is_v4 = i < counts.udp4 + counts.tcp4;
+    const bool is_udp = is_v4 ? i < counts.udp4 : i < counts.udp4 + counts.tcp4 + counts.udp6;
+    if (!is_socket(sockets[i], is_v4 ? AF_INET : AF_INET6, is_udp ? SOCK_DGRAM : SOCK_STREAM, cookie)) {
+      return wrong_sockets();
+    }
+  }
   return sockets;
 }
 
@@ -168,6 +218,45 @@ void PrivilegedHelper::inspect(int cgroup_fd, std::uint32_t left_out, BootTime n
 void PrivilegedHelper::list_namespaces(int cgroup_fd, BootTime now, Done<NetnsList> done) {
   state_->request(make_request(HelperTask::kListNamespaces, 0), std::span(&cgroup_fd, 1), now,
                   read_with<NetnsList>(&read_namespaces, std::move(done)));
+}
+
+void PrivilegedHelper::open_proxy(std::uint32_t pid, std::uint64_t netns_cookie,
+                                  const std::vector<ResolverAddress>& resolvers, BootTime now, Done<NetnsProxy> done) {
+  HelperRequest request = make_request(HelperTask::kOpenProxy, 0);
+  request.pid = pid;
+  request.netns_cookie = netns_cookie;
+  put(request, resolvers);
+  state_->request(request, {}, now, [netns_cookie, resolvers, done = std::move(done)](Result<Answer> answer) {
+    done(answer ? read_proxy(std::move(*answer), resolvers, netns_cookie)
+                : Result<NetnsProxy>(tl::unexpected(answer.error())));
+  });
+}
+
+void PrivilegedHelper::make_sockets(int netns, std::uint64_t netns_cookie, const SocketCounts& counts, BootTime now,
+                                    Done<std::vector<FileDescriptor>> done) {
+  HelperRequest request = make_request(HelperTask::kMakeSockets, 0);
+  request.netns_cookie = netns_cookie;
+  put(request, counts);
+  state_->request(request, std::span(&netns, 1), now,
+                  [netns_cookie, counts, done = std::move(done)](Result<Answer> answer) {
+                    done(answer ? read_upstream_sockets(std::move(answer->descriptors), counts, netns_cookie)
+                                : Result<std::vector<FileDescriptor>>(tl::unexpected(answer.error())));
+                  });
+}
+
+void PrivilegedHelper::check_processes(const std::vector<ProcessInNetns>& processes, BootTime now,
+                                       Done<std::uint64_t> done) {
+  HelperRequest request = make_request(HelperTask::kCheckProcesses, 0);
+  put(request, processes);
+  state_->request(request, {}, now, [done = std::move(done)](Result<Answer> answer) {
+    done(answer ? Result<std::uint64_t>(answer->message.still_there)
+                : Result<std::uint64_t>(tl::unexpected(answer.error())));
+  });
+}
+
+void PrivilegedHelper::scan_namespaces(BootTime now, Done<NetnsScan> done) {
+  state_->request(make_request(HelperTask::kScanNamespaces, 0), {}, now,
+                  read_with<NetnsScan>(&read_scan, std::move(done)));
 }
 
 int PrivilegedHelper::fd() const { return state_->channel.get(); }

@@ -12,10 +12,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "agent/host/foreign_users.h"
 #include "agent/host/live_proof.h"
 #include "agent/host/netns_sockets.h"
+#include "agent/host/proxy_namespaces.h"
 #include "policy/boot_time.h"
 #include "policy/result.h"
 
@@ -41,6 +43,15 @@ class PrivilegedHelper {
   // `left_out`: a process that is not looked at, or 0.
   void inspect(int cgroup_fd, std::uint32_t left_out, BootTime now, Done<std::vector<ForeignUser>> done);
   void list_namespaces(int cgroup_fd, BootTime now, Done<NetnsList> done);
+  // The DNS proxy's sockets in the network namespace of the process, as open_netns_proxy(). At most
+  // kMaxPlacesPerRequest resolvers, at least one.
+  void open_proxy(std::uint32_t pid, std::uint64_t netns_cookie, const std::vector<ResolverAddress>& resolvers,
+                  BootTime now, Done<NetnsProxy> done);
+  // As make_netns_sockets(); `netns` is only read during the call.
+  void make_sockets(int netns, std::uint64_t netns_cookie, const SocketCounts& counts, BootTime now,
+                    Done<std::vector<FileDescriptor>> done);
+  void check_processes(const std::vector<ProcessInNetns>& processes, BootTime now, Done<std::uint64_t> done);
+  void scan_namespaces(BootTime now, Done<NetnsScan> done);
 
   // Readable (epoll, level-triggered): call read_answers(). Stays readable once the helper has ended: leave it out
   // then.

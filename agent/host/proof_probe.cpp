@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -21,6 +22,7 @@
 #include "agent/cgroup_child.h"
 #include "agent/host/cgroup_members.h"
 #include "agent/host/drop_privileges.h"
+#include "agent/host/proof_answer.h"
 #include "policy/dns_message.h"
 
 namespace namewall::agent {
@@ -61,6 +63,8 @@ SocketAddress socket_address(const Address& address, Port port) {
 
 // ---- in the probe ----
 
+constexpr int kAnswerPatienceMs = 250;  // of kProofDeadline
+
 ProofStep not_tried(int error_number) { return {Outcome::kNotTried, error_number, {}}; }
 
 ProofStep done(bool as_expected, int error_number, Clock::time_point since) {
@@ -82,10 +86,18 @@ ProofStep try_name(const ProofPlan& plan) {
   const SocketAddress to = socket_address(plan.resolver->address, plan.resolver->port);
   const FileDescriptor fd(socket(to.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd || connect(fd.get(), to.get(), to.length) != 0) return not_tried(errno);  // no route, say
-  const auto question = build_question({0x4e57, DomainName::from_normal(plan.refused_name), kTypeA, 1});
+  const auto question = build_proof_question(plan.refused_name);
   const auto since = Clock::now();
   const int error = send(fd.get(), question.data(), question.size(), MSG_NOSIGNAL) >= 0 ? 0 : errno;
-  return done(error != 0, error, since);
+  if (error != 0) return done(true, error, since);
+  // It went to the DNS proxy, or out of the host.
+  pollfd answered{fd.get(), POLLIN, 0};
+  std::array<std::uint8_t, 1232> answer{};
+  ssize_t length = 0;
+  if (poll(&answered, 1, kAnswerPatienceMs) == 1) length = recv(fd.get(), answer.data(), answer.size(), 0);
+  const bool is_refused =
+      length > 0 && is_own_refusal(question, std::span(answer).first(static_cast<std::size_t>(length)));
+  return done(is_refused, 0, since);
 }
 
 ProofStep try_loopback(const ProofPlan& plan) {

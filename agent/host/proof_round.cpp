@@ -109,8 +109,12 @@ Result<ProofView> ProofRound::prove(const Workload& workload) {
   });
   if (!begun) return tl::unexpected(begun.error());
   while (!*outcome && boot_now() - begin < 2 * kProofDeadline) {
-    pollfd waiting{parts_.helper.fd(), POLLIN, 0};
-    if (::poll(&waiting, 1, 50) > 0) parts_.helper.read_answers();
+    // The probe's lookup may be the proxy's to refuse.
+    pollfd waiting[] = {{parts_.helper.fd(), POLLIN, 0}, {parts_.proxy_fd, POLLIN, 0}};
+    if (::poll(waiting, 2, 50) > 0) {
+      if (waiting[0].revents != 0) parts_.helper.read_answers();
+      if (waiting[1].revents != 0) parts_.serve_proxy();
+    }
     parts_.helper.expire(boot_now());
   }
   if (!*outcome) return fail(ErrorKind::kSystem, "the proof of " + workload.name + " did not end in time");

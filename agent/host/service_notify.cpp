@@ -42,6 +42,7 @@ Result<void> check_name(const std::string& name) {
 
 ServiceNotify ServiceNotify::from_environment() {
   ServiceNotify notify;
+  notify.is_listened_to_ = std::getenv("NOTIFY_SOCKET") != nullptr;
   std::uint64_t patience_us = 0;
   if (sd_watchdog_enabled(0, &patience_us) > 0) notify.watchdog_interval_ = std::chrono::microseconds(patience_us / 2);
   return notify;
@@ -68,7 +69,8 @@ Result<void> ServiceNotify::turned(BootTime now) {
 
 Result<void> ServiceNotify::hold(const std::string& name, int fd) {
   if (auto valid = check_name(name); !valid) return valid;
-  const std::string assignments = "FDSTORE=1\nFDNAME=" + name;
+  // FDPOLL=0: it is kept also while an error waits on it.
+  const std::string assignments = "FDSTORE=1\nFDPOLL=0\nFDNAME=" + name;
   const int outcome = sd_pid_notify_with_fds(0, 0, assignments.c_str(), &fd, 1);
   if (outcome < 0) return fail_errno(-outcome, "cannot give descriptor " + name + " to the service manager");
   return {};

@@ -32,6 +32,9 @@ class ServiceNotify {
   Result<void> status(const std::string& status);
   Result<void> main_pid(pid_t pid);
 
+  // Whether a service manager wants to be told: it may keep descriptors, then.
+  bool is_listened_to() const { return is_listened_to_; }
+
   // How often turned() must be called at least: half of what the manager waits. nullopt: no watchdog.
   std::optional<Nanoseconds> watchdog_interval() const { return watchdog_interval_; }
   // The loop has really turned. Pings when a quarter of the manager's patience has passed since the last ping.
@@ -48,6 +51,7 @@ class ServiceNotify {
  private:
   ServiceNotify() = default;
 
+  bool is_listened_to_ = false;
   std::optional<Nanoseconds> watchdog_interval_;
   std::optional<BootTime> last_ping_;
 };

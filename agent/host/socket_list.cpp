@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +14,7 @@
 #include <optional>
 #include <span>
 
+#include "agent/inet_diag.h"
 #include "agent/socket_destroy.h"
 
 namespace namewall::agent {
@@ -39,26 +39,6 @@ constexpr Table kTables[] = {
     {AF_INET, IPPROTO_RAW, Kind::kRaw, "raw IPv4"},      {AF_INET6, IPPROTO_RAW, Kind::kRaw, "raw IPv6"},
 };
 
-Address address_of(int family, const __be32 (&words)[4]) {
-  if (family == AF_INET) {
-    std::array<std::uint8_t, 4> bytes{};
-    std::memcpy(bytes.data(), words, bytes.size());
-    return Address::v4(bytes);
-  }
-  std::array<std::uint8_t, 16> bytes{};
-  std::memcpy(bytes.data(), words, bytes.size());
-  return Address::v6(bytes);
-}
-
-void set_words(int family, const Address& address, __be32 (&words)[4]) {
-  if (family == AF_INET) {
-    const auto bytes = address.v4_bytes();
-    std::memcpy(words, bytes.data(), bytes.size());
-  } else {
-    std::memcpy(words, address.bytes().data(), address.bytes().size());
-  }
-}
-
 std::optional<Flow> read_flow(const Table& table, std::span<const char> payload) {
   inet_diag_msg message{};
   if (payload.size() < sizeof message) return std::nullopt;
@@ -66,8 +46,8 @@ std::optional<Flow> read_flow(const Table& table, std::span<const char> payload)
   Flow flow;
   flow.kind = table.kind;
   flow.is_ipv6_socket = table.family == AF_INET6;
-  flow.local = address_of(table.family, message.id.idiag_src);
-  flow.remote = address_of(table.family, message.id.idiag_dst);
+  flow.local = read_diag_address(table.family, message.id.idiag_src);
+  flow.remote = read_diag_address(table.family, message.id.idiag_dst);
   flow.local_port = Port{ntohs(message.id.idiag_sport)};
   flow.remote_port = Port{ntohs(message.id.idiag_dport)};
   flow.is_connected = table.kind == Kind::kTcp   ? message.idiag_state != TCP_LISTEN && message.idiag_state != TCP_CLOSE
@@ -76,19 +56,13 @@ std::optional<Flow> read_flow(const Table& table, std::span<const char> payload)
   flow.inode = message.idiag_inode;
   flow.interface = message.id.idiag_if;
   flow.socket_cookie = message.id.idiag_cookie[0] | static_cast<std::uint64_t>(message.id.idiag_cookie[1]) << 32;
-  for (std::size_t at = NLMSG_ALIGN(sizeof message); at + sizeof(rtattr) <= payload.size();) {
-    rtattr attribute{};
-    std::memcpy(&attribute, payload.data() + at, sizeof attribute);
-    if (attribute.rta_len < sizeof attribute || at + attribute.rta_len > payload.size()) break;
-    const char* value = payload.data() + at + RTA_LENGTH(0);
-    const std::size_t size = attribute.rta_len - RTA_LENGTH(0);
-    if (attribute.rta_type == INET_DIAG_CGROUP_ID && size == sizeof flow.cgroup_id) {
-      std::memcpy(&flow.cgroup_id, value, sizeof flow.cgroup_id);
-    } else if (attribute.rta_type == INET_DIAG_PROTOCOL && size == sizeof flow.raw_protocol) {
-      std::memcpy(&flow.raw_protocol, value, sizeof flow.raw_protocol);
+  for_each_diag_attribute(payload, [&flow](unsigned type, std::span<const char> value) {
+    if (type == INET_DIAG_CGROUP_ID && value.size() == sizeof flow.cgroup_id) {
+      std::memcpy(&flow.cgroup_id, value.data(), sizeof flow.cgroup_id);
+    } else if (type == INET_DIAG_PROTOCOL && value.size() == sizeof flow.raw_protocol) {
+      std::memcpy(&flow.raw_protocol, value.data(), sizeof flow.raw_protocol);
     }
-    at += RTA_ALIGN(attribute.rta_len);
-  }
+  });
   return flow;
 }
 
@@ -196,8 +170,8 @@ Result<void> destroy_socket(int diagnosis, const Flow& flow) {
   request.idiag_states = kStates;
   request.id.idiag_sport = htons(flow.local_port.number);
   request.id.idiag_dport = htons(flow.remote_port.number);
-  set_words(family, flow.local, request.id.idiag_src);
-  set_words(family, flow.remote, request.id.idiag_dst);
+  write_diag_address(family, flow.local, request.id.idiag_src);
+  write_diag_address(family, flow.remote, request.id.idiag_dst);
   request.id.idiag_if = flow.interface;
   request.id.idiag_cookie[0] = static_cast<std::uint32_t>(flow.socket_cookie);
   request.id.idiag_cookie[1] = static_cast<std::uint32_t>(flow.socket_cookie >> 32);

@@ -38,6 +38,14 @@ void take_history(Workload& workload, const Workload& before) {
 
 }  // namespace
 
+void WorkloadArming::tell_will_hold(const Workload& workload) {
+  if (follower_ != nullptr && workload.policy) follower_->will_hold(*workload.policy->image());
+}
+
+void WorkloadArming::tell_changed(std::uint64_t cgroup_id) {
+  if (follower_ != nullptr) follower_->has_changed(cgroup_id);
+}
+
 void WorkloadArming::enter(Workload workload, const bpf::ArmedCgroup& armed, std::optional<BootTime> since) {
   take_kernel_facts(workload, armed);
   workload.armed_at = rfc3339_milliseconds(utc_now());
@@ -55,6 +63,7 @@ void WorkloadArming::enter(Workload workload, const bpf::ArmedCgroup& armed, std
   ++parts_.figures.generation;
   if (workload.origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload.name);
   parts_.registry.add(std::move(workload));
+  tell_changed(id);
   if (armed.is_strict) flows_.judge(id);
 }
 
@@ -77,6 +86,7 @@ std::vector<Result<void>> WorkloadArming::arm_batch(std::vector<Workload>& workl
       continue;
     }
     opened[i] = std::move(*cgroup);
+    tell_will_hold(workload);
     bpf::ArmRequest request;
     request.cgroup_fd = opened[i].fd.get();
     request.cgroup = workload.cgroup;
@@ -101,6 +111,7 @@ std::vector<Result<void>> WorkloadArming::arm_batch(std::vector<Workload>& workl
     if (!facts.is_strict && opened[i].is_populated() && parts_.enforcer.set_strict(facts.cgroup_id, true)) {
       facts.is_strict = true;
     }
+    if (follower_ != nullptr && opened[i].is_populated()) follower_->has_processes();
     enter(std::move(workloads[i]), facts, since);
   }
   return results;
@@ -121,6 +132,7 @@ Result<void> WorkloadArming::replace(Workload workload) {
   const Workload* before = parts_.registry.find_by_id(workload.cgroup_id);
   const bool narrowed = narrows(before != nullptr ? before->policy : nullptr, workload.policy);
   const bool strict = narrowed || (before != nullptr && before->is_judging);
+  tell_will_hold(workload);
   const BootTime begin = boot_now();
   const auto replaced = parts_.enforcer.replace(workload.cgroup_id, workload.policy->image(), strict);
   parts_.figures.kernel_update.observe(boot_now() - begin);
@@ -132,6 +144,7 @@ Result<void> WorkloadArming::replace(Workload workload) {
   ++parts_.figures.generation;
   if (workload.origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload.name);
   parts_.registry.add(std::move(workload));
+  tell_changed(id);
   if (replaced->is_strict) flows_.judge(id);
   return {};
 }
@@ -141,9 +154,11 @@ Result<void> WorkloadArming::recognise(Workload workload) {
   if (auto known = parts_.enforcer.recognise(id, workload.cgroup, workload.policy->image()); !known) return known;
   const auto facts = parts_.enforcer.find(id);
   if (!facts) return fail(ErrorKind::kNotFound, "the workload at " + workload.cgroup + " is no longer armed");
+  tell_will_hold(workload);
   if (const Workload* before = parts_.registry.find_by_id(id)) take_history(workload, *before);
   take_kernel_facts(workload, *facts);
   parts_.registry.add(std::move(workload));
+  tell_changed(id);
   if (facts->is_strict) flows_.judge(id);
   return {};
 }
@@ -152,6 +167,7 @@ Result<void> WorkloadArming::end(Workload& workload) {
   if (auto denied = parts_.enforcer.deny_all(workload.cgroup_id); !denied) return denied;
   workload.is_over = true;
   ++parts_.figures.generation;
+  tell_changed(workload.cgroup_id);
   return {};
 }
 
@@ -166,6 +182,7 @@ Result<void> WorkloadArming::disarm(const Workload& workload) {
   parts_.hub.forget(name);
   flows_.forget(id);
   ++parts_.figures.generation;
+  tell_changed(id);
   return {};
 }
 
@@ -173,6 +190,7 @@ void WorkloadArming::forget(std::uint64_t cgroup_id) {
   parts_.enforcer.forget(cgroup_id);
   parts_.ends.unfollow(cgroup_id);
   flows_.forget(cgroup_id);
+  tell_changed(cgroup_id);
   if (const Workload* workload = parts_.registry.find_by_id(cgroup_id)) {
     if (workload->origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload->name);
     parts_.hub.forget(std::string(workload->name));

@@ -7,6 +7,7 @@
 
 #include "agent/host/dead_rules.h"
 #include "agent/host/host_clock.h"
+#include "agent/host/proxy_counts.h"
 #include "agent/host/workload_state.h"
 #include "policy/canonical_form.h"
 
@@ -46,9 +47,7 @@ std::vector<ResolverView> resolvers_of(const HeldPolicy& held) {
   const std::vector<ResolverAddress>& own = held.policy().dns.resolvers;
   for (const ResolverAddress& resolver : held.image()->resolvers) {
     const bool is_own = std::find(own.begin(), own.end(), resolver) != own.end();
-    const std::string host = resolver.address.to_string();
-    views.push_back({(resolver.address.is_v4() ? host : "[" + host + "]") + ":" + std::to_string(resolver.port.number),
-                     is_own ? "policy" : "/etc/resolv.conf"});
+    views.push_back({text_of(resolver), is_own ? "policy" : "/etc/resolv.conf"});
   }
   return views;
 }
@@ -85,6 +84,9 @@ WorkloadView WorkloadViews::view(const Workload& workload, BootTime now) const {
   view.proof = workload.proof.text;
   view.labels = workload.labels;
   if (workload.ends_at) view.ttl_left_s = std::max(0.0, seconds(*workload.ends_at - now));
+  const DaemonProxy::DnsPath dns = proxy_.path_of(workload);
+  view.dns = dns.is_proxy ? "proxy" : "kernel";
+  view.dns_why = dns.why;
   return view;
 }
 
@@ -146,6 +148,7 @@ Result<WorkloadDetail> WorkloadViews::detail(const Workload& workload, BootTime 
     detail.resolvers = resolvers_of(*workload.policy);
   }
   detail.unattributed_flows = flows_.unattributed(workload.cgroup_id);
+  detail.proxy = proxy_counts(proxy_.figures_of(workload.cgroup_id));
   if (!workload.is_armed) return detail;
   auto grant_views = grants(workload, now);
   if (!grant_views) return tl::unexpected(grant_views.error());

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/host/daemon_proxy.h"
 #include "agent/host/flow_queue.h"
 #include "agent/host/host_parts.h"
 #include "agent/host/host_view.h"
@@ -17,8 +18,8 @@ class WorkloadViews {
   static constexpr Nanoseconds kNeighbourBudget = std::chrono::milliseconds(50);
   static constexpr Nanoseconds kListBudget = std::chrono::milliseconds(20);
 
-  WorkloadViews(HostParts& parts, const FlowQueue& flows, UsageCache& usage)
-      : parts_(parts), flows_(flows), usage_(usage) {}
+  WorkloadViews(HostParts& parts, const FlowQueue& flows, UsageCache& usage, const DaemonProxy& proxy)
+      : parts_(parts), flows_(flows), usage_(usage), proxy_(proxy) {}
 
   WorkloadView view(const Workload& workload, BootTime now) const;  // counters as last read
   std::vector<WorkloadView> list(BootTime now);
@@ -31,6 +32,7 @@ class WorkloadViews {
   HostParts& parts_;
   const FlowQueue& flows_;
   UsageCache& usage_;
+  const DaemonProxy& proxy_;
 };
 
 }  // namespace namewall::agent

@@ -51,6 +51,15 @@ struct DnsProxyOptions {
   std::function<Result<FileDescriptor>(const ProxyNetns& netns, int family, int type)> make_socket;
 };
 
+// Beside what ProxyCore counts.
+struct ProxySocketFigures {
+  std::uint64_t unknown_askers = 0;  // questions and connections that were dropped
+  std::uint64_t lost_replies = 0;    // that the kernel did not take; of the places there are now
+  std::uint64_t stray_answers = 0;   // of resolvers: late or forged
+  std::uint32_t connections = 0;     // of clients, now
+  std::size_t channels = 0;          // sockets towards resolvers, now
+};
+
 class DnsProxy {
  public:
   static Result<DnsProxy> open(const DnsProxyOptions& options, ProxyHost& host);
@@ -69,15 +78,16 @@ class DnsProxy {
   void set_own_addresses(std::vector<Address> addresses);
   void forget_workload(std::uint64_t cgroup_id);
   // resolve = "agent": the workloads whose names the agent keeps fresh; replaces the list before.
-  void keep_fresh(std::vector<AskerLevel> workloads);
+  void keep_fresh(const std::vector<Asker>& workloads);
 
   int fd() const;  // readable (epoll): call serve()
   // Takes what is ready: a bounded amount, so that the caller's loop goes on.
   void serve();
-  // When serve() is wanted next, without readiness.
+  // When serve() is wanted next, without readiness. Ask again after each serve() and keep_fresh().
   std::optional<BootTime> next_deadline() const;
 
   ProxyFigures figures() const;
+  ProxySocketFigures socket_figures() const;
   std::vector<std::pair<std::uint64_t, ProxyFigures>> figures_by_workload() const;
 
  private:

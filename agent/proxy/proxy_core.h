@@ -47,13 +47,18 @@ class ProxyOutput {
   virtual ~ProxyOutput() = default;
   // Called at most once for each question, also from on_question(); not called for what deserves no answer.
   virtual void reply(const ClientHandle& client, std::span<const std::uint8_t> message) = 0;
-  // A refused question, a withheld answer. `event.cgroup_id` names the level.
+  // A refused question, a withheld answer; in audit mode, what would be. `event.cgroup_id` names the level. At most as
+  // many for one workload as the kernel reports; `left_out` counts the others.
   virtual void report(const Event& event) = 0;
+  // The workload as it is now, with the policies in force; nullptr: it is gone. Asked by forget_workload().
+  virtual Asker find_asker(std::uint64_t /*cgroup_id*/) { return nullptr; }
 };
+// None of these may call the core.
 
-#define NW_PROXY_COUNTERS(X)                                                                                      \
-  X(questions) X(refused) X(malformed) X(asked_upstream) X(joined) X(cache_hits) X(answered) X(failed_upstream) \
-  X(withheld) X(truncated) X(over_bounds) X(taught)
+#define NW_PROXY_COUNTERS(X)                                                                                   \
+  X(questions)                                                                                                 \
+  X(refused) X(malformed) X(asked_upstream) X(joined) X(cache_hits) X(answered) X(failed_upstream) X(withheld) \
+      X(truncated) X(over_bounds) X(taught)
 
 struct ProxyFigures {
 #define NW_PROXY_FIELD(name) std::uint64_t name = 0;
@@ -63,9 +68,10 @@ struct ProxyFigures {
 };
 
 struct ProxyLimits {
-  std::size_t cache_bytes = 8u << 20;  // of all resolvers together; 0: no cache
-  std::size_t flights = 8192;          // questions to resolvers at a time, of all workloads
-  std::size_t workload_bytes = 1u << 20;  // of waiting questions and answers of one workload
+  std::size_t cache_bytes = 8u << 20;     // of all resolvers together; 0: no cache
+  std::size_t flights = 8192;             // questions to resolvers at a time, of all workloads
+  std::size_t workload_bytes = 1u << 20;  // of the unanswered questions of one workload
+  std::uint64_t seed = 0;                 // of the hashes that place what outsiders choose: a random number
 };
 
 class ProxyCore {
@@ -75,12 +81,17 @@ class ProxyCore {
   ProxyCore(const ProxyCore&) = delete;
 
   void set_own_addresses(std::vector<Address> addresses);  // answers never teach them
+  // The time at which answers come: to be told before the upstream gets to call its Done. The others tell it, too.
+  void set_time(BootTime now);
   void on_question(const ClientQuestion& question, BootTime now);
-  // Asks what waits, the workloads in turn. To be called after each batch of questions. True: more waits.
+  // Asks what waits, the workloads in turn, a bounded number. To be called after each batch of questions and after each
+  // of answers (which make room for others). True: more could be asked at once.
   bool run_turn(BootTime now);
   // The connection or socket is gone: nobody is to be answered by it any more.
   void forget_place(std::uint64_t place);
-  // The workload is gone, or has another policy: what waits for it is answered SERVFAIL, bounds are kept by cgroup id.
+  // The workload is gone, has another policy or another nesting. What waits for it is judged again, by the asker that
+  // ProxyOutput::find_asker has for its innermost workload, now and when the answer comes; where there is none it is
+  // answered SERVFAIL. Its bounds stay as they are, by cgroup id, for as long as they hold back anything.
   void forget_workload(std::uint64_t cgroup_id);
   // Ages bounds and the cache; every second or so.
   void tick(BootTime now);

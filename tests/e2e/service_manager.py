@@ -4,11 +4,15 @@ import os
 import socket
 import sys
 
-# Descriptor argv[1] becomes the first that is handed over; exec keeps the pid that LISTEN_PID has to name.
+# Descriptors argv[1] (comma between two) become those that are handed over, from 3 on; exec keeps the pid that
+# LISTEN_PID has to name.
 _HAND_OVER = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES=sys.argv[2])
+import fcntl, os, sys
+given = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 1000) for number in sys.argv[1].split(",")]
+for place, descriptor in enumerate(given):
+    os.dup2(descriptor, 3 + place)
+    os.close(descriptor)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(given)), LISTEN_FDNAMES=sys.argv[2])
 os.execvp(sys.argv[3], sys.argv[3:])
 """
 
@@ -44,8 +48,14 @@ class ServiceManager:
                 os.close(descriptor)
         return message
 
-    def hand_over(self, name):
-        """Arguments for Host.start_daemon()."""
-        descriptor = self.held[name]
-        wrapper = [sys.executable, "-c", _HAND_OVER, str(descriptor), name]
-        return {"wrapper": wrapper, "descriptors": (descriptor,)}
+    def receive_all(self):
+        """What has come so far."""
+        while self.receive(0.05) is not None:
+            pass
+
+    def hand_over(self, *names):
+        """Arguments for Host.start_daemon(); no name: all that is held."""
+        names = names or tuple(self.held)
+        descriptors = tuple(self.held[name] for name in names)
+        wrapper = [sys.executable, "-c", _HAND_OVER, ",".join(map(str, descriptors)), ":".join(names)]
+        return {"wrapper": wrapper, "descriptors": descriptors}

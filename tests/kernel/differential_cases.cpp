@@ -12,14 +12,15 @@ const std::vector<std::string> kSuffixes = {"example.com", "corp.example", "a.te
                                             "b.a.test",    "test",         "s3.eu.aws.test"};
 const std::vector<std::string> kLabels = {"a", "b", "www", "api", "api-1", "x1y", "s3", "eu"};
 const std::vector<std::string> kPorts = {"443", "80", "22", "1000-1003", "443,8443", "*", "65535", "1"};
-const std::vector<std::uint16_t> kPortNumbers = {1, 22, 80, 443, 999, 1000, 1003, 1004, 8443, 65535};
+const std::vector<std::uint16_t> kPortNumbers = {1, 22, 53, 80, 443, 999, 1000, 1003, 1004, 8443, 65535};
 const std::vector<std::string> kPrefixes = {"192.0.2.0/24", "192.0.2.16/28",   "198.51.100.7",      "0.0.0.0/0",
                                             "10.0.0.0/8",   "[2001:db8::]/32", "[2001:db8:1::]/48", "[2001:db8::1]",
                                             "[::]/0",       "192.0.2.17"};
 // Where connects go: public and private, both families.
-const std::vector<std::string> kDestinations = {
-    "192.0.2.1",  "192.0.2.2",  "192.0.2.17",  "192.0.2.18",    "198.51.100.7",  "198.51.100.8", "10.1.2.3",
-    "100.64.1.1", "172.16.5.5", "2001:db8::1", "2001:db8:1::1", "2001:db8:2::1", "fd00::5",      "203.0.113.9"};
+const std::vector<std::string> kDestinations = {"192.0.2.1",    "192.0.2.2",    "192.0.2.17",    "192.0.2.18",
+                                                "198.51.100.7", "198.51.100.8", "10.1.2.3",      "100.64.1.1",
+                                                "172.16.5.5",   "2001:db8::1",  "2001:db8:1::1", "2001:db8:2::1",
+                                                "fd00::5",      "203.0.113.9",  "10.77.0.1"};
 // What answers say beside those: addresses that teach nobody.
 const std::vector<std::string> kSpecial = {
     "127.0.0.1", "169.254.169.254", "0.0.0.0",           "255.255.255.255",  "224.0.0.1",
@@ -76,6 +77,7 @@ Policy DifferentialCases::policy() {
   policy.dns.max_ttl = std::chrono::seconds(3000);
   policy.dns.grace = std::chrono::milliseconds(one_in(2) ? 0 : 5000);
   policy.loopback = Loopback::kNone;
+  if (one_in(5)) policy.dns.learn = Learn::kProxy;
   return policy;
 }
 

@@ -1,18 +1,22 @@
 // What `namewall doctor` says of this kernel, held to what is the case.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <optional>
+#include <thread>
 
 #include "agent/cgroup_tree.h"
 #include "agent/doctor_child.h"
 #include "agent/doctor_host.h"
+#include "agent/doctor_marks.h"
 #include "agent/doctor_trial.h"
 #include "bpf/enforcer.h"
 #include "bpf/kernel_probe.h"
 #include "policy/policy_loader.h"
+#include "tests/kernel/support/network.h"
 
 namespace namewall::agent {
 namespace {
@@ -112,6 +116,24 @@ TEST_F(Doctor, MovesChildrenInWhereTheCgroupWasOnceKilled) {
   const auto told = ask_child_in_cgroup(cgroup_->fd(), [] { return find_own_cgroup_directory().value(); }, {});
   ASSERT_TRUE(told.has_value()) << told.error().message();
   EXPECT_TRUE(told->ends_with("/" + cgroup_->name())) << *told;
+}
+
+TEST(DoctorMarks, ARuleThatReadsOurBitsIsNamed) {
+  std::vector<DoctorCheck> before, after, with_low_bits;
+  std::thread([&] {
+    ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+    before = check_marks();
+    kernel_tests::run_command({"ip", "rule", "add", "pref", "77", "fwmark", "0x1/0xff", "lookup", "main"});
+    with_low_bits = check_marks();
+    kernel_tests::run_command(
+        {"ip", "-6", "rule", "add", "pref", "78", "fwmark", "0x70000/0xff0000", "lookup", "main"});
+    after = check_marks();
+  }).join();
+  ASSERT_EQ(before.size(), 2u);
+  EXPECT_EQ(before[0].state, DoctorCheck::State::kHolds) << before[0].sentence;
+  EXPECT_EQ(with_low_bits[0].state, DoctorCheck::State::kHolds) << with_low_bits[0].sentence;
+  EXPECT_EQ(after[0].state, DoctorCheck::State::kOptional);
+  EXPECT_NE(after[0].sentence.find("IPv6 rule 78 (fwmark 0x70000/0xff0000)"), std::string::npos) << after[0].sentence;
 }
 
 }  // namespace

@@ -202,7 +202,7 @@ TEST_F(HostAdoption, AnUpgradeReplacesThePrograms) {
     }
     open();
     EXPECT_TRUE(host_->adoption().programs_replaced);
-    EXPECT_EQ(host_->adoption().hooks_replaced, 11u);
+    EXPECT_EQ(host_->adoption().hooks_replaced, 15u);
     EXPECT_EQ(host_->adoption().live_grants, 1u);
     EXPECT_FALSE(std::filesystem::exists(layer + "/programs-former"));
     EXPECT_THAT(damage(), IsEmpty());

@@ -134,10 +134,10 @@ TEST_F(Verdicts, UdpSocketAllowedOnItsPortSends) {
   EXPECT_EQ(in_cgroup(cgroup_, [] { return udp_send_to(ip("192.0.2.1"), 123); }), ECONNREFUSED);
 }
 
-TEST_F(Verdicts, ConnectToTheResolverOverTcpIsRefusedWithAReasonOfItsOwn) {
+TEST_F(Verdicts, ConnectToTheResolverOverTcpIsRefusedWhereNoProxyIs) {
   arm(make_policy({"example.com"}));
   EXPECT_EQ(in_cgroup(cgroup_, [] { return tcp_connect(resolver().address(), 53); }), ECONNREFUSED);
-  EXPECT_THAT(take_reasons(), ElementsAre("dns_over_tcp"));
+  EXPECT_THAT(take_reasons(), ElementsAre("no_proxy_in_netns"));
 }
 
 TEST_F(Verdicts, OtherPort53IsAnOrdinaryEndpointAndTeachesNothing) {

@@ -1,6 +1,5 @@
 #include "tests/replay/replay_script.h"
 
-#include <charconv>
 #include <optional>
 #include <sstream>
 #include <vector>
@@ -9,38 +8,11 @@
 #include "policy/host_loader.h"
 #include "policy/policy_loader.h"
 #include "policy/verdict.h"
+#include "tests/replay/script_words.h"
 #include "tests/support/dns_builder.h"
 
 namespace namewall::testing {
 namespace {
-
-using Words = std::vector<std::string>;
-
-Words split_words(const std::string& line) {
-  std::istringstream stream(line.substr(0, line.find('#')));
-  Words words;
-  for (std::string word; stream >> word;) words.push_back(word);
-  return words;
-}
-
-std::optional<std::uint32_t> parse_number(std::string_view text) {
-  std::uint32_t number = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (status != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-std::optional<BootTime> parse_time(const std::string& text) {
-  const std::size_t unit_at = text.find_first_not_of("0123456789");
-  const std::optional<std::uint32_t> number = parse_number(text.substr(0, unit_at));
-  if (!number || unit_at == std::string::npos) return std::nullopt;
-  const std::string unit = text.substr(unit_at);
-  if (unit == "ms") return BootTime{std::chrono::milliseconds(*number)};
-  if (unit == "s") return BootTime{std::chrono::seconds(*number)};
-  if (unit == "m") return BootTime{std::chrono::minutes(*number)};
-  if (unit == "h") return BootTime{std::chrono::hours(*number)};
-  return std::nullopt;
-}
 
 std::optional<Destination> parse_destination(const Words& words, std::size_t at) {
   if (words.size() != at + 2) return std::nullopt;
@@ -212,25 +184,11 @@ class Replay {
 
 ReplayOutcome run_replay_script(const std::string& file_name, const std::string& text) {
   Replay replay;
-  std::istringstream lines(text);
-  std::size_t number = 0;
-  for (std::string line; std::getline(lines, line);) {
-    const std::size_t at = ++number;
-    const Words words = split_words(line);
-    if (words.empty()) continue;
-    std::string block;
-    if (words[0] == "policy" || words[0] == "host") {
-      while (std::getline(lines, line) && line != "end") {
-        ++number;
-        block += line + "\n";
-      }
-      ++number;
-    }
-    if (const std::string failure = replay.run(words, block); !failure.empty()) {
-      return {file_name + ":" + std::to_string(at) + ": " + failure, replay.expectations()};
-    }
-  }
-  return {"", replay.expectations()};
+  ReplayOutcome outcome;
+  outcome.failure = run_lines(file_name, text, {"policy", "host"},
+                              [&](const Words& words, const std::string& block) { return replay.run(words, block); });
+  outcome.expectations = replay.expectations();
+  return outcome;
 }
 
 }  // namespace namewall::testing

@@ -77,6 +77,19 @@ Bytes wire_name(std::string_view text) {
   return name;
 }
 
+Bytes service_data(std::uint8_t priority, std::string_view target,
+                   const std::vector<std::pair<std::uint8_t, Bytes>>& params) {
+  Bytes data = {0, priority};
+  const Bytes name = wire_name(target);
+  data.insert(data.end(), name.begin(), name.end());
+  for (const auto& [key, value] : params) {
+    append_u16(data, key);
+    append_u16(data, value.size());
+    data.insert(data.end(), value.begin(), value.end());
+  }
+  return data;
+}
+
 AnswerBuilder::AnswerBuilder(std::string_view question_name, std::uint16_t type, std::uint16_t id)
     : question_name_(question_name), type_(type), id_(id) {}
 
@@ -92,6 +105,10 @@ AnswerBuilder& AnswerBuilder::aaaa(std::string_view owner, std::uint32_t ttl, st
 
 AnswerBuilder& AnswerBuilder::cname(std::string_view owner, std::uint32_t ttl, std::string_view target) {
   return record({std::string(owner), kTypeCname, ttl, {}, std::string(target)});
+}
+
+AnswerBuilder& AnswerBuilder::https(std::string_view owner, std::uint32_t ttl, const Bytes& data) {
+  return record({std::string(owner), kTypeHttps, ttl, data, "", 1});
 }
 
 AnswerBuilder& AnswerBuilder::record(RawRecord record) {

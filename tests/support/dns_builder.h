@@ -31,6 +31,10 @@ struct RawRecord {
   std::uint16_t record_class = 1;
 };
 
+// The data of an HTTPS record: priority, target ("" for the root), parameters (key, value) as given.
+Bytes service_data(std::uint8_t priority, std::string_view target,
+                   const std::vector<std::pair<std::uint8_t, Bytes>>& params);
+
 // The answer to one question; records appear in the order of the calls.
 class AnswerBuilder {
  public:
@@ -39,6 +43,7 @@ class AnswerBuilder {
   AnswerBuilder& a(std::string_view owner, std::uint32_t ttl, std::string_view address);
   AnswerBuilder& aaaa(std::string_view owner, std::uint32_t ttl, std::string_view address);
   AnswerBuilder& cname(std::string_view owner, std::uint32_t ttl, std::string_view target);
+  AnswerBuilder& https(std::string_view owner, std::uint32_t ttl, const Bytes& data);
   AnswerBuilder& record(RawRecord record);
 
   AnswerBuilder& rcode(std::uint8_t code);

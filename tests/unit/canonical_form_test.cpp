@@ -166,7 +166,7 @@ TEST(CanonicalForm, SpellsRulesOutInFull) {
             "cut_unattributed = false\n"
             "\n"
             "[dns]\n"
-            "learn = \"kernel\"\n"
+            "learn = \"auto\"\n"
             "resolvers = [\"system\"]\n"
             "search = [\"system\"]\n"
             "min_ttl = \"5s\"\n"
@@ -174,7 +174,18 @@ TEST(CanonicalForm, SpellsRulesOutInFull) {
             "grace = \"1m30s\"\n"
             "retain = \"ttl\"\n"
             "max_addresses = 1024\n"
-            "refuse_with = \"nxdomain\"\n");
+            "refuse_with = \"nxdomain\"\n"
+            "resolve = \"workload\"\n"
+            "hints = \"teach\"\n"
+            "ech = \"keep\"\n"
+            "cache = true\n"
+            "\n"
+            "[dns.bounds]\n"
+            "in_flight = 256\n"
+            "per_second = 2000\n"
+            "fresh_per_second = 100\n"
+            "connections = 32\n"
+            "idle = \"10s\"\n");
 }
 
 }  // namespace

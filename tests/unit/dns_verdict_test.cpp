@@ -13,6 +13,7 @@ using namewall::testing::AnswerBuilder;
 using namewall::testing::Bytes;
 using namewall::testing::name_of;
 using namewall::testing::rule_of;
+using namewall::testing::service_data;
 
 BootTime at(int seconds) { return {std::chrono::seconds(seconds)}; }
 
@@ -70,6 +71,141 @@ TEST(DnsVerdict, AuditAsksEverythingAndSaysWhatItWouldRefuse) {
   const PolicyImage image = compile(policy);
   EXPECT_EQ(describe(judge_question(image, question("www.example.com"))), "asked name_not_allowed");
   EXPECT_EQ(describe(judge_question(image, Bytes{1, 2, 3})), "asked question_malformed");
+}
+
+constexpr std::uint8_t kHint4 = 4, kHint6 = 6;
+const Bytes kHints4 = {192, 0, 2, 1, 10, 0, 0, 1};
+const Bytes kHint6Bytes = {0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+std::string teach_by_proxy(const Policy& policy, const Bytes& message) {
+  const PolicyImage image = compile(policy);
+  return describe(image, judge_proxied_answer(image, message, {}, at(1000)), at(1000));
+}
+
+TEST(ProxiedAnswer, HintsTeachLikeAddressesOfTheQuestionName) {
+  const Bytes answer =
+      AnswerBuilder("www.example.com", kTypeHttps)
+          .cname("www.example.com", 300, "svc.example.net")
+          .https("svc.example.net", 30, service_data(1, "", {{kHint4, kHints4}, {kHint6, kHint6Bytes}}))
+          .https("other.example.net", 30, service_data(1, "", {{kHint4, Bytes{192, 0, 2, 9}}}))
+          .build();
+  Policy policy = policy_of({"www.example.com"});
+  EXPECT_EQ(teach_by_proxy(policy, answer),
+            "delivered none; 192.0.2.1 tcp/443 120 s; 10.0.0.1 private_answer; 2001:db8::1 tcp/443 120 s");
+  EXPECT_EQ(teach(policy, answer), "delivered none");  // the kernel does not read them
+  policy.dns.hints = Hints::kStrip;
+  EXPECT_EQ(teach_by_proxy(policy, answer), "delivered none");
+}
+
+TEST(ProxiedAnswer, AnAliasRecordLeadsOnAndItsOwnHintsDoNotCount) {
+  const Bytes answer =
+      AnswerBuilder("www.example.com", kTypeHttps)
+          .https("www.example.com", 60, service_data(0, "pool.example.net", {{kHint4, Bytes{192, 0, 2, 7}}}))
+          .https("pool.example.net", 20, service_data(1, "", {{kHint4, Bytes{192, 0, 2, 8}}}))
+          .build();
+  EXPECT_EQ(teach_by_proxy(policy_of({"www.example.com"}), answer), "delivered none; 192.0.2.8 tcp/443 110 s");
+}
+
+TEST(ProxiedAnswer, ServiceRecordsThatDoNotParseAreWithheld) {
+  const auto answer = [](const Bytes& data) {
+    return AnswerBuilder("a.example", kTypeHttps).https("a.example", 60, data).build();
+  };
+  EXPECT_EQ(teach_by_proxy(policy_of({"a.example"}), answer(service_data(1, "", {{kHint4, Bytes{1, 2, 3}}}))),
+            "withheld answer_malformed");
+  EXPECT_EQ(teach_by_proxy(policy_of({"a.example"}), answer(Bytes{0, 1})), "withheld answer_malformed");
+}
+
+TEST(ProxiedAnswer, ReadsWhatIsTooLongForTheKernel) {
+  const auto answer = [](int records) {
+    AnswerBuilder builder("a.example");
+    for (int i = 0; i < records; ++i) {
+      builder.a(
+          "a.example", 60,
+          "192." + std::to_string(2 + i / 65536) + "." + std::to_string(i / 256 % 256) + "." + std::to_string(i % 256));
+    }
+    return builder.build();
+  };
+  const PolicyImage image = compile(policy_of({"a.example"}));
+  EXPECT_EQ(judge_proxied_answer(image, answer(4090), {}, at(0)).grants.size(), 4090u);
+  EXPECT_EQ(judge_answer(image, answer(4090), {}, at(0)).reason, NW_REASON_ANSWER_TOO_LONG);
+  Bytes longest = answer(4090);
+  longest.resize(65535);
+  EXPECT_TRUE(judge_proxied_answer(image, longest, {}, at(0)).deliver);
+  longest.resize(65536);
+  EXPECT_EQ(judge_proxied_answer(image, longest, {}, at(0)).reason, NW_REASON_ANSWER_TOO_LONG);
+  Bytes hints;
+  for (int i = 0; i < 60; ++i) hints.insert(hints.end(), {192, 0, 2, 1});
+  AnswerBuilder many("a.example", kTypeHttps);
+  for (int i = 0; i < 70; ++i) many.https("a.example", 60, service_data(1, "", {{kHint4, hints}}));
+  EXPECT_EQ(judge_proxied_answer(image, many.build(), {}, at(0)).reason, NW_REASON_ANSWER_TOO_LONG);
+}
+
+TEST(ProxiedAnswer, SaysWhichFamilyItReplacesAndWhatThePolicySaysOfTheName) {
+  Policy policy = policy_of({"a.example"});
+  const auto family = [&](AnswerBuilder builder) {
+    const PolicyImage image = compile(policy);
+    return int{judge_proxied_answer(image, builder.build(), {}, at(0)).replaces_family};
+  };
+  EXPECT_EQ(family(AnswerBuilder("a.example")), 0);
+  policy.dns.retain = Retain::kUntilNextAnswer;
+  EXPECT_EQ(family(AnswerBuilder("a.example")), 4);  // no address: none is left
+  EXPECT_EQ(family(AnswerBuilder("a.example", kTypeAaaa)), 6);
+  EXPECT_EQ(family(AnswerBuilder("a.example", kTypeHttps)), 0);
+  EXPECT_EQ(family(AnswerBuilder("a.example").rcode(3)), 4);
+  EXPECT_EQ(family(AnswerBuilder("a.example").rcode(2)), 0);
+  EXPECT_EQ(family(AnswerBuilder("a.example").truncated()), 0);
+  EXPECT_EQ(family(AnswerBuilder("b.example")), 0);  // withheld
+  const PolicyImage image = compile(policy);
+  const Teaching teaching =
+      judge_proxied_answer(image, AnswerBuilder("a.example").a("a.example", 1, "192.0.2.1").build(), {}, at(0));
+  EXPECT_EQ(teaching.decision, decide_name(image, name_of("a.example")));
+  EXPECT_EQ(teaching.grants.at(0).deadline, kNever);
+}
+
+TEST(ProxiedAnswer, IsJudgedAsTheKernelsWithinItsBounds) {
+  std::mt19937 random(7);
+  Policy policy = policy_of({"**.example", "a.test"});
+  policy.dns.hints = Hints::kStrip;  // the kernel reads none
+  const PolicyImage image = compile(policy);
+  for (int i = 0; i < 20000; ++i) {
+    Bytes answer = AnswerBuilder("a.b.example")
+                       .cname("a.b.example", 100, "c.test")
+                       .a("c.test", 60, "192.0.2.1")
+                       .aaaa("c.test", 50, "fe80::1")
+                       .a("a.b.example", 20, "10.0.0.1")
+                       .with_opt()
+                       .build();
+    if (i != 0) answer = namewall::testing::mutate_message(answer, random);
+    const Teaching by_kernel = judge_answer(image, answer, {}, at(5)),
+                   by_proxy = judge_proxied_answer(image, answer, {}, at(5));
+    ASSERT_EQ(by_kernel.deliver, by_proxy.deliver);
+    ASSERT_EQ(by_kernel.reason, by_proxy.reason);
+    ASSERT_EQ(by_kernel.grants, by_proxy.grants);
+  }
+}
+
+TEST(ProxiedQuestion, SaysWhichRuleRefuses) {
+  Policy policy = policy_of({"**.example.com", "tcp://*:22", "x*y.glob.test"});
+  policy.name = "builder";
+  for (const char* text : {"*.evil.example.com", "tracker.example.com", "**.ads.example.com",
+                           "tcp://part.example.com:443", "a*.globbed.example.com"}) {
+    policy.deny.push_back(rule_of(text, EndpointUse::kDeny));
+  }
+  policy.allow.erase(policy.allow.begin() + 1);
+  const PolicyImage image = compile(policy);
+  const auto text = [&](std::string_view name) { return judge_proxied_question(image, question(name)).text; };
+  EXPECT_EQ(text("www.example.com"), "");
+  EXPECT_EQ(text("evil.test"), "builder: no rule names evil.test");
+  EXPECT_EQ(text("example.com"), "builder: no rule names example.com");
+  EXPECT_EQ(text("xy.glob.test"), "");
+  EXPECT_EQ(text("tracker.example.com"), "builder: deny rule tracker.example.com names tracker.example.com");
+  EXPECT_EQ(text("a.evil.example.com"), "builder: deny rule *.evil.example.com names a.evil.example.com");
+  EXPECT_EQ(text("a.b.ads.example.com"), "builder: deny rule **.ads.example.com names a.b.ads.example.com");
+  EXPECT_EQ(text("part.example.com"), "builder: deny rule part.example.com names part.example.com");
+  EXPECT_EQ(text("ab.globbed.example.com"), "builder: deny rule a*.globbed.example.com names ab.globbed.example.com");
+  EXPECT_EQ(judge_proxied_question(image, Bytes{1}).verdict.reason, NW_REASON_QUESTION_MALFORMED);
+  EXPECT_EQ(judge_proxied_question(image, question("tracker.example.com")).question.name,
+            name_of("tracker.example.com"));
 }
 
 TEST(DnsVerdict, AnAnswerTeachesThePortsOfTheQuestionNameForTtlAndGrace) {

@@ -93,6 +93,22 @@ TEST(Endpoint, NamesAreFoldedAndStoredAsAscii) {
   EXPECT_EQ(parse_endpoint("Example.COM", kAllow)->text, "Example.COM");
 }
 
+TEST(Endpoint, TheAgentLooksUpExactNamesOfAllow) {
+  EXPECT_TRUE(parse_endpoint("a.example?resolve=agent", kAllow)->resolved_by_agent);
+  EXPECT_FALSE(parse_endpoint("a.example?private", kAllow)->resolved_by_agent);
+  EXPECT_EQ(read("a.example?resolve=agent"), "tcp://a.example:443?resolve=agent");
+  EXPECT_EQ(read("a.example:22?resolve=agent&private"), "tcp://a.example:22?private&resolve=agent");
+  EXPECT_THAT(read("*.a.example?resolve=agent"), HasSubstr("belongs to one exact name"));
+  EXPECT_THAT(read("192.0.2.1?resolve=agent"), HasSubstr("belongs to a name"));
+  EXPECT_THAT(read("tcp://*:443?resolve=agent"), HasSubstr("belongs to a name"));
+  EXPECT_THAT(read("a.example?resolve=agent", kDeny), HasSubstr("what is denied is not looked up"));
+  EXPECT_THAT(read("a.example?private&private"), HasSubstr("`private` is written twice"));
+  for (const char* text :
+       {"a.example?resolve=workload", "a.example?private&", "a.example?&private", "a.example?resolve"}) {
+    EXPECT_THAT(read(text), HasSubstr("only `private` and `resolve=agent` are accepted, joined by `&`")) << text;
+  }
+}
+
 TEST(Endpoint, PrivateBelongsToNamesInAllow) {
   const auto endpoint = parse_endpoint("https://nexus.corp.example?private", kAllow);
   ASSERT_TRUE(endpoint);
@@ -104,7 +120,7 @@ TEST(Endpoint, PrivateBelongsToNamesInAllow) {
   EXPECT_THAT(read("tcp://*:443?private"), HasSubstr("belongs to a name"));
   EXPECT_THAT(read("nexus.corp.example?private", kDeny), HasSubstr("a denial needs no such permission"));
   for (const char* text : {"a.example?", "a.example?Private", "a.example?public", "a.example?private?private"}) {
-    EXPECT_THAT(read(text), HasSubstr("only `private` is accepted")) << text;
+    EXPECT_THAT(read(text), HasSubstr("only `private` and `resolve=agent` are accepted")) << text;
   }
 }
 

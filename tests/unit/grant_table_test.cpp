@@ -135,6 +135,34 @@ TEST(GrantTable, ANewPolicyDecidesThePortsAgainAndKeepsDeadlines) {
   EXPECT_EQ(table.find(address_of("10.0.0.2"), at(0))[0].note, NW_REASON_PRIVATE_ANSWER);
 }
 
+TEST(GrantTable, TheNextAnswerEndsWhatItLeavesOutOfItsNameAndFamily) {
+  GrantTable table(3);
+  table.learn(
+      {grant("a.example", "192.0.2.1", 90), grant("a.example", "2001:db8::1", 90), grant("b.example", "192.0.2.1", 90)},
+      at(0));
+  // There is room for it only because the other one ends.
+  EXPECT_EQ(table.learn({grant("a.example", "192.0.2.2", 90)}, at(5), Replacement{name_of("a.example"), 4}),
+            LearnOutcome::kLearned);
+  EXPECT_EQ(table.live_count(at(5)), 3u);
+  EXPECT_FALSE(table.find(address_of("192.0.2.1"), at(5)).at(0).name == name_of("a.example"));
+  EXPECT_TRUE(table.find(address_of("2001:db8::1"), at(5)).at(0).is_live(at(5)));
+  EXPECT_EQ(table.learn({grant("a.example", "192.0.2.2", 90)}, at(6), Replacement{name_of("a.example"), 4}),
+            LearnOutcome::kLearned);
+  EXPECT_TRUE(table.find(address_of("192.0.2.2"), at(6)).at(0).is_live(at(6)));
+  table.learn({}, at(7), Replacement{name_of("a.example"), 6});
+  EXPECT_FALSE(table.find(address_of("2001:db8::1"), at(7)).at(0).is_live(at(7)));
+  EXPECT_TRUE(table.find(address_of("192.0.2.2"), at(7)).at(0).is_live(at(7)));
+}
+
+TEST(GrantTable, AnAnswerThatDoesNotFitEndsNothing) {
+  GrantTable table(2);
+  table.learn({grant("a.example", "192.0.2.1", 90), grant("b.example", "192.0.2.2", 90)}, at(0));
+  EXPECT_EQ(table.learn({grant("a.example", "192.0.2.3", 90), grant("a.example", "192.0.2.4", 90)}, at(1),
+                        Replacement{name_of("a.example"), 4}),
+            LearnOutcome::kGrantsFull);
+  EXPECT_TRUE(table.find(address_of("192.0.2.1"), at(1)).at(0).is_live(at(1)));
+}
+
 TEST(GrantTable, CountsWhatIsLive) {
   GrantTable table(8);
   table.learn(

@@ -42,12 +42,13 @@ TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
       messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\nblock_networks = []\n[limits]\n",
                                    Format::kToml, "host.toml")
                       .diagnostics),
-      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: deny, private_names, log, metrics, daemon",
-                  HasSubstr("host.toml:2:18: error: "),
-                  "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
-                  "as a string",
-                  "host.toml:3:1: error: `block_networks` is not in this version; leave it out",
-                  "host.toml:4:2: error: `limits` is not in this version; leave it out"));
+      ElementsAre(
+          "host.toml:1:1: error: unknown key `allow`; accepted: deny, private_names, log, metrics, daemon, proxy",
+          HasSubstr("host.toml:2:18: error: "),
+          "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
+          "as a string",
+          "host.toml:3:1: error: `block_networks` is not in this version; leave it out",
+          "host.toml:4:2: error: `limits` is not in this version; leave it out"));
 }
 
 TEST(HostLoader, ReadsEverySetting) {
@@ -96,6 +97,23 @@ TEST(HostLoader, ListensForMetricsOnLoopbackOnly) {
                             "\"; accepted: a loopback address with a port, such as \"127.0.0.1:9464\" or "
                             "\"[::1]:9464\""))
         << bad;
+  }
+}
+
+TEST(HostLoader, ReadsTheSizeOfTheProxysCache) {
+  const auto bytes = [](const std::string& value) {
+    const auto loaded = load_host_file("[proxy]\ncache = " + value + "\n", Format::kToml, "host.toml");
+    return loaded.ok() ? std::to_string(loaded.value.settings.proxy_cache_bytes) : loaded.diagnostics[0].message;
+  };
+  EXPECT_EQ(load_host_file("", Format::kToml, "host.toml").value.settings.proxy_cache_bytes, 8u << 20);
+  EXPECT_EQ(bytes("0"), "0");
+  EXPECT_EQ(bytes("\"0\""), "0");
+  EXPECT_EQ(bytes("\"64KiB\""), "65536");
+  EXPECT_EQ(bytes("\"3MiB\""), "3145728");
+  EXPECT_EQ(bytes("\"1GiB\""), "1073741824");
+  for (const char* bad :
+       {"8", "\"8\"", "\"8MB\"", "\"63KiB\"", "\"2GiB\"", "\"MiB\"", "\"-1MiB\"", "\"99999999999999999GiB\""}) {
+    EXPECT_THAT(bytes(bad), HasSubstr("accepted: \"64KiB\" to \"1GiB\"")) << bad;
   }
 }
 

@@ -62,10 +62,30 @@ TEST(Permit, OfAPrivateAnswerSaysSo) {
 }
 
 TEST(Permit, IsNothingWhereNoAllowRuleHelps) {
-  for (const Reason reason : {NW_REASON_NONE, NW_REASON_NOT_ARMED, NW_REASON_HOST_DENY, NW_REASON_DENY_RULE,
-                              NW_REASON_LOOPBACK, NW_REASON_EXPIRED, NW_REASON_DNS_OVER_TCP, NW_REASON_UNTRUSTED_NETNS,
-                              NW_REASON_SOCKET_PROTOCOL, NW_REASON_BIND_PORT, NW_REASON_INBOUND_TCP,
-                              NW_REASON_PACKET_OPTIONS, NW_REASON_GRANTS_FULL, NW_REASON_QUESTION_MALFORMED}) {
+  for (const Reason reason : {NW_REASON_NONE,
+                              NW_REASON_NOT_ARMED,
+                              NW_REASON_HOST_DENY,
+                              NW_REASON_DENY_RULE,
+                              NW_REASON_LOOPBACK,
+                              NW_REASON_EXPIRED,
+                              NW_REASON_DNS_OVER_TCP,
+                              NW_REASON_UNTRUSTED_NETNS,
+                              NW_REASON_SOCKET_PROTOCOL,
+                              NW_REASON_BIND_PORT,
+                              NW_REASON_INBOUND_TCP,
+                              NW_REASON_NO_PROXY_IN_NETNS,
+                              NW_REASON_BOUND_TO_DEVICE,
+                              NW_REASON_UNTRUSTED_RESOLVER,
+                              NW_REASON_ASKER_UNKNOWN,
+                              NW_REASON_QUERIES_IN_FLIGHT,
+                              NW_REASON_QUERY_RATE,
+                              NW_REASON_FRESH_NAMES,
+                              NW_REASON_TEACHING_FAILED,
+                              NW_REASON_UPSTREAM_FAILED,
+                              NW_REASON_AGENT_LOOKUP_FAILED,
+                              NW_REASON_PACKET_OPTIONS,
+                              NW_REASON_GRANTS_FULL,
+                              NW_REASON_QUESTION_MALFORMED}) {
     EXPECT_EQ(endpoint_that_permits(connect(reason, "192.0.2.1", 443, "a.example")), std::nullopt) << code_of(reason);
   }
   EXPECT_EQ(endpoint_that_permits(connect(NW_REASON_NOT_LOOKED_UP, "192.0.2.1", 443, "", kSctp)), std::nullopt);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "policy/learning.h"
 #include "tests/support/dns_builder.h"
 #include "tests/support/random_policy.h"
 
@@ -368,12 +369,74 @@ TEST(PolicyImage, NamesTheRuleThatNeedsTooManyIntervals) {
   EXPECT_TRUE(why_it_does_not_compile(arrange({every_second_port(128)})).starts_with("test.toml:2:1: "));
 }
 
-TEST(PolicyImage, NamesTheRuleWithOneInnerWildcardTooManyForANode) {
+TEST(PolicyImage, OneInnerWildcardTooManyForTheKernelGoesByTheProxy) {
   std::vector<std::string> rules;
   for (int i = 0; i < 16; ++i) rules.push_back("a*" + std::to_string(i) + ".example.com");
   EXPECT_EQ(why_it_does_not_compile(arrange(rules)), "");
   rules.push_back("z*.example.com");
-  EXPECT_TRUE(why_it_does_not_compile(arrange(rules)).starts_with("test.toml:18:1: `z*.example.com` is one too many"));
+  Arranged arranged = arrange(rules);
+  const PolicyImage image = compile(arranged);
+  EXPECT_EQ(image.learn, Learn::kProxy);
+  EXPECT_EQ(image.learn_why,
+            "the kernel matches at most 16 patterns with inner wildcards under `example.com`, and test.toml:18:1: "
+            "`z*.example.com` is one more");
+  EXPECT_FALSE(kernel_holds_names(image));
+  EXPECT_TRUE(decide_name(image, name_of("zz.example.com")).teaches());
+  EXPECT_TRUE(decide_name(image, name_of("ax0.example.com")).teaches());
+  EXPECT_FALSE(decide_name(image, name_of("y.example.com")).may_ask());
+  arranged.policy.dns.learn = Learn::kKernel;
+  EXPECT_EQ(compile_policy(arranged.policy, arranged.host, arranged.system).error().kind, ErrorKind::kInvalid);
+}
+
+TEST(PolicyImage, LearnsByTheKernelUnlessSomethingNeedsTheProxy) {
+  Arranged arranged = arrange({"a.example"});
+  EXPECT_EQ(compile(arranged).learn, Learn::kKernel);
+  EXPECT_EQ(compile(arranged).learn_why, "");
+  const auto needs = [&](auto change) {
+    Arranged changed = arranged;
+    change(changed.policy.dns);
+    const PolicyImage image = compile(changed);
+    changed.policy.dns.learn = Learn::kKernel;
+    changed.policy.dns.learn_origin = {"p.toml", 4, 9};
+    const auto refused = compile_policy(changed.policy, changed.host, changed.system);
+    EXPECT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().what, "p.toml:4:9: `learn = \"kernel\"` cannot be: " + image.learn_why +
+                                        "; leave `learn` out, or write \"proxy\"");
+    return image.learn == Learn::kProxy ? image.learn_why.substr(0, image.learn_why.find('`', 1)) : "kernel";
+  };
+  EXPECT_EQ(needs([](DnsSettings& dns) { dns.retain = Retain::kUntilNextAnswer; }), "`retain = \"until-next-answer\"");
+  EXPECT_EQ(needs([](DnsSettings& dns) { dns.hints = Hints::kStrip; }), "`hints = \"strip\"");
+  EXPECT_EQ(needs([](DnsSettings& dns) { dns.ech = Ech::kStrip; }), "`ech = \"strip\"");
+  arranged.policy.dns.learn = Learn::kProxy;
+  EXPECT_EQ(compile(arranged).learn, Learn::kProxy);
+  EXPECT_EQ(compile(arranged).learn_why, "");
+}
+
+TEST(PolicyImage, AKernelThatCannotLearnMakesItTheProxyUnlessThePolicyForbids) {
+  Arranged arranged = arrange({"a.example"});
+  PolicyImage image = compile(arranged);
+  ASSERT_TRUE(choose_learning(image, true).has_value());
+  EXPECT_EQ(image, compile(arranged));
+  ASSERT_TRUE(choose_learning(image, false).has_value());
+  EXPECT_EQ(image.learn, Learn::kProxy);
+  EXPECT_NE(image.learn_why, "");
+  arranged.policy.dns.learn = Learn::kKernel;
+  PolicyImage written = compile(arranged);
+  EXPECT_EQ(choose_learning(written, false).error().kind, ErrorKind::kUnsupported);
+  EXPECT_TRUE(choose_learning(written, true).has_value());
+}
+
+TEST(PolicyImage, TheAgentLooksUpExactNamesThatTeach) {
+  Arranged arranged =
+      arrange({"b.example?resolve=agent", "a.example", "*.c.example", "192.0.2.1", "d.example"}, {"d.example"});
+  const auto names = [&] {
+    std::string text;
+    for (const DomainName& name : compile(arranged).agent_names) text += name.text() + " ";
+    return text;
+  };
+  EXPECT_EQ(names(), "b.example ");
+  arranged.policy.dns.resolve = Resolve::kAgent;
+  EXPECT_EQ(names(), "a.example b.example ");
 }
 
 TEST(PolicyImage, InnerWildcardsThatCannotMeetADeeperNodeDoNotCountThere) {
@@ -391,8 +454,10 @@ TEST(PolicyImage, TakesTheResolversOfTheSystemFirstAndNoneTwice) {
   ASSERT_EQ(image.resolvers.size(), 2u);
   EXPECT_EQ(image.resolvers[0], arranged.system.nameservers[0]);
   EXPECT_EQ(image.resolvers[1], arranged.policy.dns.resolvers[0]);
+  EXPECT_EQ(image.system_resolvers, 1u);
   arranged.policy.dns.resolvers_from_system = false;
   EXPECT_EQ(compile(arranged).resolvers[0], arranged.policy.dns.resolvers[0]);
+  EXPECT_EQ(compile(arranged).system_resolvers, 0u);
 }
 
 TEST(PolicyImage, RefusesMoreThanEightResolvers) {

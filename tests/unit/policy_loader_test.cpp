@@ -93,7 +93,7 @@ TEST(PolicyLoader, HasTheDefaultsOfTheLanguage) {
             "cut_unattributed = false\n"
             "\n"
             "[dns]\n"
-            "learn = \"kernel\"\n"
+            "learn = \"auto\"\n"
             "resolvers = [\"system\"]\n"
             "search = [\"system\"]\n"
             "min_ttl = \"5s\"\n"
@@ -101,7 +101,18 @@ TEST(PolicyLoader, HasTheDefaultsOfTheLanguage) {
             "grace = \"1m30s\"\n"
             "retain = \"ttl\"\n"
             "max_addresses = 1024\n"
-            "refuse_with = \"nxdomain\"\n");
+            "refuse_with = \"nxdomain\"\n"
+            "resolve = \"workload\"\n"
+            "hints = \"teach\"\n"
+            "ech = \"keep\"\n"
+            "cache = true\n"
+            "\n"
+            "[dns.bounds]\n"
+            "in_flight = 256\n"
+            "per_second = 2000\n"
+            "fresh_per_second = 100\n"
+            "connections = 32\n"
+            "idle = \"10s\"\n");
 }
 
 TEST(PolicyLoader, ReadsTheSameStructureAsJson) {
@@ -165,11 +176,12 @@ TEST(PolicyLoader, ReportsTheSameMistakesInJson) {
 }
 
 TEST(PolicyLoader, ListsTheKeysWhenNoneIsSimilar) {
-  EXPECT_THAT(messages_of_lines("firewall = 1\n[dns]\nsecurity = 2\n"),
-              ElementsAre("p.toml:2:1: error: unknown key `firewall`; accepted: name, cgroup, unarmed_children, "
-                          "guard_shared, mode, allow, deny, listen, loopback, cut_unattributed, dns",
-                          "p.toml:4:1: error: unknown key `security` in [dns]; accepted: learn, resolvers, search, "
-                          "min_ttl, max_ttl, grace, retain, max_addresses, refuse_with"));
+  EXPECT_THAT(
+      messages_of_lines("firewall = 1\n[dns]\nsecurity = 2\n"),
+      ElementsAre("p.toml:2:1: error: unknown key `firewall`; accepted: name, cgroup, unarmed_children, "
+                  "guard_shared, mode, allow, deny, listen, loopback, cut_unattributed, dns",
+                  "p.toml:4:1: error: unknown key `security` in [dns]; accepted: learn, resolvers, search, "
+                  "min_ttl, max_ttl, grace, retain, max_addresses, refuse_with, resolve, hints, ech, cache, bounds"));
 }
 
 TEST(PolicyLoader, SendsKeysToTheTableTheyBelongTo) {
@@ -184,11 +196,43 @@ TEST(PolicyLoader, RefusesAKeyWrittenTwiceInJson) {
 }
 
 TEST(PolicyLoader, SaysWhatLaterVersionsWillHave) {
-  EXPECT_THAT(messages_of_lines("profile = true\n[dns]\nlearn = \"proxy\"\nretain = \"until-next-answer\"\n"),
-              ElementsAre("p.toml:2:1: error: `profile` is not in this version; leave it out",
-                          "p.toml:4:9: error: `learn` = \"proxy\" is not in this version; accepted: \"kernel\"",
-                          "p.toml:5:10: error: `retain` = \"until-next-answer\" is not in this version; accepted: "
-                          "\"ttl\", \"workload\""));
+  EXPECT_THAT(messages_of_lines("profile = true\n"),
+              ElementsAre("p.toml:2:1: error: `profile` is not in this version; leave it out"));
+}
+
+TEST(PolicyLoader, ReadsWhatBelongsToTheProxy) {
+  const Loaded<Policy> loaded = load_policy(
+      "name = \"a\"\nallow = [\"a.example?private&resolve=agent\"]\n[dns]\nlearn = \"proxy\"\nretain = "
+      "\"until-next-answer\"\nresolve = \"agent\"\nhints = \"strip\"\nech = \"strip\"\ncache = false\n"
+      "[dns.bounds]\nin_flight = 1\nper_second = 2\nfresh_per_second = 3\nconnections = 4\nidle = \"5s\"\n",
+      Format::kToml, "a.toml");
+  ASSERT_TRUE(loaded.ok());
+  const DnsSettings& dns = loaded.value.dns;
+  EXPECT_TRUE(loaded.value.allow[0].endpoint.resolved_by_agent);
+  EXPECT_EQ(dns.learn, Learn::kProxy);
+  EXPECT_EQ(dns.learn_origin.to_string(), "a.toml:4:9");
+  EXPECT_EQ(dns.retain, Retain::kUntilNextAnswer);
+  EXPECT_EQ(dns.resolve, Resolve::kAgent);
+  EXPECT_EQ(dns.hints, Hints::kStrip);
+  EXPECT_EQ(dns.ech, Ech::kStrip);
+  EXPECT_FALSE(dns.cache);
+  EXPECT_EQ(dns.bounds, (DnsBounds{1, 2, 3, 4, std::chrono::seconds(5)}));
+  const std::string canonical = to_canonical_toml(loaded.value);
+  EXPECT_EQ(to_canonical_toml(load_policy(canonical, Format::kToml, "again").value), canonical);
+  EXPECT_NE(canonical.find("learn = \"proxy\"\n"), std::string::npos);
+}
+
+TEST(PolicyLoader, HoldsTheBoundsWithinReason) {
+  EXPECT_THAT(
+      messages_of_lines("[dns.bounds]\nin_flight = 0\nper_second = 1000001\nconnections = 5000\nidle = \"2h\"\n"
+                        "queries = 1\ngrace = \"1s\"\n"),
+      ElementsAre("p.toml:3:13: error: `in_flight` is an integer (0); accepted: an integer from 1 to 65536",
+                  "p.toml:4:14: error: `per_second` is an integer (1000001); accepted: an integer from 1 to 1000000",
+                  "p.toml:5:15: error: `connections` is an integer (5000); accepted: an integer from 1 to 4096",
+                  "p.toml:6:8: error: `idle` is a string (\"2h\"); accepted: \"1s\" to \"1h\"",
+                  "p.toml:7:1: error: unknown key `queries` in [dns.bounds]; accepted: in_flight, per_second, "
+                  "fresh_per_second, connections, idle",
+                  "p.toml:8:1: error: `grace` is a key of [dns]"));
 }
 
 TEST(PolicyLoader, TakesRulesAsStringsOnly) {

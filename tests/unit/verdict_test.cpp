@@ -102,13 +102,27 @@ TEST(Verdict, DenyRulesBeatAddressRulesGrantsAndResolvers) {
   EXPECT_EQ(workload.tcp("198.51.100.1", 443), "deny_rule by deny rules");
 }
 
-TEST(Verdict, TrustedResolversAreAllowedOverUdpOnTheirPortOnly) {
+TEST(Verdict, TrustedResolversAreAllowedOnTheirPortOnly) {
   const Workload workload({"tcp://192.0.2.53:53"});
   EXPECT_EQ(workload.udp("192.0.2.53", 53), "allowed by resolver");
   EXPECT_EQ(workload.udp("127.0.0.53", 53), "allowed by resolver");
-  EXPECT_EQ(workload.tcp("192.0.2.53", 53), "dns_over_tcp by resolver");
+  EXPECT_EQ(workload.tcp("192.0.2.53", 53), "allowed by resolver");
   EXPECT_EQ(workload.udp("192.0.2.53", 54), "port by grants");
-  EXPECT_EQ(workload.udp("192.0.2.54", 53), "not_looked_up by grants");
+  EXPECT_EQ(workload.udp("192.0.2.54", 53), "untrusted_resolver by grants");
+  EXPECT_EQ(workload.tcp("192.0.2.54", 53), "untrusted_resolver by grants");
+}
+
+TEST(Verdict, ResolversThatTheProxyWatchesAreRefusedWhereItIsNot) {
+  Workload workload({});
+  const auto without_proxy = [&](Protocol protocol) {
+    return Workload::describe(judge(workload.image(), workload.grants, {protocol, address_of("192.0.2.53"), Port{53}},
+                                    at(100), LoopbackListener::kNone, ResolverProxy::kAbsent));
+  };
+  EXPECT_EQ(without_proxy(Protocol::kTcp), "no_proxy_in_netns by resolver");
+  EXPECT_EQ(without_proxy(Protocol::kUdp), "allowed by resolver");
+  workload.policy.dns.learn = Learn::kProxy;
+  EXPECT_EQ(without_proxy(Protocol::kUdp), "no_proxy_in_netns by resolver");
+  EXPECT_EQ(workload.udp("192.0.2.53", 53), "allowed by resolver");
 }
 
 TEST(Verdict, OwnLoopbackReachesTheWorkloadsOwnSocketsAlone) {

@@ -31,6 +31,11 @@ def message_with(manager, key, seconds=5):
     expect(False, f"no message with {key} within {seconds} s")
 
 
+def wait_for_held(manager, name):
+    while message_with(manager, "FDSTORE")["FDNAME"] != name:
+        pass
+
+
 def scenario_the_service_manager_is_told_of_each_step():
     with Host(RECORDS) as host:
         manager = start_managed(host)
@@ -79,7 +84,7 @@ def scenario_the_watchdog_is_fed_by_the_loop_alone():
 def scenario_no_connect_to_the_control_socket_is_refused_during_an_upgrade():
     with Host(RECORDS) as host:
         manager = start_managed(host)
-        expect(message_with(manager, "FDSTORE")["FDNAME"] == "control", "the control socket is not given away")
+        wait_for_held(manager, "control")
         answers, problems, ends = [], [], threading.Event()
 
         def keep_asking():
@@ -112,12 +117,12 @@ def scenario_no_connect_to_the_control_socket_is_refused_during_an_upgrade():
 def scenario_a_held_socket_whose_file_is_gone_is_replaced():
     with Host(RECORDS) as host:
         manager = start_managed(host)
-        message_with(manager, "FDSTORE")
+        wait_for_held(manager, "control")
         host.kill_daemon()
         os.unlink(host.socket)
         host.start_daemon(environment=manager.environment, **manager.hand_over("control"))
         message_with(manager, "FDSTOREREMOVE")
-        message_with(manager, "FDSTORE")
+        wait_for_held(manager, "control")
         host.kill_daemon()
         host.start_daemon(environment=manager.environment, **manager.hand_over("control"))
         expect(host.workloads()["builder"]["state"] == "enforcing", f"{host.workloads()}")

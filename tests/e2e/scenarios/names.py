@@ -136,7 +136,7 @@ def scenario_truncated_answer_teaches_nothing_and_tcp_is_refused_with_a_reason()
             expect_step(run, 1, ok=False, error="ECONNREFUSED")
             if client != "musl":
                 expect_step(run, 0, ok=False, quicker_ms=500)
-                expect_refusal(run, "dns_over_tcp", hook="connect", port=53)
+                expect_refusal(run, "no_proxy_in_netns", hook="connect", port=53)
 
 
 def scenario_deny_subtracts_from_a_pattern():

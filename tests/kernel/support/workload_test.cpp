@@ -36,6 +36,7 @@ PolicyImage compile(const Policy& policy, const HostPolicy& host) {
     ADD_FAILURE() << image.error().message();
     return {};
   }
+  if (policy.dns.learn == Learn::kProxy) image->learn = Learn::kProxy;
   return *image;
 }
 

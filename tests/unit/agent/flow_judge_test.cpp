@@ -98,7 +98,7 @@ TEST(FlowJudge, AFlowThatNothingRemembersIsUnattributedAndCutOnlyOnDemand) {
 TEST(FlowJudge, TrustedResolversAreReachedByUdpAlone) {
   const auto image = image_of({});
   EXPECT_EQ(verdict(image, {udp("127.0.0.53", 53)}), "keep");
-  EXPECT_EQ(verdict(image, {tcp("127.0.0.53", 53)}), "dns_over_tcp");
+  EXPECT_EQ(verdict(image, {tcp("127.0.0.53", 53)}), "no_proxy_in_netns");
 }
 
 TEST(FlowJudge, OwnLoopbackNeedsTheOtherEndAmongTheFlows) {

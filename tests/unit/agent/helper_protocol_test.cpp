@@ -16,6 +16,28 @@ HelperRequest proof_request() {
   return request;
 }
 
+HelperRequest proxy_request() {
+  HelperRequest request = make_request(HelperTask::kOpenProxy, 7);
+  request.pid = 12;
+  request.netns_cookie = 4096;
+  put(request, std::vector<ResolverAddress>{{Address::v4({10, 0, 0, 2}), Port{53}},
+                                            {*parse_address("2001:db8::53"), Port{5353}}});
+  return request;
+}
+
+HelperRequest upstream_request(const SocketCounts& counts) {
+  HelperRequest request = make_request(HelperTask::kMakeSockets, 8);
+  request.netns_cookie = 4096;
+  put(request, counts);
+  return request;
+}
+
+HelperRequest check_processes_request() {
+  HelperRequest request = make_request(HelperTask::kCheckProcesses, 9);
+  put(request, std::vector<ProcessInNetns>{{4026531992, 1}, {4026532001, 77}});
+  return request;
+}
+
 HelperRequest sockets_request() {
   HelperRequest request = make_request(HelperTask::kOpenSockets, 6);
   request.pid = 12;
@@ -33,6 +55,85 @@ TEST(HelperRequests, OfEveryTaskAreUnderstood) {
   EXPECT_TRUE(check_request(proof_request(), 1));
   EXPECT_TRUE(check_request(make_request(HelperTask::kInspect, 7), 1));
   EXPECT_TRUE(check_request(make_request(HelperTask::kListNamespaces, 8), 1));
+  EXPECT_TRUE(check_request(proxy_request(), 0));
+  EXPECT_TRUE(check_request(upstream_request({4, 2, 4, 2}), 1));
+  EXPECT_TRUE(check_request(check_processes_request(), 0));
+  EXPECT_TRUE(check_request(make_request(HelperTask::kScanNamespaces, 8), 0));
+}
+
+TEST(HelperRequests, CarryTheListsOfTheProxy) {
+  const auto resolvers = read_resolvers(proxy_request());
+  ASSERT_EQ(resolvers.size(), 2u);
+  EXPECT_EQ(resolvers[0], (ResolverAddress{Address::v4({10, 0, 0, 2}), Port{53}}));
+  EXPECT_EQ(resolvers[1], (ResolverAddress{*parse_address("2001:db8::53"), Port{5353}}));
+  EXPECT_EQ(read_counts(upstream_request({4, 3, 2, 1})), (SocketCounts{4, 3, 2, 1}));
+  EXPECT_THAT(read_processes(check_processes_request()),
+              testing::ElementsAre(ProcessInNetns{4026531992, 1}, ProcessInNetns{4026532001, 77}));
+}
+
+TEST(HelperRequests, WithListsThatAreNotTheirTasksAreRefused) {
+  const auto is_refused = [](HelperRequest request, std::size_t descriptors, auto change) {
+    change(request);
+    return !check_request(request, descriptors);
+  };
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.count = 0; })) << "no resolver";
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.count = 3; })) << "one that is nothing";
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.count = 1; })) << "one too many";
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.count = kMaxPlacesPerRequest + 1; }));
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.resolvers[1].port = 0; }));
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.resolvers[0].reserved[2] = 1; }));
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.sockets.udp4 = 1; }));
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.pid = 0; }));
+  EXPECT_TRUE(is_refused(proxy_request(), 0, [](auto& request) { request.netns_cookie = 0; }));
+  EXPECT_TRUE(is_refused(proxy_request(), 1, [](auto&) {})) << "a descriptor";
+  EXPECT_TRUE(is_refused(upstream_request({}), 1, [](auto&) {})) << "no socket";
+  EXPECT_TRUE(is_refused(upstream_request({16, 16, 1, 0}), 1, [](auto&) {})) << "too many sockets";
+  EXPECT_TRUE(is_refused(upstream_request({0xffffffffu, 2, 0, 0}), 1, [](auto&) {})) << "a sum that wraps";
+  EXPECT_TRUE(is_refused(upstream_request({1, 0, 0, 0}), 0, [](auto&) {})) << "no namespace";
+  EXPECT_TRUE(is_refused(upstream_request({1, 0, 0, 0}), 1, [](auto& request) { request.pid = 5; }));
+  EXPECT_TRUE(is_refused(check_processes_request(), 0, [](auto& request) { request.count = 0; }));
+  EXPECT_TRUE(is_refused(check_processes_request(), 0, [](auto& request) { request.processes[1].pid = 0; }));
+  EXPECT_TRUE(is_refused(check_processes_request(), 0, [](auto& request) { request.processes[9].pid = 4; }));
+  EXPECT_TRUE(is_refused(check_processes_request(), 0, [](auto& request) { request.netns_cookie = 4; }));
+  EXPECT_TRUE(is_refused(make_request(HelperTask::kScanNamespaces, 8), 0, [](auto& request) { request.count = 1; }));
+  EXPECT_TRUE(is_refused(sockets_request(), 0, [](auto& request) { request.count = 1; }));
+}
+
+TEST(HelperAnswers, CarryWhatWasOpenedForTheProxy) {
+  HelperAnswer answer = make_answer(proxy_request());
+  std::vector<Result<ProxySockets>> places;
+  places.emplace_back(ProxySockets{});
+  places.push_back(fail(ErrorKind::kUnsupported, "loopback is down", ENETDOWN));
+  put(answer, places);
+  ASSERT_TRUE(check_answer(answer, HelperTask::kOpenProxy, 4));
+  const auto read = read_places(answer, 2, 4);
+  ASSERT_TRUE(read);
+  EXPECT_TRUE((*read)[0]);
+  ASSERT_FALSE((*read)[1]);
+  EXPECT_EQ((*read)[1].error().kind, ErrorKind::kUnsupported);
+  EXPECT_EQ((*read)[1].error().error_number, ENETDOWN);
+  EXPECT_FALSE(read_places(answer, 2, 6)) << "more sockets than places";
+  EXPECT_FALSE(read_places(answer, 3, 4)) << "another number of places";
+  answer.places[0].error = 100;
+  EXPECT_FALSE(read_places(answer, 2, 2)) << "no error that there is";
+}
+
+TEST(HelperAnswers, CarryWhoIsInOtherNamespaces) {
+  NetnsScan scan;
+  scan.found.push_back({4096, {4026532001, 77}});
+  scan.is_complete = false;
+  HelperAnswer answer = make_answer(make_request(HelperTask::kScanNamespaces, 1));
+  put(answer, scan);
+  const auto read = read_scan(answer);
+  ASSERT_TRUE(read);
+  EXPECT_FALSE(read->is_complete);
+  ASSERT_EQ(read->found.size(), 1u);
+  EXPECT_EQ(read->found[0].cookie, 4096u);
+  EXPECT_EQ(read->found[0].process, (ProcessInNetns{4026532001, 77}));
+  answer.found[0].cookie = 0;
+  EXPECT_FALSE(read_scan(answer));
+  answer.count = kMaxScannedEntries + 1;
+  EXPECT_FALSE(read_scan(answer));
 }
 
 TEST(HelperRequests, WithAFieldOfAnotherTaskAreRefused) {
@@ -56,13 +157,10 @@ TEST(HelperRequests, WithAFieldOfAnotherTaskAreRefused) {
 
 TEST(HelperRequests, OfAnotherVersionOrTaskAreRefused) {
   HelperRequest request = proof_request();
-  request.version = 2;
+  request.version = kHelperVersion + 1;
   EXPECT_FALSE(check_request(request, 1));
   request = proof_request();
   request.task = 9;
-  EXPECT_FALSE(check_request(request, 1));
-  request = proof_request();
-  request.reserved = 1;
   EXPECT_FALSE(check_request(request, 1));
 }
 
@@ -158,6 +256,10 @@ TEST(HelperAnswers, WithDescriptorsThatDoNotFitAreRefused) {
   EXPECT_TRUE(check_answer(sockets, HelperTask::kOpenSockets, 3));
   EXPECT_FALSE(check_answer(make_answer(proof_request()), HelperTask::kProve, 1));
   EXPECT_FALSE(check_answer(sockets, HelperTask::kProve, 0)) << "of another task";
+  for (const std::size_t count : {0u, 1u, 3u}) {
+    EXPECT_FALSE(check_answer(make_answer(proxy_request()), HelperTask::kOpenProxy, count)) << count;
+  }
+  EXPECT_FALSE(check_answer(make_answer(upstream_request({1, 0, 0, 0})), HelperTask::kMakeSockets, 0));
 }
 
 }  // namespace

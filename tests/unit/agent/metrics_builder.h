@@ -27,6 +27,8 @@ inline MetricsInput make_full_metrics() {
   input.unarmed.observe(std::chrono::microseconds(300));
   input.reloads_ok = 2;
   input.write_failures["state"] = 0;
+  input.proxy = {{"questions", 9}, {"refused", 2}, {"cached_bytes", 512}, {"waiting", 1}, {"in_flight", 1}};
+  input.proxy_namespaces = 2;
   input.started_at_unix_s = 1700000000.5;
   return input;
 }

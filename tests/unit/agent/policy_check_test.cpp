@@ -25,18 +25,38 @@ class Checker {
 TEST(PolicyCheck, PrintsTheCanonicalFormUnderTheDnsPath) {
   const PolicyCheck check = Checker().check("a.toml", "name = \"a\"\nallow = [ \"a.example\" ]");
   ASSERT_TRUE(check.ok());
-  EXPECT_THAT(to_text(check),
-              StartsWith("# a.toml: ok, allow 1 rule, deny 0 rules\n"
-                         "# dns: kernel (the only path of this version; DNS over TCP and truncated answers "
-                         "teach nothing)\n"
-                         "# resolvers: 192.0.2.53:53\n"
-                         "name = \"a\"\n"));
+  EXPECT_THAT(to_text(check), StartsWith("# a.toml: ok, allow 1 rule, deny 0 rules\n"
+                                         "# dns: kernel (nothing in the policy needs the proxy)\n"
+                                         "# dns over TCP, and what is truncated: proxy (always)\n"
+                                         "# resolvers: 192.0.2.53:53\n"
+                                         "name = \"a\"\n"));
   EXPECT_TRUE(load_policy(to_text(check), Format::kToml, "again").ok());
 }
 
 TEST(PolicyCheck, SaysWhenAPolicyNeedsNoDns) {
   EXPECT_THAT(to_text(Checker().check("a.toml", "name = \"a\"\nallow = [ \"192.0.2.1\" ]")),
               HasSubstr("# dns: kernel (no rule of `allow` has a name: every question is refused)\n"));
+}
+
+TEST(PolicyCheck, SaysWhyAPolicyGetsTheProxyAndWhomTheAgentLooksUp) {
+  const std::string text = to_text(
+      Checker().check("a.toml", "name = \"a\"\nallow = [ \"b.example?resolve=agent\" ]\n[dns]\nech = \"strip\"\n"));
+  EXPECT_THAT(text,
+              HasSubstr("# dns: proxy (`ech = \"strip\"` changes answers, and the kernel passes them on unchanged)\n"));
+  EXPECT_THAT(text, HasSubstr("\n# looked up by the agent: b.example\n"));
+  EXPECT_THAT(to_text(Checker().check("a.toml", "name = \"a\"\nallow = [ \"b.example\" ]\n[dns]\nlearn = \"proxy\"\n")),
+              HasSubstr("# dns: proxy (the policy says so)\n"));
+  const auto json = nlohmann::json::parse(
+      to_json({Checker().check("a.toml", "name = \"a\"\nallow = [ \"b.example\" ]\n[dns]\nhints = \"strip\"\n")}, {}));
+  EXPECT_EQ(json["files"][0]["dns"]["path"], "proxy");
+  EXPECT_EQ(json["files"][0]["dns"]["tcp_and_truncated"], "proxy");
+}
+
+TEST(PolicyCheck, RefusesTheKernelPathBesideWhatItCannotDo) {
+  const PolicyCheck check = Checker().check("a.toml", "name = \"a\"\n[dns]\nlearn = \"kernel\"\nech = \"strip\"\n");
+  ASSERT_FALSE(check.ok());
+  EXPECT_THAT(check.diagnostics.back().message,
+              HasSubstr("a.toml:3:9: `learn = \"kernel\"` cannot be: `ech = \"strip\"` changes"));
 }
 
 TEST(PolicyCheck, PrintsNothingOfAPolicyWithErrors) {

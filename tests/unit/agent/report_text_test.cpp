@@ -29,6 +29,13 @@ TEST(ReportText, StartLineSaysWhatIsEnforced) {
             "namewall: enforcing run-4121 as uid 1000: 1 rule, dns in kernel, resolver 127.0.0.53, loopback own");
 }
 
+TEST(ReportText, StartLineSaysThatTheProxyLearns) {
+  RunStart start = example_start();
+  start.image.learn = Learn::kProxy;
+  EXPECT_EQ(start_line(start),
+            "namewall: enforcing run-4121 as uid 1000: 1 rule, dns by proxy, resolver 127.0.0.53, loopback own");
+}
+
 TEST(ReportText, StartLineSaysAuditResolversAndLoopback) {
   RunStart start = example_start();
   start.image.mode = Mode::kAudit;

@@ -133,7 +133,7 @@ TEST(ServiceNotify, GivesDescriptorsToTheManagerUnderTheirNames) {
   ASSERT_TRUE(notify.hold("control", writer.get()));
   writer.reset();
   const auto told = manager.take();
-  EXPECT_EQ(told.text, "FDSTORE=1\nFDNAME=control");
+  EXPECT_EQ(told.text, "FDSTORE=1\nFDPOLL=0\nFDNAME=control");
   ASSERT_TRUE(told.fd);
   ASSERT_EQ(write(told.fd.get(), "x", 1), 1) << "the manager's copy lives on";
   char byte = 0;

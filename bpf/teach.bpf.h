@@ -1,0 +1,143 @@
+/* Lessons of user space: the grants of one answer, put where those of the kernel path are put, by the same code. Run by
+ * BPF_PROG_TEST_RUN; a packet program for the reason of namewall_reap. An answer with more addresses than one run takes
+ * comes in several. */
+#ifndef NAMEWALL_BPF_TEACH_BPF_H
+#define NAMEWALL_BPF_TEACH_BPF_H
+
+#include "bpf/answer.bpf.h"
+#include "bpf/children.bpf.h"
+
+#define LESSON_BYTES (sizeof(struct nw_lesson_head) + NW_LESSON_GRANTS * sizeof(struct nw_lesson_grant))
+#define REPLACE_TRIES 4
+
+static __always_inline struct nw_lesson_head* lesson_head(struct scratch* s) { return (void*)s->packet; }
+
+static __always_inline struct nw_lesson_grant* lesson_grant(struct scratch* s, __u32 i) {
+  return (void*)&s
+      ->packet[sizeof(struct nw_lesson_head) + (i & (NW_LESSON_GRANTS - 1)) * sizeof(struct nw_lesson_grant)];
+}
+
+static long lesson_step(__u32 i, struct teach* teach) {
+  struct scratch* s = teach->s;
+  struct nw_lesson_grant* given = lesson_grant(s, i);
+  struct lesson* l = &s->lesson;
+  l->now = s->now;
+  l->name_id = s->name_id;
+  l->deadline = given->deadline;
+  l->note = given->note;
+  l->is_private = given->is_private;
+  l->word = given->is_private ? s->name.private_ports : s->name.ports;
+  __builtin_memcpy(l->address, given->address, sizeof(l->address));
+  if (l->note) {
+    l->word = 0;
+    l->deadline = s->now;
+  }
+  if (!put_grant(teach->w, l) && !l->note) {
+    s->failure = NW_REASON_GRANTS_FULL;
+    return 1;
+  }
+  return 0;
+}
+
+/* a < b, as byte strings. */
+static __always_inline int is_before(const __u32* a, const __u32* b) {
+#pragma unroll
+  for (int i = 0; i < 4; i++)
+    if (a[i] != b[i]) return bpf_ntohl(a[i]) < bpf_ntohl(b[i]);
+  return 0;
+}
+
+struct kept {
+  struct scratch* s;
+  __u32 found;
+};
+
+static long find_kept(__u32 i, struct kept* kept) {
+  struct nw_lesson_grant* given = lesson_grant(kept->s, i);
+  kept->found = same_address(given->address, kept->s->own.address) && !given->note;
+  return kept->found;
+}
+
+/* Ends the slot's grant if the answer no longer has its address. */
+__noinline int replace_slot(struct scratch* s, struct nw_workload* w, struct nw_grant* grant) {
+  if (!s || !w || !grant) return 0;
+  struct nw_lesson_head* head = lesson_head(s);
+  for (int i = 0; i < REPLACE_TRIES; i++) { /* the deadline moves when somebody refreshes the grant meanwhile */
+    __u64 deadline = READ_ONCE(grant->deadline);
+    if (deadline <= s->now || READ_ONCE(grant->owner) != w->workload_id) return 0;
+    if (READ_ONCE(grant->name_id) != s->name_id || NW_USE_NOTE(READ_ONCE(grant->use))) return 0;
+    __builtin_memcpy(s->own.address, grant->address, sizeof(s->own.address));
+    if (is_before(s->own.address, head->first) || is_before(head->last, s->own.address)) return 0;
+    struct kept kept = {.s = s, .found = 0};
+    bpf_loop(s->record_count, find_kept, &kept, 0);
+    if (kept.found) return 0;
+    if (__sync_val_compare_and_swap(&grant->deadline, deadline, s->now) == deadline) return 1;
+  }
+  return 0;
+}
+
+static long replace_bucket(__u32 i, struct teach* teach) {
+  __u32 slot = teach->w->slot, index = i;
+  void* buckets = bpf_map_lookup_elem(&grants, &slot);
+  struct nw_grant_bucket* bucket = buckets ? bpf_map_lookup_elem(buckets, &index) : 0;
+  if (!bucket) return 1;
+  for (__u32 at = 0; at < NW_SLOTS_PER_BUCKET; at++)
+    if (READ_ONCE(bucket->slots[at].name_id) == teach->s->name_id) replace_slot(teach->s, teach->w, &bucket->slots[at]);
+  return 0;
+}
+
+/* The lesson in `packet`, for the workload that it describes. NW_REASON_NONE: every grant is in the tables. */
+__noinline int teach_lesson(struct scratch* s, struct nw_workload* w) {
+  if (!s || !w) return NW_REASON_TEACHING_FAILED;
+  struct nw_lesson_head* head = lesson_head(s);
+  w->flags = head->flags;
+  w->slot = head->slot;
+  w->workload_id = head->workload_id;
+  w->bucket_count = head->bucket_count;
+  w->seed = head->seed;
+  copy_window(window_of(s), &head->window);
+  s->name_id = nw_name_id(window_of(s), head->seed);
+  s->name_length = head->length;
+  s->labels = head->labels;
+  s->name.ports = head->ports;
+  s->name.private_ports = head->private_ports;
+  s->last_deadline = head->deadline;
+  s->record_count = head->count;
+  s->now = bpf_ktime_get_boot_ns();
+  s->failure = NW_REASON_NONE;
+  struct teach teach = {s, w};
+  if ((head->what & NW_LESSON_PUT) && head->count) {
+    s->failure = put_name(s, w);
+    if (!s->failure) bpf_loop(head->count, lesson_step, &teach, 0);
+  }
+  if ((head->what & NW_LESSON_REPLACE) && !s->failure) bpf_loop(head->bucket_count, replace_bucket, &teach, 0);
+  struct nw_stats* st = s->failure ? stats_of(w) : 0;
+  if (st) __sync_fetch_and_add(&st->reasons[s->failure & 63], 1);
+  return s->failure;
+}
+
+/* Returns a reason. Everything of the lesson is in the tables when it returns NW_REASON_NONE. */
+SEC("tc")
+int namewall_teach(struct __sk_buff* skb) {
+  __u32 length = skb->len;
+  if (length < NW_LESSON_AT + sizeof(struct nw_lesson_head)) return NW_REASON_TEACHING_FAILED;
+  length -= NW_LESSON_AT;
+  if (length > LESSON_BYTES) return NW_REASON_TEACHING_FAILED;
+  int reason = NW_REASON_TEACHING_FAILED;
+  struct scratch* s = claim_scratch(SCRATCH_INGRESS);
+  if (!s) return reason;
+  struct row_buffer* buffer = claim_row_buffer();
+  if (!buffer) goto out;
+  if (length >= sizeof(struct nw_lesson_head) && length <= LESSON_BYTES &&
+      !bpf_skb_load_bytes(skb, NW_LESSON_AT, s->packet, length)) {
+    __u32 count = lesson_head(s)->count;
+    if (count <= NW_LESSON_GRANTS && length == sizeof(struct nw_lesson_head) + count * sizeof(struct nw_lesson_grant))
+      reason = teach_lesson(s, &buffer->row);
+  }
+  __sync_lock_test_and_set(&buffer->busy, 0);
+out:
+  release_scratch(s);
+  return reason;
+}
+
+#endif
