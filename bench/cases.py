@@ -50,6 +50,7 @@ class Plan:
     wanted: re.Pattern
     binaries: Path
     quick: bool = False
+    soak: bool = False
 
     def wants(self, case: str) -> bool:
         return self.wanted.search(case) is not None

@@ -15,6 +15,7 @@ from pathlib import Path
 from arena import KNOWN_NAMES, WORKLOAD_NAMES, WORKLOADS, Arena, Failure, cpu_nanoseconds
 from cases import HOSTILE_CPU, WORKER_CPU, Plan
 from forwarders import FORWARDERS, Direct, Forwarder, start_forwarder
+from guarded import Guarded
 from measure import Comparison, Sample
 
 # Whoever is measured has WORKER_CPU to itself while it is asked as much as it can answer; nsd and the load have the
@@ -31,11 +32,17 @@ METRICS = {  # what an entry's figure is, and with what it is compared where the
     "dns_p50": (f"ns, median at {RATE}/s", "direct"),
     "dns_p99": (f"ns, 99th percentile at {RATE}/s", "direct"),
 }
-TARGETS: dict[str, str] = {}  # case -> the variant that its limit is a ratio to
+OURS = {"namewall": False, "namewall_cached": True}  # whether the proxy has its cache
+TARGETS = {  # case -> the variant that its limit is a ratio to
+    "dns_query/namewall": "dnsmasq_nftset",
+    "dns_query/namewall_cached": "dnsmasq_cached",
+}
 
-NEIGHBOUR_RATE = 200  # each of them
-NEIGHBOUR_ROUNDS, NEIGHBOUR_TURNS, TURN_SECONDS = 7, 2, 1.0
+NEIGHBOUR_RATE = 400  # each of them
+NEIGHBOUR_ROUNDS, NEIGHBOUR_TURNS, TURN_SECONDS = 7, 8, 0.25
+STARTING = 60_000_000  # ns: until five processes are there
 HOSTILE_RATE = 1000
+SOAK_MINUTES = 10
 
 
 @dataclass
@@ -72,15 +79,20 @@ class DnsBench:
         self.arena = arena
         self.plan = plan
         self.load = Load(arena, plan.binaries)
-        self.variants = ("direct", *FORWARDERS)
+        self.variants = ("direct", *OURS, *FORWARDERS)
 
     def all(self) -> Iterator[dict]:
         yield from self.compared()
         yield from self.neighbours()
+        if self.plan.soak and self.plan.wants("dns_soak"):
+            yield self._soak()
 
     @contextlib.contextmanager
-    def _front(self, name: str) -> Iterator[Direct | Forwarder]:
-        front = Direct() if name == "direct" else start_forwarder(self.arena, name)
+    def _front(self, name: str, workloads: int = 1) -> Iterator[Direct | Guarded | Forwarder]:
+        if name in OURS:
+            front = Guarded(self.arena, self.plan.binaries, name, OURS[name], workloads)
+        else:
+            front = Direct() if name == "direct" else start_forwarder(self.arena, name)
         try:
             for process in front.processes():
                 for task in os.listdir(f"/proc/{process}/task"):
@@ -132,29 +144,60 @@ class DnsBench:
     # -- neighbours --
 
     def neighbours(self) -> Iterator[dict]:
-        """Beside each kind of front the same load: what the machine and that server do by themselves."""
-        for name in ("direct", "dnsmasq"):
-            if self.plan.wants(f"dns_neighbour/{name}"):
-                with self._front(name) as front:
-                    yield self._neighbours(front, [None] * WORKLOADS, None)
+        """Beside namewall's proxy, the same load directly and through dnsmasq: what the machine does by itself."""
+        for name in ("namewall", "direct", "dnsmasq"):
+            if not self.plan.wants(f"dns_neighbour/{name}"):
+                continue
+            with self._front(name, WORKLOADS + 1) as front:
+                *cgroups, hostile = front.cgroups if name in OURS else [None] * (WORKLOADS + 1)
+                before = front.resident_bytes() if name in OURS else 0
+                entry = self._neighbours(front, cgroups, hostile)
+                if name in OURS:
+                    entry |= {"resident_mib_before": mebibytes(before), "resident_mib": mebibytes(front.resident_bytes())}
+                yield entry
+
+    def _soak(self) -> dict:
+        """Ten minutes of it: what the daemon holds at the end, beside what it held after the first of them."""
+        with self._front("namewall", WORKLOADS + 1) as front:
+            *cgroups, hostile_cgroup = front.cgroups
+            held, failures, slowest = [], 0, []
+            for _ in range(SOAK_MINUTES):
+                hostile = self._start_hostile(front, 60, hostile_cgroup)
+                latencies: list[int] = []
+                for _ in range(6):
+                    for figures in self._ask_as_neighbours(front, cgroups, 9.5):
+                        latencies += figures["latencies_ns"]
+                        failures += figures["failed"]
+                self.load.finish(hostile)
+                held.append(front.resident_bytes())
+                slowest.append(p99(latencies))
+            comparison = Comparison()
+            comparison.add_run([Sample(held[-1])], [Sample(held[0])])
+            return comparison.entry("dns_soak/namewall", "after a minute", "bytes resident") | {
+                "resident_mib": [mebibytes(one) for one in held], "failures": failures, "p99_ns": slowest}
 
     def _neighbours(self, front, cgroups: list[Path | None], hostile_cgroup: Path | None) -> dict:
+        """Quiet and disturbed turns alternate; what a pause of the machine does to one of them is left out by the median
+        over the pairs of a round."""
         comparison = Comparison()
         medians: dict[bool, list[float]] = {False: [], True: []}
         failures = asked = 0
+        told: dict = {}
+        self._ask_as_neighbours(front, cgroups)
         for _ in range(NEIGHBOUR_ROUNDS):
-            latencies: dict[bool, list[int]] = {False: [], True: []}
+            turns: dict[bool, list[float]] = {False: [], True: []}
             for is_beside in itertools.islice(itertools.cycle((False, True)), 2 * NEIGHBOUR_TURNS):
-                hostile = self._start_hostile(front, TURN_SECONDS + 0.2, hostile_cgroup) if is_beside else None
+                hostile = self._start_hostile(front, TURN_SECONDS + 0.3, hostile_cgroup) if is_beside else None
+                latencies: list[int] = []
                 for figures in self._ask_as_neighbours(front, cgroups):
-                    latencies[is_beside] += figures["latencies_ns"]
+                    latencies += figures["latencies_ns"]
                     failures += figures["failed"]
                     asked += figures["asked"]
                 if hostile:
                     told = self.load.finish(hostile)
-            comparison.add_run([Sample(p99(latencies[True]))], [Sample(p99(latencies[False]))])
-            for is_beside, values in latencies.items():
-                medians[is_beside].append(statistics.median(values))
+                turns[is_beside].append(p99(latencies))
+                medians[is_beside].append(statistics.median(latencies))
+            comparison.add_run([Sample(one) for one in turns[True]], [Sample(one) for one in turns[False]])
         entry = comparison.entry(f"dns_neighbour/{front.name}", "quiet", "ns, 99th percentile")
         return entry | {"median": statistics.median(medians[True]), "median_baseline": statistics.median(medians[False]),
                         "asked": asked, "failures": failures,
@@ -166,12 +209,19 @@ class DnsBench:
         time.sleep(0.1)
         return hostile
 
-    def _ask_as_neighbours(self, front, cgroups: list[Path | None]) -> list[dict]:
-        asking = [self.load.start(front, f"fixed:{WORKLOAD_NAMES}:w{number}.bench.example", TURN_SECONDS, WORKER_CPU,
-                                  "--rate", str(NEIGHBOUR_RATE), "--over", "socket", "--each", "yes", cgroup=cgroup)
+    def _ask_as_neighbours(self, front, cgroups: list[Path | None], seconds: float = TURN_SECONDS) -> list[dict]:
+        """They begin together, spread over the time from one question to the next."""
+        begin, apart = time.monotonic_ns() + STARTING, 10**9 // NEIGHBOUR_RATE // len(cgroups)
+        asking = [self.load.start(front, f"fixed:{WORKLOAD_NAMES}:w{number}.bench.example", seconds, WORKER_CPU,
+                                  "--rate", str(NEIGHBOUR_RATE), "--over", "socket", "--each", "yes", "--start", str(begin + number * apart),
+                                  cgroup=cgroup)
                   for number, cgroup in enumerate(cgroups)]
         return [self.load.finish(process) for process in asking]
 
 
 def p99(values: list[int]) -> float:
     return statistics.quantiles(values, n=100)[98]
+
+
+def mebibytes(count: int) -> float:
+    return round(count / 2**20, 1)

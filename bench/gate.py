@@ -22,13 +22,22 @@ FIGURE_GATES = {
     "daemon_put_new": 5 * MILLISECOND,
     "daemon_put_again": 5 * MILLISECOND,
     "event_latency": 50 * MILLISECOND,
+    "dns_cpu/namewall": 11_000,
 }
 GATES |= {"daemon_flood": 1.5}
+# A quarter of dnsmasq with nftset, level with dnsmasq cached; 1.2 is promised of neighbours on a quiet machine.
+GATES |= {
+    "dns_query/namewall": 0.25 * (1 + NOISE),
+    "dns_query/namewall_cached": 1 + NOISE,
+    "dns_p50/namewall": 1.5 + NOISE,
+    "dns_neighbour/namewall": 1.5,
+    "dns_soak/namewall": 1.05,
+}
 
 
 def missed_gates(entries: list[dict], cases: Iterable[str]) -> list[str]:
     """One line for each of the gated `cases` that is above its limit, or has no entry; and for each entry above
-    what is promised whatever the baseline."""
+    what is promised whatever the baseline, or with failures."""
     ratios = {entry["case"]: entry["ratio"] for entry in entries}
     missed = []
     for case in cases:
@@ -37,7 +46,9 @@ def missed_gates(entries: list[dict], cases: Iterable[str]) -> list[str]:
         elif ratios[case] > GATES[case]:
             missed.append(f"{case}: {ratios[case]:.3f}, at most {GATES[case]:.2f}")
     for entry in entries:
-        limit = FIGURE_GATES.get(entry["case"].split("/")[0])
+        limit = FIGURE_GATES.get(entry["case"], FIGURE_GATES.get(entry["case"].split("/")[0]))
         if limit is not None and entry["figure"] > limit:
             missed.append(f"{entry['case']}: {entry['figure']:.0f} {entry['unit']}, at most {limit:.0f}")
+        if entry["case"] in GATES and entry.get("failures", 0) > 0:
+            missed.append(f"{entry['case']}: {entry['failures']} failures, none is promised")
     return missed

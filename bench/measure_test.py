@@ -47,7 +47,7 @@ class GateTest(unittest.TestCase):
         self.assertEqual(missed_gates([{"case": case, "ratio": limit, "figure": 1.0, "unit": "ns"} for case, limit in GATES.items()], GATES), [])
 
     def test_names_the_case_that_missed(self):
-        entries = [{"case": case, "ratio": 1.0, "figure": 1.0, "unit": "ns"} for case in GATES]
+        entries = [{"case": case, "ratio": limit, "figure": 1.0, "unit": "ns"} for case, limit in GATES.items()]
         entries[0]["ratio"] = 1.9
         missed = missed_gates(entries, GATES)
         self.assertEqual(len(missed), 1)
@@ -59,6 +59,19 @@ class GateTest(unittest.TestCase):
         self.assertEqual(len(missed_gates(entries, [])), 1)
         entries[0]["figure"] = 49e6
         self.assertEqual(missed_gates(entries, []), [])
+
+    def test_holds_one_variant_to_a_figure_and_not_the_others(self):
+        entries = [{"case": f"dns_cpu/{variant}", "ratio": 1.0, "figure": 2e4, "unit": "ns"}
+                   for variant in ("namewall", "dnsmasq")]
+        missed = missed_gates(entries, [])
+        self.assertEqual(len(missed), 1)
+        self.assertIn("dns_cpu/namewall", missed[0])
+
+    def test_misses_a_case_with_failures(self):
+        entries = [{"case": "dns_neighbour/namewall", "ratio": 1.0, "figure": 1.0, "unit": "ns", "failures": 1}]
+        self.assertEqual(len(missed_gates(entries, ["dns_neighbour/namewall"])), 1)
+        entries[0]["failures"] = 0
+        self.assertEqual(missed_gates(entries, ["dns_neighbour/namewall"]), [])
 
     def test_misses_a_case_that_was_not_measured(self):
         self.assertEqual(len(missed_gates([], GATES)), len(GATES))

@@ -4,6 +4,7 @@
 //   [--port 53] [--cgroup DIRECTORY] [--cpu N] [--real-time yes]
 //   [--rate PER_SECOND] [--window 100]      at that rate, or as many at a time as the window holds
 //   [--count N]                             at most so many questions
+//   [--start NANOSECONDS]                   of CLOCK_MONOTONIC: not before, so that several begin in step
 //   [--each yes]                            prints every latency, too
 //   [--over kept|socket|tcp]                one UDP socket, a UDP socket or a TCP connection for each question
 //
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <iostream>
 #include <map>
 
@@ -23,10 +25,10 @@ namespace namewall::bench {
 namespace {
 
 constexpr std::uint32_t kLargestWindow = 60'000;  // apart by 16-bit ids
-const std::map<std::string, std::string> kDefaults = {{"--server", ""},   {"--names", ""},       {"--seconds", ""},
-                                                      {"--port", "53"},   {"--cgroup", ""},      {"--cpu", "-1"},
-                                                      {"--rate", "0"},    {"--count", "0"},      {"--window", "100"},
-                                                      {"--over", "kept"}, {"--real-time", "no"}, {"--each", "no"}};
+const std::map<std::string, std::string> kDefaults = {
+    {"--server", ""},      {"--names", ""},  {"--seconds", ""}, {"--port", "53"},    {"--cgroup", ""},
+    {"--cpu", "-1"},       {"--rate", "0"},  {"--count", "0"},  {"--window", "100"}, {"--over", "kept"},
+    {"--real-time", "no"}, {"--each", "no"}, {"--start", "0"}};
 
 Result<std::map<std::string, std::string>> parse_arguments(int count, char** words) {
   std::map<std::string, std::string> given = kDefaults;
@@ -65,6 +67,10 @@ Result<std::string> load(int count, char** words) {
       (over != "kept" && over != "socket" && over != "tcp"))
     return fail(ErrorKind::kInvalid, "--window, --seconds or --over is not as it can be");
   if (auto placed = take_place(*given); !placed) return tl::unexpected<Error>(placed.error());
+  if (const std::uint64_t start = std::strtoull((*given)["--start"].c_str(), nullptr, 10); start > 0) {
+    const timespec moment{static_cast<time_t>(start / kSecond), static_cast<long>(start % kSecond)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &moment, nullptr);
+  }
   Tally tally;
   auto elapsed = over == "kept"
                      ? ask_over_kept_socket(*server, pace, *names, tally)
