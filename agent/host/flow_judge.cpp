@@ -65,8 +65,8 @@ struct Remembered {
 class FlowJudge {
  public:
   FlowJudge(const PolicyImage& image, const std::vector<bpf::GrantRecord>& grants, const std::vector<Flow>& flows,
-            bool cut_unattributed)
-      : image_(image), neighbours_(flows), cut_unattributed_(cut_unattributed) {
+            bool cut_unattributed, const std::vector<bpf::ProxyPlace>& places)
+      : image_(image), neighbours_(flows), cut_unattributed_(cut_unattributed), places_(places) {
     for (const bpf::GrantRecord& record : grants) grants_.emplace(record.grant.address, &record);
   }
 
@@ -82,11 +82,17 @@ class FlowJudge {
       const bool listed = (image_.listen & image_.mask_of(protocol, flow.local_port)) != 0;
       return listed ? kKeep : destroy(NW_REASON_INBOUND_TCP);
     }
+    if (const bpf::ProxyPlace* place = find_place(flow, protocol)) {
+      return is_trusted(place->resolver) ? kKeep : destroy(NW_REASON_UNTRUSTED_RESOLVER);
+    }
     const PortMask port = image_.mask_of(protocol, flow.remote_port);
     const AddressDecision decision = decide_address(image_, flow.remote);
     if ((decision.host_deny & port) != 0) return destroy(NW_REASON_HOST_DENY);
     if ((decision.deny & port) != 0) return destroy(NW_REASON_DENY_RULE);
-    if (is_resolver(flow)) return flow.kind == Kind::kUdp ? kKeep : destroy(NW_REASON_NO_PROXY_IN_NETNS);
+    if (is_trusted({flow.remote, flow.remote_port})) {
+      const bool is_read = flow.kind == Kind::kUdp && image_.learn == Learn::kKernel;
+      return is_read ? kKeep : destroy(NW_REASON_NO_PROXY_IN_NETNS);
+    }
     if (is_loopback && image_.loopback == Loopback::kAny) return kKeep;
     if (is_loopback && image_.loopback == Loopback::kOwn && neighbours_.have_other_end_of(flow)) return kKeep;
     if ((decision.allow & port) != 0) return kKeep;
@@ -99,10 +105,18 @@ class FlowJudge {
   }
 
  private:
-  bool is_resolver(const Flow& flow) const {
-    return std::ranges::any_of(image_.resolvers, [&](const ResolverAddress& resolver) {
-      return resolver.address == flow.remote && resolver.port == flow.remote_port;
+  bool is_trusted(const ResolverAddress& resolver) const {
+    return std::ranges::find(image_.resolvers, resolver) != image_.resolvers.end();
+  }
+
+  const bpf::ProxyPlace* find_place(const Flow& flow, Protocol protocol) const {
+    static const Address kPlaces[] = {Address::v4({127, 0, 0, 1}),
+                                      Address::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})};
+    const auto found = std::ranges::find_if(places_, [&](const bpf::ProxyPlace& place) {
+      return place.protocol == protocol && place.port == flow.remote_port &&
+             flow.remote == kPlaces[place.resolver.address.is_v4() ? 0 : 1];
     });
+    return found == places_.end() ? nullptr : &*found;
   }
 
   Remembered recall(const Address& address, PortMask port) const {
@@ -121,6 +135,7 @@ class FlowJudge {
   Neighbours neighbours_;
   std::multimap<Address, const bpf::GrantRecord*> grants_;
   bool cut_unattributed_;
+  const std::vector<bpf::ProxyPlace>& places_;
 };
 
 }  // namespace
@@ -136,8 +151,9 @@ std::string Flow::to_string() const {
 }
 
 std::vector<JudgedFlow> judge_flows(const PolicyImage& image, const std::vector<bpf::GrantRecord>& grants,
-                                    const std::vector<Flow>& flows, bool cut_unattributed) {
-  const FlowJudge judge(image, grants, flows, cut_unattributed);
+                                    const std::vector<Flow>& flows, bool cut_unattributed,
+                                    const std::vector<bpf::ProxyPlace>& places) {
+  const FlowJudge judge(image, grants, flows, cut_unattributed, places);
   std::vector<JudgedFlow> out;
   out.reserve(flows.size());
   for (const Flow& flow : flows) out.push_back(judge.judge(flow));

@@ -47,12 +47,15 @@ struct JudgedFlow {
 //   the port,
 //                        else ends
 //   host deny, deny rule ends
-//   trusted resolver     UDP is kept, TCP ends
+//   trusted resolver     kept at a place of the DNS proxy. Itself: UDP is kept where the kernel reads it, else it ends
+//   any other resolver   at a place of the DNS proxy: ends
 //   loopback             kept with "any", and with "own" where the other end is among `flows`; else only a rule keeps
 //   it address rules        kept names remembered for the address (`grants`, live or expired): kept where one of them
 //   still has the port, else ends else                 unattributed
-// All flows are of one network namespace, listeners included. Audit mode keeps everything.
+// All flows are of one network namespace, listeners included; `places` are the DNS proxy's in it. Audit mode keeps
+// everything.
 std::vector<JudgedFlow> judge_flows(const PolicyImage& image, const std::vector<bpf::GrantRecord>& grants,
-                                    const std::vector<Flow>& flows, bool cut_unattributed);
+                                    const std::vector<Flow>& flows, bool cut_unattributed,
+                                    const std::vector<bpf::ProxyPlace>& places = {});
 
 }  // namespace namewall::agent

@@ -60,6 +60,7 @@ void FlowQueue::start(std::uint64_t cgroup_id, BootTime now) {
   request.image = workload->policy->image();
   request.grants = grants_of(*workload);
   request.cut_unattributed = workload->policy->policy().cut_unattributed;
+  request.places = parts_.enforcer.proxy_places();
   underway_[cgroup_id];
   review_flows(parts_.helper, std::move(request), now,
                [this, cgroup_id](const FlowReview& review) { finish(cgroup_id, review); });

@@ -180,6 +180,26 @@ TEST_F(ProxyAttribution, EverySocketHasItsOwnAnswers) {
   EXPECT_EQ(count_of(NW_REASON_ANSWER_UNSOLICITED), 3u);
 }
 
+TEST_F(ProxyAttribution, AnAnswerComesFromThePlaceThatWasAsked) {
+  const TestProxy other(far_resolver(), zone_.answerer());
+  ASSERT_TRUE(enforcer_->add_proxy_place(other.place(Protocol::kUdp)));
+  arm(policy_);
+  proxy_->stop_answering();
+  Rendezvous meeting;
+  WorkloadProcess process(cgroup_, [&] {
+    const auto client = make_client();
+    send_bytes(client.get(), make_question(1, "example.com", 1), resolver());
+    meeting.arrive_and_wait();
+    return std::string(receive(client.get(), kSoon) ? "arrived" : "nothing");
+  });
+  ASSERT_TRUE(meeting.await_arrival());
+  const auto questions = proxy_->await(1);
+  ASSERT_EQ(questions.size(), 1u);
+  other.send(make_answer(questions[0].bytes, {}), questions[0].peer);
+  meeting.release();
+  EXPECT_EQ(process.wait(), "nothing");
+}
+
 TEST_F(ProxyAttribution, AnswersForAClosedSocketDoNotReachTheNextOneAtItsPort) {
   arm(policy_);
   proxy_->stop_answering();

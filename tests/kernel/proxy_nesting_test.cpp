@@ -1,4 +1,8 @@
 // Workloads in workloads, whose questions go to the DNS proxy: each level trusts the resolver, the innermost is named.
+#include <bpf/bpf.h>
+
+#include <filesystem>
+
 #include "tests/kernel/support/host_test.h"
 #include "tests/kernel/support/lesson_builder.h"
 #include "tests/kernel/support/test_proxy.h"
@@ -82,6 +86,27 @@ TEST_F(ProxyNesting, AMarkOfAWorkloadBelowIsNotBelievedFromTheSide) {
   const std::uint32_t mark = proxy_->questions().back().mark;
   ASSERT_NE(mark, 0u);
   in_cgroup(beside_, [&] {
+    const auto client = make_socket(AF_INET, SOCK_DGRAM);
+    setsockopt(client.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+    const auto question = make_question(1, "example.com", 1);
+    const auto to = resolver();
+    sendto(client.get(), question.data(), question.size(), 0, to.get(), to.length);
+  });
+  EXPECT_EQ(asker_of(proxy_->await(2).back()), id_of(outer_));
+}
+
+TEST_F(ProxyNesting, AMarkIsNotBelievedWhereTheProgramThatWouldSetItIsGone) {
+  arm_in(outer_, Learn::kProxy);
+  arm_in(beside_, Learn::kProxy);
+  arm_in(inner_, Learn::kProxy);
+  ASSERT_EQ(ask_in(beside_), id_of(beside_));
+  const std::uint32_t mark = proxy_->questions().back().mark;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_ + "/v1/layer1")) {
+    if (!entry.path().filename().string().starts_with("programs-")) continue;
+    const OwnedFd egress(bpf_obj_get((entry.path() / "namewall_egress").c_str()));
+    ASSERT_EQ(bpf_prog_detach2(egress.get(), inner_.fd(), BPF_CGROUP_INET_EGRESS), 0);
+  }
+  in_cgroup(inner_, [&] {
     const auto client = make_socket(AF_INET, SOCK_DGRAM);
     setsockopt(client.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
     const auto question = make_question(1, "example.com", 1);

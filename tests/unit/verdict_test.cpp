@@ -113,14 +113,15 @@ TEST(Verdict, TrustedResolversAreAllowedOnTheirPortOnly) {
 }
 
 TEST(Verdict, ResolversThatTheProxyWatchesAreRefusedWhereItIsNot) {
-  Workload workload({});
+  const Workload workload({});
+  PolicyImage image = workload.image();
   const auto without_proxy = [&](Protocol protocol) {
-    return Workload::describe(judge(workload.image(), workload.grants, {protocol, address_of("192.0.2.53"), Port{53}},
-                                    at(100), LoopbackListener::kNone, ResolverProxy::kAbsent));
+    return Workload::describe(judge(image, workload.grants, {protocol, address_of("192.0.2.53"), Port{53}}, at(100),
+                                    LoopbackListener::kNone, ResolverProxy::kAbsent));
   };
   EXPECT_EQ(without_proxy(Protocol::kTcp), "no_proxy_in_netns by resolver");
   EXPECT_EQ(without_proxy(Protocol::kUdp), "allowed by resolver");
-  workload.policy.dns.learn = Learn::kProxy;
+  image.learn = Learn::kProxy;
   EXPECT_EQ(without_proxy(Protocol::kUdp), "no_proxy_in_netns by resolver");
   EXPECT_EQ(workload.udp("192.0.2.53", 53), "allowed by resolver");
 }

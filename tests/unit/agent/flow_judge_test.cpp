@@ -40,8 +40,9 @@ bpf::GrantRecord grant(const PolicyImage& image, const std::string& address, std
 
 // "keep", "unattributed", or the reason of the end.
 std::string verdict(const PolicyImage& image, const std::vector<Flow>& flows,
-                    const std::vector<bpf::GrantRecord>& grants = {}, bool cut = false) {
-  const auto judged = judge_flows(image, grants, flows, cut);
+                    const std::vector<bpf::GrantRecord>& grants = {}, bool cut = false,
+                    const std::vector<bpf::ProxyPlace>& places = {}) {
+  const auto judged = judge_flows(image, grants, flows, cut, places);
   EXPECT_EQ(judged.size(), flows.size());
   switch (judged.at(0).verdict) {
     case FlowVerdict::kKeep:
@@ -99,6 +100,25 @@ TEST(FlowJudge, TrustedResolversAreReachedByUdpAlone) {
   const auto image = image_of({});
   EXPECT_EQ(verdict(image, {udp("127.0.0.53", 53)}), "keep");
   EXPECT_EQ(verdict(image, {tcp("127.0.0.53", 53)}), "no_proxy_in_netns");
+}
+
+TEST(FlowJudge, AUdpFlowToTheResolverItselfEndsWhereTheProxyHasToReadIt) {
+  auto image = image_of({});
+  image.learn = Learn::kProxy;
+  EXPECT_EQ(verdict(image, {udp("127.0.0.53", 53)}), "no_proxy_in_netns");
+}
+
+TEST(FlowJudge, FlowsToTheProxyAreThoseToItsResolver) {
+  const auto image = image_of({});
+  const auto place = [](const char* resolver, std::uint16_t port) {
+    return bpf::ProxyPlace{1, {ip(resolver), Port{53}}, Protocol::kTcp, Port{port}};
+  };
+  const std::vector places = {place("127.0.0.53", 4001), place("192.0.2.53", 4002), place("2001:db8::53", 4003)};
+  EXPECT_EQ(verdict(image, {tcp("127.0.0.1", 4001)}, {}, false, places), "keep");
+  EXPECT_EQ(verdict(image, {tcp("127.0.0.1", 4002)}, {}, false, places), "untrusted_resolver");
+  EXPECT_EQ(verdict(image, {tcp("::1", 4003)}, {}, false, places), "untrusted_resolver");
+  EXPECT_EQ(verdict(image, {tcp("::1", 4001)}, {}, false, places), "loopback") << "another family, no place";
+  EXPECT_EQ(verdict(image, {udp("127.0.0.1", 4001)}, {}, false, places), "loopback") << "another protocol, no place";
 }
 
 TEST(FlowJudge, OwnLoopbackNeedsTheOtherEndAmongTheFlows) {
