@@ -249,3 +249,15 @@ def scenario_idle_workloads_cost_the_proxy_nothing():
         time.sleep(3)
         used = cpu_seconds() - before
         expect(used <= 0.09, f"{used:.2f} s of CPU in 3 idle seconds")
+
+
+def scenario_the_live_proof_knows_the_proxys_refusal():
+    with Host(RECORDS) as host:
+        cgroup = host.new_cgroup("build")
+        host.policy("builder", policy_text(cgroup, "shop.example", dns=PROXY))
+        host.start_daemon()
+        proof = host.send("POST", "/v1/workloads/builder/test").ok()
+        expect(proof["passed"], f"{proof}\n--- namewalld\n{host.log_text()}")
+        expect(any("refused name" in step and "refused in" in step for step in proof["steps"]), f"{proof}")
+        expect(not any("namewall.invalid" in name for name in host.resolver.questions()), "the probe's name got out")
+        expect(host.refusals("builder") == [], "nobody has to hear of a proof")
