@@ -14,15 +14,6 @@ namespace {
 constexpr int kAcceptsPerTurn = 16;
 constexpr int kSendBuffer = 128 << 10;  // what the kernel holds of a client that does not read
 
-// The peer that sock_diag finds by the ends is this connection's as long as this connection stands: its ends are its
-// own until then.
-bool still_stands(int fd) {
-  tcp_info info{};
-  socklen_t length = sizeof info;
-  return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-         (info.tcpi_state == TCP_ESTABLISHED || info.tcpi_state == TCP_CLOSE_WAIT);
-}
-
 }  // namespace
 
 struct StreamPlace::Connection {
@@ -67,7 +58,7 @@ void StreamPlace::on_listening_ready(BootTime now) {
       return;
     }
     const std::uint64_t cgroup_id = host_.find_cgroup(peer.where(), own_);
-    if (cgroup_id == 0 || !still_stands(fd.get())) continue;
+    if (cgroup_id == 0) continue;
     const Asker asker = host_.find_asker(cgroup_id);
     if (!asker || !host_.admit(asker)) continue;
     const int one = 1;
@@ -88,9 +79,11 @@ void StreamPlace::on_connection_ready(std::uint64_t number, std::uint32_t events
   const auto found = connections_.find(number);
   if (found == connections_.end()) return;
   Connection& connection = *found->second;
+  // Nothing is taken of a connection that was reset: the peer that was looked up for it may be another socket, which
+  // took its ends since.
   if ((events & (EPOLLERR | EPOLLHUP)) != 0) connection.is_broken = true;
   if ((events & EPOLLOUT) != 0) connection.is_broken |= !send_answers(connection, now);
-  if ((events & EPOLLIN) != 0 && !connection.has_ended && connection.may_take()) {
+  if ((events & EPOLLIN) != 0 && !connection.is_broken && !connection.has_ended && connection.may_take()) {
     const auto room = connection.in.room();
     const ssize_t count = ::recv(connection.fd.get(), room.data(), room.size(), MSG_DONTWAIT);
     if (count > 0) {
