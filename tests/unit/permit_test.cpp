@@ -75,7 +75,6 @@ TEST(Permit, IsNothingWhereNoAllowRuleHelps) {
                               NW_REASON_INBOUND_TCP,
                               NW_REASON_NO_PROXY_IN_NETNS,
                               NW_REASON_BOUND_TO_DEVICE,
-                              NW_REASON_UNTRUSTED_RESOLVER,
                               NW_REASON_ASKER_UNKNOWN,
                               NW_REASON_QUERIES_IN_FLIGHT,
                               NW_REASON_QUERY_RATE,

@@ -6,6 +6,7 @@ import time
 
 from daemon import Host
 from internet.crafted_dns import CraftedDns
+from internet.name_servers import Dnsmasq
 from internet.namespaces import Namespace
 from internet.records import Record
 from scenario import expect
@@ -261,3 +262,24 @@ def scenario_the_live_proof_knows_the_proxys_refusal():
         expect(any("refused name" in step and "refused in" in step for step in proof["steps"]), f"{proof}")
         expect(not any("namewall.invalid" in name for name in host.resolver.questions()), "the probe's name got out")
         expect(host.refusals("builder") == [], "nobody has to hear of a proof")
+
+
+def scenario_a_resolver_is_asked_in_the_namespace_where_it_lives():
+    with Host(RECORDS) as host:
+        island = host.own(Namespace("island"))
+        records = [Record("shop.example", "A", "203.0.113.77")]
+        inside = host.own(Dnsmasq(island, ["127.0.0.54"], host.path("dns"), records))
+        cgroup = host.new_cgroup("build")
+        host.policy("builder", policy_text(cgroup, "shop.example", dns=f'{PROXY}\nresolvers = [ "127.0.0.54" ]'))
+        host.start_daemon()
+        host.start_in(cgroup, island.command(["sleep", "100"]))
+        time.sleep(0.2)
+        dig(host, cgroup, "@127.0.0.54", "shop.example", namespace=island)
+        host.wait_until(lambda: others_of(host), "the proxy comes", 2)
+        time.sleep(0.1)
+        for words in ((), ("+tcp",)):
+            out, _ = dig(host, cgroup, *words, "@127.0.0.54", "shop.example", namespace=island)
+            expect("203.0.113.77" in out, f"{out}\n--- namewalld\n{host.log_text()}")
+            out, _ = dig(host, cgroup, *words, "@127.0.0.54", "bank.example", namespace=island)
+            expect("EDE: 15" in out, f"{out}")
+        expect("shop.example" in inside.questions() and "bank.example" not in inside.questions(), "not asked there")
