@@ -166,10 +166,8 @@ struct DnsProxy::State final : ProxyOutput {
   }
 
   Asker asker_of(std::uint64_t cookie, const Datagram& datagram) {
-    if (options.use_marks) {
-      const auto token = static_cast<bpf::AskerToken>(datagram.mark >> kTokenShift);
-      return token == 0 ? nullptr : host.find_asker(token);
-    }
+    const auto token = static_cast<bpf::AskerToken>(options.use_marks ? datagram.mark >> kTokenShift : 0);
+    if (token != 0) return host.find_asker(token);
     const ResolverAddress sender = datagram.sender.where();
     return host.take_asker(
         {cookie, sender.address, sender.port, std::vector(datagram.message.begin(), datagram.message.end())});

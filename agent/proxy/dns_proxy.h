@@ -26,7 +26,7 @@ class ProxyHost {
   virtual Asker find_asker(bpf::AskerToken token) = 0;
   // By the cgroup of a TCP peer's socket (any depth below the workload).
   virtual Asker find_asker_of_cgroup(std::uint64_t cgroup_id) = 0;
-  // Where marks cannot be had.
+  // Of a packet without a token: where marks cannot be had, and of workloads for which no token was left.
   virtual Asker take_asker(const bpf::AskerKey& key) = 0;
   virtual GrantSink& sink() = 0;
   virtual void report(const Event& event) = 0;

@@ -40,7 +40,7 @@ struct FakeHost : ProxyHost {
   Asker find_asker_of_cgroup(std::uint64_t cgroup_id) override { return cgroup_id == known_cgroup ? asker : nullptr; }
   Asker take_asker(const bpf::AskerKey& key) override {
     keys.push_back(key);
-    return asker;
+    return notes_askers ? asker : nullptr;
   }
   GrantSink& sink() override { return the_sink; }
   void report(const Event& event) override { events.push_back(event); }
@@ -57,6 +57,7 @@ struct FakeHost : ProxyHost {
   std::vector<Event> events;
   std::vector<bpf::ProxyPlace> places;
   std::vector<bpf::AskerKey> keys;
+  bool notes_askers = false;
   std::size_t refuse_place_number = 99;
 };
 
@@ -242,12 +243,21 @@ TEST_F(DnsProxyTest, QuestionsOfUnknownSendersAreDroppedAndCounted) {
 TEST_F(DnsProxyTest, WithoutMarksTheHostIsAskedForThePacketItself) {
   DnsServer server({kUpstream}, answering("192.0.2.1"));
   open_proxy(false);
+  host_.notes_askers = true;
   const Bytes question = make_question(6, "allowed.test", 1);
   EXPECT_TRUE(exchange(question, 0));
   ASSERT_EQ(host_.keys.size(), 1u);
   EXPECT_EQ(host_.keys[0].netns_cookie, own_cookie_);
   EXPECT_EQ(host_.keys[0].address, ip("127.0.0.1"));
   EXPECT_EQ(host_.keys[0].message, question);
+}
+
+// Workloads for which no token was left: pooled children, and those beyond the tokens of a layer.
+TEST_F(DnsProxyTest, APacketWithoutTokenIsAskedForBesideMarks) {
+  DnsServer server({kUpstream}, answering("192.0.2.1"));
+  host_.notes_askers = true;
+  EXPECT_TRUE(exchange(make_question(0x4711, "allowed.test", 1), 0));
+  EXPECT_EQ(host_.keys.size(), 1u);
 }
 
 TEST_F(DnsProxyTest, AResolverThatThePolicyDoesNotNameIsNotAsked) {
