@@ -22,7 +22,7 @@ from measure import Comparison, Sample
 # other. At a fixed rate the client is on WORKER_CPU too, as a workload and its host's proxy are one machine; nsd is
 # elsewhere.
 LOAD_CPU = 0
-WINDOW = 8  # more than that the kernel does not let one socket of a workload have unanswered
+WINDOW = 128
 MOST_LOST = 0.01  # of the questions of one load; each is counted
 FLAT_OUT_SECONDS = 0.4
 RATE, RATE_SECONDS = 2000, 0.5

@@ -239,7 +239,6 @@ __noinline int judge_answer(struct __sk_buff* skb, struct nw_workload* w, struct
   for (__u32 i = 0; i < PENDING_QUESTIONS; i++) {
     struct pending_question* candidate = &state->questions[i];
     if (q || READ_ONCE(candidate->time) <= NW_DEADLINE_BUSY || candidate->id != id) continue;
-    if (candidate->state == QUESTION_PROXIED) continue;
     /* From where the packet went, or from the resolver that the program named: translation may stand between the
      * two. */
     if (candidate->place == place || state->resolver_place == place) q = candidate;

@@ -205,7 +205,6 @@ enum question_state {
   QUESTION_NONE,
   QUESTION_ASKED,
   QUESTION_REFUSED, /* one answer without records may pass for it */
-  QUESTION_PROXIED, /* it went to a place of the proxy, which reads it and its answer */
 };
 
 struct pending_question {
@@ -217,7 +216,7 @@ struct pending_question {
   __u16 id;
   __u16 type;
   __u32 state;
-  __u32 reserved;
+  __u32 proxied; /* no part of this question: the print of another one, which went to a place of the proxy; 0: none */
 };
 
 #define PENDING_QUESTIONS 8
@@ -248,6 +247,21 @@ struct {
   __type(value, struct socket_state);
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } sockets SEC(".maps");
+
+#define MORE_QUESTIONS 512
+
+/* Prints of questions to places of the proxy, of a socket that has more of them unanswered than its state holds. Made
+ * with the first of these, written by the socket's own packets, freed with the socket. Bound: MORE_QUESTIONS; where
+ * the room that a print may take is full, an older one gives way, and that question's answer is withheld. */
+struct more_questions {
+  __u32 prints[MORE_QUESTIONS];
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __type(key, int);
+  __type(value, struct more_questions);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} more_questions SEC(".maps");
 
 struct udp_peer {
   __u64 until; /* may be answered before this time */

@@ -74,6 +74,51 @@ __noinline int attribute(struct __sk_buff* skb, struct nw_workload* w, struct pa
   return 0;
 }
 
+/* ---- the questions to places that wait for an answer: a print each, of the DNS id and the place ---- */
+
+#define PRINT_ROOM 16 /* of those of `more_questions` that a print may take */
+
+static __always_inline __u32 print_of(const struct nw_workload* w, struct packet* p, __u16 id) {
+  __u32 print = nw_mix(w->seed, (__u64)place_of(w, p->address, p->port) << 16 | id) >> 32;
+  return print ? print : 1;
+}
+
+__noinline int remember_proxied(struct __sk_buff* skb, struct socket_state* state, __u32 print) {
+  if (!state) return 0;
+  for (__u32 i = 0; i < PENDING_QUESTIONS; i++) {
+    __u32* place = &state->questions[i].proxied;
+    if (!READ_ONCE(*place) && __sync_val_compare_and_swap(place, 0, print) == 0) return 1;
+  }
+  struct bpf_sock* sk = skb->sk;
+  if (sk) sk = bpf_sk_fullsock(sk);
+  struct more_questions* more = sk ? bpf_sk_storage_get(&more_questions, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
+  if (!more) return 0;
+  for (__u32 i = 0; i < PRINT_ROOM; i++) {
+    __u32* place = &more->prints[(print + i) & (MORE_QUESTIONS - 1)];
+    if (!READ_ONCE(*place) && __sync_val_compare_and_swap(place, 0, print) == 0) return 1;
+  }
+  __sync_lock_test_and_set(&more->prints[print & (MORE_QUESTIONS - 1)], print);
+  return 1;
+}
+
+/* One for each time that it was remembered. */
+__noinline int take_proxied(struct __sk_buff* skb, struct socket_state* state, __u32 print) {
+  if (!state) return 0;
+  for (__u32 i = 0; i < PENDING_QUESTIONS; i++) {
+    __u32* place = &state->questions[i].proxied;
+    if (READ_ONCE(*place) == print && __sync_val_compare_and_swap(place, print, 0) == print) return 1;
+  }
+  struct bpf_sock* sk = skb->sk;
+  if (sk) sk = bpf_sk_fullsock(sk);
+  struct more_questions* more = sk ? bpf_sk_storage_get(&more_questions, sk, 0, 0) : 0;
+  if (!more) return 0;
+  for (__u32 i = 0; i < PRINT_ROOM; i++) {
+    __u32* place = &more->prints[(print + i) & (MORE_QUESTIONS - 1)];
+    if (READ_ONCE(*place) == print && __sync_val_compare_and_swap(place, print, 0) == print) return 1;
+  }
+  return 0;
+}
+
 /* A datagram to the place of `resolver`, attributed already. */
 __noinline int judge_proxied(struct __sk_buff* skb, struct nw_workload* w, struct packet* p, struct socket_state* state,
                              struct nw_resolver* resolver) {
@@ -83,29 +128,18 @@ __noinline int judge_proxied(struct __sk_buff* skb, struct nw_workload* w, struc
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_UNTRUSTED_NETNS);
   __u16 id;
   if (bpf_skb_load_bytes(skb, p->transport + UDP_HEADER, &id, sizeof(id))) return 1; /* nothing answers it */
-  struct pending_question* q = claim_question(state);
-  if (!q) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
-  q->place = place_of(w, p->address, p->port);
-  q->id = bpf_ntohs(id);
-  q->state = QUESTION_PROXIED;
-  __sync_lock_test_and_set(&q->time, bpf_ktime_get_boot_ns());
-  return 1;
+  if (remember_proxied(skb, state, print_of(w, p, id))) return 1;
+  return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
 }
 
 /* A datagram from a place: one for each question that this socket sent there. */
 __noinline int judge_proxied_answer(struct __sk_buff* skb, struct nw_workload* w, struct packet* p,
                                     struct socket_state* state) {
   if (!w || !p || !state) return 0;
-  __u16 id = 0;
-  int has_id = !bpf_skb_load_bytes(skb, p->transport + UDP_HEADER, &id, sizeof(id));
-  __u32 place = place_of(w, p->address, p->port);
-  for (__u32 i = 0; i < PENDING_QUESTIONS && has_id; i++) {
-    struct pending_question* q = &state->questions[i];
-    __u64 asked = READ_ONCE(q->time);
-    if (asked <= NW_DEADLINE_BUSY || q->id != bpf_ntohs(id) || q->state != QUESTION_PROXIED || q->place != place)
-      continue;
-    if (__sync_val_compare_and_swap(&q->time, asked, 0) == asked) return 1;
-  }
+  __u16 id;
+  if (!bpf_skb_load_bytes(skb, p->transport + UDP_HEADER, &id, sizeof(id)) &&
+      take_proxied(skb, state, print_of(w, p, id)))
+    return 1;
   return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_UNSOLICITED);
 }
 

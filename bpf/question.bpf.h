@@ -50,8 +50,9 @@ __noinline int read_question(struct scratch* s) {
   return is_one_opt(s, offset + 4);
 }
 
-/* A place for a question in its socket, marked busy: the oldest of eight gives way. */
-static __always_inline struct pending_question* claim_question(struct socket_state* state) {
+/* Takes a place of eight in the question's socket: the oldest gives way. */
+static __always_inline int remember_question(struct scratch* s, struct nw_workload* w, struct packet* p,
+                                             struct socket_state* state, __u16 type, __u16 question_state) {
   __u64 oldest = ~0ULL;
   __u32 chosen = PENDING_QUESTIONS;
 #pragma unroll
@@ -63,13 +64,7 @@ static __always_inline struct pending_question* claim_question(struct socket_sta
   }
   if (chosen >= PENDING_QUESTIONS) return 0;
   struct pending_question* q = &state->questions[chosen & (PENDING_QUESTIONS - 1)];
-  return __sync_val_compare_and_swap(&q->time, oldest, NW_DEADLINE_BUSY) == oldest ? q : 0;
-}
-
-static __always_inline int remember_question(struct scratch* s, struct nw_workload* w, struct packet* p,
-                                             struct socket_state* state, __u16 type, __u16 question_state) {
-  struct pending_question* q = claim_question(state);
-  if (!q) return 0;
+  if (__sync_val_compare_and_swap(&q->time, oldest, NW_DEADLINE_BUSY) != oldest) return 0;
   q->name_id = s->name_id;
   q->ports = MAKE_WORD(w->generation, s->allow);
   q->private_ports = MAKE_WORD(w->generation, s->allow_private);

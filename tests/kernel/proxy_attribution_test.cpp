@@ -1,6 +1,8 @@
 // Who asks the DNS proxy: what egress says of it cannot be forged, and answers reach only who asked.
 #include <sys/prctl.h>
 
+#include <set>
+
 #include "tests/kernel/support/child_rows.h"
 #include "tests/kernel/support/test_proxy.h"
 #include "tests/kernel/support/workload_test.h"
@@ -220,6 +222,84 @@ TEST_F(ProxyAttribution, AnswersForAClosedSocketDoNotReachTheNextOneAtItsPort) {
   meeting.release();
   EXPECT_EQ(process.wait(), "nothing");
   EXPECT_EQ(count_of(NW_REASON_ANSWER_UNSOLICITED), 1u);
+}
+
+TEST_F(ProxyAttribution, AnswersForAClosedSocketDoNotReachTheNextOneThatAskedSomethingElse) {
+  arm(policy_);
+  proxy_->stop_answering();
+  Rendezvous meeting;
+  constexpr std::uint16_t kFormer = 1, kCount = 20;
+  WorkloadProcess process(cgroup_, [&] {
+    auto first = make_client();
+    const std::uint16_t port = port_of(first.get());
+    send_bytes(first.get(), make_question(kFormer, "example.com", 1), resolver());
+    first.reset();
+    const auto second = make_client(port);
+    for (std::uint16_t i = 1; i <= kCount; ++i)
+      send_bytes(second.get(), make_question(static_cast<std::uint16_t>(kFormer + i), "example.com", 1), resolver());
+    meeting.arrive_and_wait();
+    return std::string(receive(second.get(), kSoon) ? "arrived" : "nothing");
+  });
+  ASSERT_TRUE(meeting.await_arrival());
+  const auto questions = proxy_->await(1 + kCount);
+  ASSERT_EQ(questions.size(), 1u + kCount);
+  proxy_->send(make_answer(questions[0].bytes, {}), questions[0].peer);
+  meeting.release();
+  EXPECT_EQ(process.wait(), "nothing");
+  EXPECT_EQ(count_of(NW_REASON_ANSWER_UNSOLICITED), 1u);
+}
+
+TEST_F(ProxyAttribution, ManyQuestionsOfOneSocketAreAnsweredOnceEach) {
+  arm(policy_);
+  proxy_->stop_answering();
+  Rendezvous meeting;
+  constexpr std::uint16_t kCount = 256;  // as many as a workload may have unanswered
+  WorkloadProcess process(cgroup_, [&] {
+    const auto client = make_client();
+    const int room = 4 << 20;
+    setsockopt(client.get(), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+    for (std::uint16_t i = 0; i < kCount; ++i) send_bytes(client.get(), make_question(i, "example.com", 1), resolver());
+    meeting.arrive_and_wait();
+    std::set<int> ids;
+    int answers = 0;
+    for (; const auto answer = receive(client.get(), kSoon); ++answers) ids.insert((*answer)[0] << 8 | (*answer)[1]);
+    return std::to_string(answers) + " answers, " + std::to_string(ids.size()) + " ids";
+  });
+  ASSERT_TRUE(meeting.await_arrival());
+  const auto questions = proxy_->await(kCount);
+  ASSERT_EQ(questions.size(), kCount);
+  for (int times = 0; times < 2; ++times) {
+    for (const auto& question : questions) proxy_->send(make_answer(question.bytes, {}), question.peer);
+  }
+  meeting.release();
+  EXPECT_EQ(process.wait(), "256 answers, 256 ids");
+  EXPECT_EQ(count_of(NW_REASON_ANSWER_UNSOLICITED), kCount);
+}
+
+// Nothing answers any of these, so that the room for more is full of them.
+TEST_F(ProxyAttribution, QuestionsThatNobodyAnsweredMakeRoomForLaterOnes) {
+  arm(policy_);
+  proxy_->stop_answering();
+  Rendezvous meeting;
+  constexpr int kLost = 6000;
+  WorkloadProcess process(cgroup_, [&] {
+    const auto client = make_client();
+    for (int i = 0; i < kLost; ++i)
+      send_bytes(client.get(), make_question(static_cast<std::uint16_t>(i), "example.com", 1), resolver());
+    std::this_thread::sleep_for(kSoon);  // the proxy has read them
+    send_bytes(client.get(), make_question(kLost, "late.test", 1), resolver());
+    meeting.arrive_and_wait();
+    return std::string(receive(client.get(), kSoon) ? "arrived" : "nothing");
+  });
+  ASSERT_TRUE(meeting.await_arrival());
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+  auto questions = proxy_->questions();
+  while (questions.back().name() != "late.test" && std::chrono::steady_clock::now() < end)
+    questions = proxy_->await(questions.size() + 1);
+  ASSERT_EQ(questions.back().name(), "late.test");
+  proxy_->send(make_answer(questions.back().bytes, {}), questions.back().peer);
+  meeting.release();
+  EXPECT_EQ(process.wait(), "arrived");
 }
 
 TEST_F(ProxyAttribution, WhateverIsSentToThePlaceIsAttributed) {

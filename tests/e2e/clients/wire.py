@@ -1,7 +1,8 @@
 """A client of the end-to-end tests: sends DNS messages as they are, and prints one JSON line for each exchange with the
 answers' bytes.
     wire.py FILE, in which is a list of {"server": ADDRESS, "over": HOW, "messages": [HEX...], "timeout": SECONDS}
-over: udp (a socket for each message), connected (likewise), tcp (a connection for each), pipeline (all messages on one
+over: udp (a socket for each message), connected (likewise), burst (all messages by one socket before the first answer
+is read), tcp (a connection for each), pipeline (all messages on one
 connection before the first answer is read)."""
 
 import json
@@ -31,6 +32,15 @@ def ask_udp(server, message, timeout, is_connected):
         return answer
 
 
+def ask_in_a_burst(server, messages, timeout):
+    with socket.socket(family_of(server), socket.SOCK_DGRAM) as opened:
+        opened.settimeout(timeout)
+        opened.connect((server, PORT))
+        for message in messages:
+            opened.send(message)
+        return [opened.recv(65535) for _ in messages]
+
+
 def read_exactly(opened, length):
     read = b""
     while len(read) < length:
@@ -50,6 +60,8 @@ def ask_tcp(server, messages, timeout):
 
 
 def exchange(server, over, messages, timeout):
+    if over == "burst":
+        return ask_in_a_burst(server, messages, timeout)
     if over == "pipeline":
         return ask_tcp(server, messages, timeout)
     if over == "tcp":

@@ -49,6 +49,15 @@ def scenario_questions_on_one_connection_are_all_answered():
             expect(len(together) == len(numbered), f"{dns}: {len(together)} answers to {len(numbered)} questions")
 
 
+def scenario_questions_by_one_socket_are_all_answered():
+    """As other resolvers, and programs that ask for many names, use one."""
+    ask = question(f"www.{ZONE}")
+    numbered = [number.to_bytes(2) + ask[2:] for number in range(1, 101)]
+    with SignedScene(UNCACHED) as scene:
+        answers = scene.through((RESOLVER, "burst", *numbered))[0]
+        expect({message[:2] for message in answers} == {message[:2] for message in numbered}, "some are missing")
+
+
 def scenario_answer_of_sixty_four_kibibytes_passes():
     for dns in ("", UNCACHED):
         with SignedScene(dns) as scene:
