@@ -76,6 +76,11 @@ struct RefusalAnswerer::State {
   std::uint64_t netns_cookie = 0;
 };
 
+bool wants_answer(const Event& event) {
+  return event.hook == Hook::kQuestion && !event.audit && !event.packet.empty() &&
+         (event.reason == NW_REASON_NAME_NOT_ALLOWED || event.reason == NW_REASON_FRESH_NAMES);
+}
+
 Result<RefusalSockets> open_refusal_sockets() {
   RefusalSockets sockets;
   auto v4 = open_outlet(AF_INET);
@@ -118,6 +123,7 @@ Result<void> RefusalAnswerer::answer(const Event& event, RefuseWith refuse_with,
   if (event.netns_cookie != state_->netns_cookie) {
     return fail(ErrorKind::kConflict, "the refused question was asked in another network namespace");
   }
+  if (event.reason == NW_REASON_FRESH_NAMES) refuse_with = RefuseWith::kRefused;
   const auto answer = build_refusal_answer(event.packet, refuse_with, extended_error_text(event));
   if (!answer) return fail(ErrorKind::kInvalid, "the refused packet is not one well-formed question");
 

@@ -13,6 +13,9 @@
 
 namespace namewall::agent {
 
+// Whether the event is of a question that the agent answers: one that the kernel refused by its name.
+bool wants_answer(const Event& event);
+
 // What answering in one network namespace needs, opened there. May be passed to another process.
 struct RefusalSockets {
   struct Outlet {
@@ -42,6 +45,7 @@ class RefusalAnswerer {
   // kInvalid, no well-formed question; kConflict, the event is of another network namespace or its source is not local;
   // kLimit, older than kMaxAge: nobody waits for it any more; kUnsupported, net.ipv*.ip_nonlocal_bind = 1 makes "local"
   // unprovable; kSystem.
+  // A question beyond a bound is answered REFUSED, whatever the policy says of names.
   Result<void> answer(const Event& event, RefuseWith refuse_with, BootTime now);
   std::uint64_t netns_cookie() const;
 

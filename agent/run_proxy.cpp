@@ -13,6 +13,7 @@
 #include "agent/host/cgroup_members.h"
 #include "agent/host/netns_sockets.h"
 #include "agent/host/proxy_namespaces.h"
+#include "bpf/image_hash.h"
 
 namespace namewall::agent {
 namespace {
@@ -63,8 +64,8 @@ RunProxy::~RunProxy() {
 Result<std::unique_ptr<RunProxy>> RunProxy::open(bpf::Enforcer& enforcer, const bpf::Workload& workload,
                                                  const PolicyImage& image, Options options) {
   std::unique_ptr<RunProxy> made(new RunProxy(enforcer, workload, std::move(options)));
-  made->asker_ = std::make_shared<const std::vector<AskerLevel>>(std::vector<AskerLevel>{
-      AskerLevel{workload.cgroup_id, made->options_.name, std::make_shared<const PolicyImage>(image)}});
+  made->asker_ = std::make_shared<const std::vector<AskerLevel>>(std::vector<AskerLevel>{AskerLevel{
+      workload.cgroup_id, made->options_.name, std::make_shared<const PolicyImage>(image), bpf::hash_of(image)}});
   DnsProxyOptions proxy_options;
   proxy_options.use_marks = made->options_.use_marks;
   proxy_options.own_netns_cookie = made->options_.own_netns_cookie;

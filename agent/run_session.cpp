@@ -107,8 +107,7 @@ struct Session {
       // Where it cannot be had, the refusals go on and tell of it.
       if (proxy && event.reason == NW_REASON_NO_PROXY_IN_NETNS) (void)proxy->serve_namespace_of(event);
       // An error here says that nobody waits for the answer, or that it would go elsewhere (refusal_answer.h).
-      if (answerer && event.hook == Hook::kQuestion && event.reason == NW_REASON_NAME_NOT_ALLOWED && !event.audit &&
-          !event.packet.empty()) {
+      if (answerer && wants_answer(event)) {
         (void)answerer->answer(event, policy.policy.dns.refuse_with, now());
       }
     });

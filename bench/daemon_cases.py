@@ -37,7 +37,7 @@ def p99(values: list[int]) -> float:
 
 def policy_text(rules: list[str], resolvers: list[str], max_addresses: int = 64) -> str:
     return (f"allow = {json.dumps(rules)}\n[dns]\nmax_addresses = {max_addresses}\n"
-            f"resolvers = {json.dumps(resolvers)}\n")
+            f"resolvers = {json.dumps(resolvers)}\nbounds = {{ fresh_per_second = 1000000 }}\n")
 
 
 class DaemonBench:

@@ -90,6 +90,7 @@ __noinline int decide_name(struct scratch* s, __u32 policy_id) {
   if (!s) return 0;
   s->allow = 0;
   s->allow_private = 0;
+  s->is_listed = 0;
   __u32 length = s->name_length;
   if (length < 1 || length > NW_NAME_MAX) return 0;
   __u32 start = (WINDOW_LAST + 1 - length - 8) & 0xff;
@@ -101,6 +102,7 @@ __noinline int decide_name(struct scratch* s, __u32 policy_id) {
   key->prefixlen = 0;
   key->policy_id = 0;
   if (!node) return 0;
+  s->is_listed = s->labels == (__u32)node->labels;
   __u32 deeper = s->labels > (__u32)node->labels + 1;
   struct nw_masks* masks = deeper ? &node->masks[1] : &node->masks[0];
   __u64 deny = masks->deny;

@@ -75,15 +75,17 @@ __noinline int same_window(struct nw_window* a, struct nw_window* b) {
  * price of a trie lookup. 0: not known. */
 __noinline int recall_name(struct scratch* s, struct nw_workload* w) {
   if (!s || !w) return 0;
+  s->is_known = 0;
   __u32 slot = w->slot;
   __u64 id = s->name_id;
   void* table = bpf_map_lookup_elem(&names, &slot);
   struct nw_name* name = table ? bpf_map_lookup_elem(table, &id) : 0;
   if (!name) return 0;
   __u64 ports = READ_ONCE(name->ports), private_ports = READ_ONCE(name->private_ports);
-  if (WORD_GENERATION(ports) != w->generation || WORD_GENERATION(private_ports) != w->generation) return 0;
   /* The id last: freed memory that is being filled anew gets it first. */
   if (!same_window(window_of(s), &name->window) || READ_ONCE(name->id) != id) return 0;
+  s->is_known = 1;
+  if (WORD_GENERATION(ports) != w->generation || WORD_GENERATION(private_ports) != w->generation) return 0;
   s->allow = ports & NW_MASK;
   s->allow_private = private_ports & NW_MASK;
   return 1;

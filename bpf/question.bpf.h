@@ -132,6 +132,18 @@ static __always_inline void report_about_name(struct __sk_buff* skb, struct nw_w
   report_name(skb, w, p, state, s);
 }
 
+/* Names that a wildcard covers and that nothing is known of can carry data out: so many questions for such in 2^30 ns
+ * pass. */
+static __always_inline int fresh_rate_allows(const struct nw_workload* w, __u64 now) {
+  if (!w->fresh_per_second) return 1;
+  struct nw_stats* st = stats_of(w);
+  if (!st) return 0;
+  __u64 window = now >> 30, seen = st->fresh_window;
+  if (seen != window && __sync_val_compare_and_swap(&st->fresh_window, seen, window) == seen)
+    __sync_lock_test_and_set(&st->fresh_count, 0);
+  return __sync_fetch_and_add(&st->fresh_count, 1) < w->fresh_per_second;
+}
+
 __noinline int judge_question(struct __sk_buff* skb, struct nw_workload* w, struct packet* p,
                               struct socket_state* state) {
   if (!w || !p || !state) return 0;
@@ -162,17 +174,21 @@ __noinline int judge_question(struct __sk_buff* skb, struct nw_workload* w, stru
   }
   __u16 type = packet_u16(s, s->cursor);
   s->name_id = nw_name_id(window_of(s), w->seed);
-  int may_ask = recall_name(s, w) ? (s->allow & NW_ASK_BIT) != 0 : decide_name(s, w->policy_id);
   s->now = bpf_ktime_get_boot_ns();
-  int passes = may_ask || w->mode == NW_MODE_AUDIT;
+  enum nw_reason refusal = NW_REASON_NONE;
+  if (recall_name(s, w) ? !(s->allow & NW_ASK_BIT) : !decide_name(s, w->policy_id))
+    refusal = NW_REASON_NAME_NOT_ALLOWED;
+  else if (!s->is_known && !s->is_listed && !fresh_rate_allows(w, s->now))
+    refusal = NW_REASON_FRESH_NAMES;
+  int passes = !refusal || w->mode == NW_MODE_AUDIT;
   if (!remember_question(s, w, p, state, type, passes ? QUESTION_ASKED : QUESTION_REFUSED)) {
     verdict = refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);
     goto out;
   }
-  if (may_ask)
-    count(w, NW_COUNTER_QUESTIONS);
+  if (refusal)
+    report_about_name(skb, w, p, state, s, NW_HOOK_QUESTION, refusal, type);
   else
-    report_about_name(skb, w, p, state, s, NW_HOOK_QUESTION, NW_REASON_NAME_NOT_ALLOWED, type);
+    count(w, NW_COUNTER_QUESTIONS);
   verdict = passes;
 out:
   release_scratch(s);

@@ -56,6 +56,8 @@ struct scratch {
   __u64 allow;
   __u64 allow_private;
   __u64 glob_allow, glob_allow_private, glob_deny;
+  __u32 is_listed; /* the policy has a node for this very name */
+  __u32 is_known;  /* the name table holds it, judged under whatever policy */
   __u32 policy_id;
   __u32 glob_pattern_at, glob_name_at, glob_name_start, glob_star_pattern, glob_star_name, glob_matched;
   /* the answer being read */

@@ -3,16 +3,12 @@
 #include <utility>
 
 #include "agent/host/host_clock.h"
+#include "agent/refusal_answer.h"
 
 namespace namewall::agent {
 namespace {
 
 constexpr Nanoseconds kMeetingInterval = std::chrono::seconds(1);
-
-bool wants_answer(const Event& event) {
-  return event.hook == Hook::kQuestion && event.reason == NW_REASON_NAME_NOT_ALLOWED && !event.audit &&
-         !event.packet.empty();
-}
 
 }  // namespace
 

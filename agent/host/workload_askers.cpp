@@ -64,7 +64,7 @@ Asker WorkloadAskers::make(std::uint64_t cgroup_id) {
   auto asker = std::make_shared<std::vector<AskerLevel>>();
   for (const Workload* level : levels.workloads) {
     if (!level->policy || level->is_over) return nullptr;
-    asker->push_back({level->cgroup_id, level->name, level->policy->image()});
+    asker->push_back({level->cgroup_id, level->name, level->policy->image(), level->policy->image_hash});
   }
   return asker;
 }

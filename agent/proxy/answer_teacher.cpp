@@ -26,7 +26,7 @@ std::size_t live_grants(const bpf::Lesson& lesson) {
 // Whether connections depend on it: a lesson of notes alone explains refusals, and may be lost.
 bool must_arrive(const bpf::Lesson& lesson) { return lesson.replaces_family != 0 || live_grants(lesson) != 0; }
 
-bpf::Lesson lesson_of(Teaching teaching, std::span<const std::uint8_t> answer) {
+bpf::Lesson lesson_of(const AskerLevel& level, Teaching teaching, std::span<const std::uint8_t> answer) {
   constexpr std::size_t kHeaderLength = 12;
   DomainName name = DomainName::from_normal("");
   if (!teaching.grants.empty()) {
@@ -34,7 +34,7 @@ bpf::Lesson lesson_of(Teaching teaching, std::span<const std::uint8_t> answer) {
   } else if (teaching.replaces_family != 0) {
     if (auto read = read_plain_name(answer, kHeaderLength)) name = DomainName::from_normal(std::move(read->text));
   }
-  return {std::move(name), teaching.decision, 0, std::move(teaching.grants), teaching.replaces_family};
+  return {std::move(name), teaching.decision, level.image_hash, std::move(teaching.grants), teaching.replaces_family};
 }
 
 }  // namespace
@@ -50,7 +50,7 @@ TeachingOutcome AnswerTeacher::teach(const Asker& asker, std::span<const std::ui
       return outcome;
     }
     if (is_audit(level) && withholds(teaching.reason)) outcome.audited.push_back({i, teaching.reason});
-    lessons_.push_back(lesson_of(std::move(teaching), answer));
+    lessons_.push_back(lesson_of(level, std::move(teaching), answer));
   }
   for (std::size_t i = 0; i < asker->size(); ++i) {
     const AskerLevel& level = (*asker)[i];

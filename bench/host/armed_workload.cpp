@@ -33,6 +33,7 @@ Result<PolicyImage> build_image(const std::vector<std::string>& resolvers, std::
   policy.dns.min_ttl = std::chrono::seconds(1);
   policy.dns.grace = Nanoseconds::zero();
   policy.dns.max_addresses = max_addresses;
+  policy.dns.bounds.fresh_per_second = 1'000'000;  // asked as quickly as the machine can
   for (const std::string& resolver : resolvers) {
     const auto address = parse_resolver_address(resolver);
     if (!address) return fail(ErrorKind::kInvalid, resolver + " is not a resolver's address");

@@ -146,7 +146,8 @@ Event refused_question(const Bytes& packet) {
   return event;
 }
 
-std::string expect_answer(const std::string& own, const std::string& resolver) {
+std::string expect_answer(const std::string& own, const std::string& resolver,
+                          Reason reason = NW_REASON_NAME_NOT_ALLOWED, unsigned rcode = 3) {
   auto answerer = RefusalAnswerer::open();
   if (!answerer) return answerer.error().message();
   const Client client = make_client(own, resolver);
@@ -154,7 +155,9 @@ std::string expect_answer(const std::string& own, const std::string& resolver) {
   pollfd ready{client.fd, POLLIN, 0};
   for (int attempt = 0; ready.revents == 0; ++attempt) {  // IPv6 routes of a fresh namespace take a moment
     if (attempt == 5) return "no answer arrived";
-    const auto sent = answerer->answer(refused_question(client.packet), RefuseWith::kNxdomain, kNow);
+    Event event = refused_question(client.packet);
+    event.reason = reason;
+    const auto sent = answerer->answer(event, RefuseWith::kNxdomain, kNow);
     if (!sent) return sent.error().message();
     poll(&ready, 1, 500);
   }
@@ -164,9 +167,26 @@ std::string expect_answer(const std::string& own, const std::string& resolver) {
   answer.resize(static_cast<std::size_t>(length));
   const auto parsed = parse_answer(answer);
   if (!parsed) return parsed.error().message();
-  if (parsed->id != 0x1234 || parsed->rcode != 3 || parsed->question_name.text() != "github.com")
+  if (parsed->id != 0x1234 || parsed->rcode != rcode || parsed->question_name.text() != "github.com")
     return "a wrong answer";
   return {};
+}
+
+TEST(RefusalAnswer, IsGivenToQuestionsThatWereRefusedByTheirName) {
+  Event event = refused_question({1});
+  for (const Reason reason : {NW_REASON_NAME_NOT_ALLOWED, NW_REASON_FRESH_NAMES}) {
+    event.reason = reason;
+    EXPECT_TRUE(wants_answer(event));
+  }
+  event.audit = true;
+  EXPECT_FALSE(wants_answer(event));
+  event.audit = false;
+  event.reason = NW_REASON_UNTRUSTED_NETNS;
+  EXPECT_FALSE(wants_answer(event));
+}
+
+TEST(RefusalAnswer, IsRefusedBeyondABound) {
+  EXPECT_EQ(in_own_netns([] { return expect_answer("127.0.0.1", "127.0.0.53", NW_REASON_FRESH_NAMES, 5); }), "");
 }
 
 TEST(RefusalAnswer, ReachesAClientOfALoopbackResolverWhereNobodyListens) {

@@ -122,10 +122,14 @@ class FakeClients : public agent::ProxyOutput {
   std::function<void()> on_reply;
 };
 
+// Of the levels below: any number that says whose image it is.
+inline std::uint64_t image_hash_of(std::uint64_t cgroup_id) { return 1'000'000 + cgroup_id; }
+
 inline agent::Asker asker_of(std::vector<std::pair<std::uint64_t, PolicyImage>> innermost_first) {
   auto levels = std::make_shared<std::vector<agent::AskerLevel>>();
   for (auto& [cgroup_id, image] : innermost_first) {
-    levels->push_back({cgroup_id, "/w" + std::to_string(cgroup_id), std::make_shared<PolicyImage>(std::move(image))});
+    levels->push_back({cgroup_id, "/w" + std::to_string(cgroup_id), std::make_shared<PolicyImage>(std::move(image)),
+                       image_hash_of(cgroup_id)});
   }
   return levels;
 }

@@ -23,7 +23,7 @@
 
 namespace namewall::kernel_tests {
 
-// Rules as on the command line; the three resolvers below, no search list, min_ttl 1 s, grace 0.
+// Rules as on the command line; the three resolvers below, no search list, min_ttl 1 s, grace 0, fresh names unbounded.
 Policy make_policy(const std::vector<std::string>& allow, const std::vector<std::string>& deny = {});
 PolicyImage compile(const Policy& policy, const HostPolicy& host = {});
 BootTime boot_now();

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "bpf/image_hash.h"
 #include "tests/unit/agent/policy_image_builder.h"
 
 namespace namewall::agent {
@@ -13,6 +14,7 @@ HeldPolicyPtr held(const PolicyImage& image) {
   auto policy = std::make_shared<HeldPolicy>();
   policy->version = std::move(version);
   policy->host = std::make_shared<const HostVersion>();
+  policy->image_hash = bpf::hash_of(image);
   return policy;
 }
 
@@ -59,6 +61,14 @@ TEST_F(AskersTest, HaveTheWorkloadsAboveAsLevelsTheInnermostFirst) {
   EXPECT_THAT(names_of(askers_.find(2)), testing::ElementsAre("inner", "outer"));
   EXPECT_THAT(names_of(askers_.find(1)), testing::ElementsAre("outer"));
   EXPECT_EQ(askers_.find(9), nullptr);
+}
+
+TEST_F(AskersTest, SayWhichPolicyEachLevelHas) {
+  add("outer", "/a", 1);
+  add("inner", "/a/b", 2, learning({"tcp://bank.example:1"}, Learn::kProxy));
+  const Asker asker = askers_.find(2);
+  ASSERT_TRUE(asker);
+  for (const AskerLevel& level : *asker) EXPECT_EQ(level.image_hash, bpf::hash_of(*level.image));
 }
 
 TEST_F(AskersTest, AreTheSameUntilAPolicyChanges) {

@@ -97,6 +97,8 @@ TEST_F(ProxyCoreTest, TeachesEveryLevelTheOutermostLast) {
   EXPECT_EQ(sink.taught[0].cgroup_id, 7u);
   EXPECT_EQ(sink.taught[1].cgroup_id, 8u);
   EXPECT_EQ(core.figures().taught, 2u);
+  for (const auto& one : sink.taught)
+    EXPECT_EQ(one.lesson.image_hash, testing::image_hash_of(one.cgroup_id)) << "of the policy that judged the answer";
 }
 
 TEST_F(ProxyCoreTest, WithholdsWhereAnOuterLevelCouldNotBeTaught) {
