@@ -182,19 +182,36 @@ static __always_inline int is_ordinary_udp(struct nw_workload* w, struct __sk_bu
   return state && !(state->flags & ~(SOCKET_ORDINARY | SOCKET_CONNECTED));
 }
 
+#define LOOPBACK_IFINDEX 1 /* of every network namespace */
+
+/* What goes to a loopback address leaves by the loopback device: IP_PKTINFO, IP_UNICAST_IF, or a device that a socket
+ * is bound to later would put it on the wire, where neither the judge of loopback nor the proxy reads it. */
+static __always_inline int is_astray(struct __sk_buff* skb) {
+  if (skb->ifindex == LOOPBACK_IFINDEX) return 0;
+  __u8 *data = (void*)(long)skb->data, *end = (void*)(long)skb->data_end;
+  if (skb->protocol == bpf_htons(ETH_P_IP)) return data + IPV4_HEADER <= end && data[16] == 127;
+  if (data + IPV6_HEADER > end) return 0;
+  __u32 to[4];
+  __builtin_memcpy(to, data + 24, sizeof(to));
+  return is_loopback(to);
+}
+
 SEC("cgroup_skb/egress")
 int namewall_egress(struct __sk_buff* skb) {
   struct nw_workload* w = workload_of_packet(skb);
   if (!w) return 0;
   if (is_unrestricted(w)) return 1;
   if (w->mode == NW_MODE_DENY) return 0;
-  if (!(w->flags & NW_FLAG_STRICT) && (is_plain_tcp(skb, TCP_SYN | TCP_ACK, TCP_SYN) || is_ordinary_udp(w, skb)))
+  int astray = is_astray(skb);
+  if (!astray && !(w->flags & NW_FLAG_STRICT) &&
+      (is_plain_tcp(skb, TCP_SYN | TCP_ACK, TCP_SYN) || is_ordinary_udp(w, skb)))
     return 1;
   struct packet p = {};
   if (!read_headers(skb, &p, 1)) {
     set_token(skb, 0); /* audit lets it pass, and nobody looked where it goes */
     return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_PACKET_OPTIONS);
   }
+  if (astray) return refuse_packet(skb, w, &p, 0, NW_HOOK_PACKET, NW_REASON_LOOPBACK);
   switch (p.protocol) {
     case IPPROTO_TCP:
       return judge_tcp_out(w, skb, &p);

@@ -5,6 +5,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -18,6 +19,14 @@ namespace namewall::agent {
 namespace {
 
 constexpr int kMaxReplies = 16;  // replies of an interrupted lookup may wait in front
+
+// Where the connection's own socket is gone, the kernel gives the one that listens at its port.
+bool is_connection_to(std::span<const char> payload, const ResolverAddress& its_remote) {
+  inet_diag_msg found{};
+  if (payload.size() < sizeof found) return false;
+  std::memcpy(&found, payload.data(), sizeof found);
+  return found.idiag_state != TCP_LISTEN && found.id.idiag_dport == htons(its_remote.port.number);
+}
 
 std::optional<std::uint64_t> cgroup_in(std::span<const char> payload) {
   std::optional<std::uint64_t> cgroup;
@@ -73,6 +82,7 @@ Result<std::uint64_t> find_cgroup_of_connection(int diagnosis, const ResolverAdd
       return fail_errno(-error, "cannot look up the socket of the peer");
     }
     if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) break;
+    if (!is_connection_to(payload, its_remote)) return fail(ErrorKind::kNotFound, "the socket of the peer is gone");
     const auto cgroup = cgroup_in(payload);
     if (!cgroup) return fail(ErrorKind::kUnsupported, "sock_diag does not tell the cgroup of the peer's socket");
     return *cgroup;

@@ -408,6 +408,29 @@ TEST_F(ProxyStreamTest, AnotherSocketWithTheEndsOfADeadConnectionIsNotItsPeer) {
   EXPECT_EQ(host_.asked[0].message, Bytes{'2'});
 }
 
+// Nothing is left of the client where there is no room for sockets in TIME_WAIT, and the connection is not reset: a
+// lookup of its ends finds whoever listens at its port.
+TEST_F(ProxyStreamTest, AListenerAtThePortOfADeadClientIsNotItsPeer) {
+  write_sysctl("net/ipv4/tcp_max_tw_buckets", "0");
+  SocketAddress port;
+  {
+    const OwnedFd client = connected_tcp(address_);
+    port.length = sizeof(port.storage);
+    getsockname(client.get(), port.get(), &port.length);
+    send_all(client.get(), framed({'1'}));
+  }
+  const OwnedFd listening(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  int error = EADDRINUSE;  // until the end is acknowledged
+  for (int i = 0; i < 100 && error == EADDRINUSE; ++i) {
+    error = bind(listening.get(), port.get(), port.length) == 0 ? 0 : errno;
+    if (error != 0) std::this_thread::sleep_for(milliseconds(10));
+  }
+  ASSERT_EQ(error, 0);
+  ASSERT_EQ(listen(listening.get(), 1), 0);
+  turn();
+  EXPECT_TRUE(host_.asked.empty());
+}
+
 TEST_F(ProxyStreamTest, IdleConnectionsAreClosed) {
   const OwnedFd quiet = connected_tcp(address_), half = connected_tcp(address_), waiting = connected_tcp(address_);
   send_all(half.get(), {0, 9, 'x'});

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "tests/kernel/support/control_message.h"
+#include "tests/kernel/support/sniffer.h"
 #include "tests/kernel/support/test_proxy.h"
 #include "tests/kernel/support/workload_test.h"
 
@@ -190,6 +192,50 @@ TEST_F(ProxyRedirect, OfASocketThatIsBoundToADeviceIsRefused) {
                       }),
             ECONNREFUSED);
   EXPECT_THAT(take_reasons(), ElementsAre("bound_to_device"));
+}
+
+// The hooks see no IP_PKTINFO and no IP_UNICAST_IF: the place's address would be asked for on the wire.
+TEST_F(ProxyRedirect, NoQuestionLeavesByAnotherDeviceThanLoopback) {
+  arm(proxied({"example.com"}));
+  Sniffer sniffer(network_);
+  const std::string errors = in_cgroup(cgroup_, [] {
+    const auto question = make_question(3, "evil.test", 1);
+    const auto bytes = std::as_bytes(std::span(question));
+    in_pktinfo info{};
+    info.ipi_ifindex = static_cast<int>(if_nametoindex(kNearDevice));
+    const auto by_packet = make_socket(AF_INET, SOCK_DGRAM);
+    const int error = send_with_control(by_packet.get(), far_resolver(), bytes,
+                                        {IPPROTO_IP, IP_PKTINFO, std::as_bytes(std::span(&info, 1))});
+    const auto by_socket = make_socket(AF_INET, SOCK_DGRAM);
+    const std::uint32_t device = htonl(static_cast<std::uint32_t>(info.ipi_ifindex));
+    setsockopt(by_socket.get(), IPPROTO_IP, IP_UNICAST_IF, &device, sizeof(device));
+    const auto to = far_resolver();
+    const bool sent = sendto(by_socket.get(), question.data(), question.size(), 0, to.get(), to.length) >= 0;
+    in6_pktinfo info6{};
+    info6.ipi6_ifindex = static_cast<unsigned>(info.ipi_ifindex);
+    const auto v6 = make_socket(AF_INET6, SOCK_DGRAM);
+    const int error6 = send_with_control(v6.get(), far_resolver6(), bytes,
+                                         {IPPROTO_IPV6, IPV6_PKTINFO, std::as_bytes(std::span(&info6, 1))});
+    return std::to_string(error) + " " + std::to_string(sent ? 0 : errno) + " " + std::to_string(error6);
+  });
+  for (const Bytes& packet : sniffer.take()) EXPECT_FALSE(contains_text(packet, "evil")) << errors;
+}
+
+TEST_F(ProxyRedirect, AConnectionToAPlaceStaysOnLoopback) {
+  arm(make_policy({"example.com"}));
+  Sniffer sniffer(network_);
+  in_cgroup(cgroup_, [] {
+    const auto client = make_socket(AF_INET, SOCK_STREAM);
+    const SocketAddress from(ip("10.77.0.2"), 0);
+    const auto to = far_resolver();
+    const bool connected =
+        bind(client.get(), from.get(), from.length) == 0 && connect(client.get(), to.get(), to.length) == 0;
+    EXPECT_TRUE(connected) << std::strerror(errno);
+    setsockopt(client.get(), SOL_SOCKET, SO_BINDTODEVICE, kNearDevice, sizeof(kNearDevice));
+    send(client.get(), "evil", 4, MSG_NOSIGNAL);
+    std::this_thread::sleep_for(milliseconds(50));
+  });
+  for (const Bytes& packet : sniffer.take()) EXPECT_FALSE(contains_text(packet, "evil"));
 }
 
 TEST_F(ProxyRedirect, OfAResolverThatNobodyTrustsIsRefusedWithAReasonOfItsOwn) {
