@@ -80,9 +80,9 @@ static long reach_records(__u32 i, struct walk* walk) {
 static long alias_step(__u32 i, struct walk* walk) {
   struct scratch* s = walk->s;
   s->next_alias = NOWHERE;
-  bpf_loop(s->record_count, find_alias, walk, 0);
+  LONG_LOOP(s->record_count, find_alias, walk);
   if (s->next_alias == NOWHERE) return 1;
-  bpf_loop(s->record_count, reach_records, walk, 0);
+  LONG_LOOP(s->record_count, reach_records, walk);
   return 0;
 }
 
@@ -97,9 +97,9 @@ __noinline int read_answers(struct scratch* s, __u32 answer_count) {
   s->known_offset = NOWHERE;
   s->known_hops = 0;
   struct walk walk = {s};
-  bpf_loop(answer_count, record_step, &walk, 0);
+  LONG_LOOP(answer_count, record_step, &walk);
   if (s->failure) return 0;
-  bpf_loop(MAX_ALIASES, alias_step, &walk, 0);
+  LONG_LOOP(MAX_ALIASES, alias_step, &walk);
   return 1;
 }
 
@@ -196,11 +196,11 @@ __noinline int teach_records(struct scratch* s, struct nw_workload* w) {
   if (!s || !w) return NW_REASON_GRANTS_FULL;
   struct teach teach = {s, w};
   s->last_deadline = s->now;
-  bpf_loop(s->record_count, last_deadline_step, &teach, 0);
+  LONG_LOOP(s->record_count, last_deadline_step, &teach);
   int reason = put_name(s, w);
   if (reason) return reason;
   s->failure = NW_REASON_NONE;
-  bpf_loop(s->record_count, teach_step, &teach, 0);
+  LONG_LOOP(s->record_count, teach_step, &teach);
   return s->failure;
 }
 
@@ -211,6 +211,7 @@ static __always_inline int is_local_place(struct packet* p) {
 __noinline int judge_answer(struct __sk_buff* skb, struct nw_workload* w, struct packet* p,
                             struct socket_state* state) {
   if (!w || !p || !state) return 0;
+  if (!has_loop) return refuse_packet(skb, w, p, state, NW_HOOK_ANSWER, NW_REASON_ANSWER_BUSY);
   __u32 length = skb->len, message = p->transport + UDP_HEADER;
   /* A translated resolver on loopback answers from its own place again. A socket of the workload's own on loopback can
    * come and go between any two checks, so nothing else there teaches. */

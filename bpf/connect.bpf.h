@@ -26,7 +26,7 @@ static __always_inline int refuse_destination(struct nw_workload* w, struct bpf_
   describe_task(&r);
   report_refusal(w, &r);
   if (refused(w)) return 1;
-  bpf_set_retval(-ECONNREFUSED);
+  fail_with(-ECONNREFUSED);
   return 0;
 }
 
@@ -238,7 +238,7 @@ static __always_inline int settle_v6(struct bpf_sock_addr* ctx, int verdict) {
 /* What a socket call gets that no workload's policy judges: nothing is known of the child, or nothing restricts it. */
 static __always_inline int without_policy(const struct nw_workload* w, int error) {
   if (w) return 1;
-  bpf_set_retval(error);
+  fail_with(error);
   return 0;
 }
 

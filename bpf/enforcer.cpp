@@ -28,7 +28,8 @@ Result<Enforcer> Enforcer::load(const LoadOptions& options) {
   auto layer = Layer::load({.max_workloads = options.max_workloads,
                             .max_children = options.max_children,
                             .max_names = options.max_names,
-                            .event_ring_bytes = options.event_ring_bytes},
+                            .event_ring_bytes = options.event_ring_bytes,
+                            .kernel = options.kernel},
                            AskerTokens(options.use_marks, 0));
   if (!layer) return tl::unexpected(layer.error());
   auto state = std::make_unique<State>();

@@ -29,6 +29,7 @@ struct LoadOptions {
   std::uint32_t max_children = 1;  // of templates
   // Whose a question to the proxy is, its packet's mark says; else take_asker.
   bool use_marks = can_receive_marks();
+  KernelAbilities kernel = probe_abilities();
 };
 
 struct ArmOptions {

@@ -179,7 +179,7 @@ __noinline int why_not_granted(struct nw_workload* w, struct destination* d) {
   if (!w || !d || !w->bucket_count) return NW_REASON_NOT_LOOKED_UP;
   struct refusal_search found = {.w = w, .d = d, .rank = RANK_NONE, .reason = NW_REASON_NOT_LOOKED_UP};
   found.place = nw_place_of(d->address, w->seed, w->bucket_count);
-  bpf_loop(2 * NW_SLOTS_PER_BUCKET, rank_slot, &found, 0);
+  SHORT_LOOP(2 * NW_SLOTS_PER_BUCKET, 2 * NW_SLOTS_PER_BUCKET, rank_slot, &found);
   return found.reason;
 }
 
@@ -309,7 +309,7 @@ static long put_grant_try(__u32 i, struct put_grant* put) {
 __noinline int put_grant(struct nw_workload* w, struct lesson* l) {
   if (!w || !l) return 0;
   struct put_grant put = {.w = w, .l = l, .result = PUT_NOTHING};
-  bpf_loop(16, put_grant_try, &put, 0);
+  SHORT_LOOP(16, 16, put_grant_try, &put);
   return put.result == PUT_DONE;
 }
 

@@ -44,7 +44,7 @@ int namewall_guard(struct bpf_sock* sk) {
   struct cgroup* c = cgroup_of(sk);
   if (guard->is_set && may_make_sockets(guard, c)) return 1;
   report_unarmed(guard, sk, c ? id_of(c) : 0);
-  bpf_set_retval(-EPERM);
+  fail_with(-EPERM);
   return 0;
 }
 

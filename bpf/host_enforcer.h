@@ -42,6 +42,7 @@ struct HostOptions {
   std::uint32_t event_ring_bytes = 4u << 20;
   std::uint32_t spare_tables = 64;  // made ahead, so that arming one workload does not wait for RCU
   bool use_marks = can_receive_marks();
+  KernelAbilities kernel = probe_abilities();
 };
 
 // What happens with the cgroups below an armed one.

@@ -91,7 +91,8 @@ Result<Layer*> HostEnforcer::State::open_layer(std::uint32_t number) {
   const MapSizes sizes{.max_workloads = options.max_workloads,
                        .max_children = options.max_workloads,
                        .max_names = options.max_names,
-                       .event_ring_bytes = options.event_ring_bytes};
+                       .event_ring_bytes = options.event_ring_bytes,
+                       .kernel = options.kernel};
   while (layers.size() <= number) {
     const auto next = static_cast<std::uint32_t>(layers.size());
     auto layer =

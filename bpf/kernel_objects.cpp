@@ -133,6 +133,8 @@ Result<void> KernelObjects::load_programs(const MapSizes& sizes) {
   const Skeleton skeleton(namewall_bpf::open());
   if (!skeleton) return load_failure(errno);
   set_sizes(*skeleton, sizes);
+  skeleton->rodata->has_loop = sizes.kernel.has_loop ? 1 : 0;
+  skeleton->rodata->has_set_retval = sizes.kernel.has_set_retval ? 1 : 0;
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton->obj) {
     const auto known = maps_.find(std::string_view(bpf_map__name(map)));

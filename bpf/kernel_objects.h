@@ -10,16 +10,19 @@
 #include <vector>
 
 #include "bpf/file_descriptor.h"
+#include "bpf/kernel_probe.h"
 #include "bpf/pin_directory.h"
 #include "policy/result.h"
 
 namespace namewall::bpf {
 
+// How the objects are loaded.
 struct MapSizes {
   std::uint32_t max_workloads = 1;     // slots
   std::uint32_t max_children = 1;      // rows of templates' children, and tables ahead for them
   std::uint32_t max_names = 1u << 20;  // nodes of all name tries together
   std::uint32_t event_ring_bytes = 1u << 20;
+  KernelAbilities kernel = probe_abilities();
 };
 
 class KernelObjects {

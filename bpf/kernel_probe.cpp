@@ -104,13 +104,14 @@ struct HelperType {
   const char* id;
   bpf_prog_type program;
   bpf_func_id helper;
+  bool is_required = true;
 };
 constexpr HelperType kHelpers[] = {
-    {"bpf_set_retval", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval},
+    {"bpf_set_retval", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, false},
     {"bpf_ktime_get_boot_ns", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_ktime_get_boot_ns},
     {"bpf_sk_lookup_tcp", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_sk_lookup_tcp},
     {"bpf_get_netns_cookie", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_get_netns_cookie},
-    {"bpf_loop", BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_loop},
+    {"bpf_loop", BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_loop, false},
     {"bpf_skb_load_bytes", BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_skb_load_bytes},
     {"bpf_sk_storage_get", BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_sk_storage_get},
     {"bpf_ringbuf_reserve", BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_ringbuf_reserve},
@@ -135,8 +136,11 @@ const HookType& hook_of(bpf_prog_type program) {
 }
 
 ProbeOutcome probe_helper(const HelperType& helper) {
-  if (const int error = error_of_loading(hook_of(helper.program)); error != 0) return {helper.id, false, true, error};
-  return outcome_of(helper.id, libbpf_probe_bpf_helper(helper.program, helper.helper, nullptr));
+  if (const int error = error_of_loading(hook_of(helper.program)); error != 0)
+    return {helper.id, false, helper.is_required, error};
+  ProbeOutcome outcome = outcome_of(helper.id, libbpf_probe_bpf_helper(helper.program, helper.helper, nullptr));
+  outcome.is_required = helper.is_required;
+  return outcome;
 }
 
 // bpf_rdonly_cast(ctx->sk, struct sock): from a socket to its cgroup in connect hooks. Of use to templates only.
@@ -195,6 +199,17 @@ std::vector<ProbeOutcome> probe_helpers() {
   for (const HelperType& helper : kHelpers) out.push_back(probe_helper(helper));
   out.push_back(probe_rdonly_cast());
   return out;
+}
+
+KernelAbilities probe_abilities() {
+  static const KernelAbilities abilities = [] {
+    const auto has = [](bpf_prog_type program, bpf_func_id helper) {
+      return libbpf_probe_bpf_helper(program, helper, nullptr) != 0;
+    };
+    return KernelAbilities{.has_loop = has(BPF_PROG_TYPE_CGROUP_SKB, BPF_FUNC_loop),
+                           .has_set_retval = has(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval)};
+  }();
+  return abilities;
 }
 
 bool can_receive_marks() {

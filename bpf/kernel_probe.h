@@ -25,6 +25,16 @@ std::vector<ProbeOutcome> probe_maps();
 // Helpers from the program types that call them, and the kfunc that templates need.
 std::vector<ProbeOutcome> probe_helpers();
 
+// What namewall's programs can do without.
+struct KernelAbilities {
+  // bpf_loop, Linux 5.17. Without, they read no DNS: every question goes to the proxy (choose_learning), and nothing
+  // ends the grants that a later answer leaves out (retain = "until-next-answer").
+  bool has_loop = true;
+  bool has_set_retval = true;  // bpf_set_retval, Linux 5.18. Without, what they refuse fails with EPERM
+};
+// Of this kernel; asked once. What this process may not ask, the kernel has.
+KernelAbilities probe_abilities();
+
 // Whether sockets say which mark a datagram came with (SO_RCVMARK, Linux 5.19).
 bool can_receive_marks();
 

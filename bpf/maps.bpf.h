@@ -3,7 +3,7 @@
 #define NAMEWALL_BPF_MAPS_BPF_H
 
 #include "bpf/abi.h"
-#include "bpf/kernel.bpf.h"
+#include "bpf/kernel_abilities.bpf.h"
 
 /* cgroup id -> the workload's configuration. Written by user space only, as a whole (the kernel swaps the value under
  * RCU). Read by every program without a lookup. Never missing; zeros deny. */

@@ -76,7 +76,7 @@ static long glob_each(__u32 i, struct glob_list* list) {
   s->glob_name_start = WINDOW_LAST + 1 - s->name_length;
   struct glob_walk walk = {s, glob};
   /* A label has 63 characters and a pattern 255: steps exhausted means no match. */
-  bpf_loop(1024, glob_step, &walk, 0);
+  LONG_LOOP(1024, glob_step, &walk);
   if (s->glob_matched) {
     s->glob_allow |= glob->masks.allow;
     s->glob_allow_private |= glob->masks.allow_private;
@@ -109,6 +109,11 @@ __noinline int decide_name(struct scratch* s, __u32 policy_id) {
   s->allow = masks->allow;
   s->allow_private = masks->allow_private;
   __u32 globs = node->glob_count;
+  if (globs && !has_loop) { /* nothing allowed, for they may deny: until the next lookup, which user space judges */
+    s->allow = 0;
+    s->allow_private = 0;
+    return 0;
+  }
   if (globs) {
     if (globs > NW_MAX_GLOBS_PER_NODE) globs = NW_MAX_GLOBS_PER_NODE;
     s->policy_id = policy_id;
@@ -116,7 +121,7 @@ __noinline int decide_name(struct scratch* s, __u32 policy_id) {
     s->glob_allow_private = 0;
     s->glob_deny = 0;
     struct glob_list list = {s, node};
-    bpf_loop(globs, glob_each, &list, 0);
+    LONG_LOOP(globs, glob_each, &list);
     s->allow |= s->glob_allow;
     s->allow_private |= s->glob_allow_private;
     deny |= s->glob_deny;

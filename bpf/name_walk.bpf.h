@@ -86,7 +86,7 @@ __noinline int walk_question(struct scratch* s) {
   s->name_length = 0;
   begin_walk(s, HEADER_BYTES);
   struct walk walk = {s};
-  bpf_loop(256, question_step, &walk, 0);
+  LONG_LOOP(256, question_step, &walk);
   return s->done && s->name_length > 0;
 }
 
@@ -155,7 +155,7 @@ __noinline int walk_name(struct scratch* s, __u32 offset) {
   }
   begin_walk(s, offset);
   struct walk walk = {s};
-  bpf_loop(MAX_EXPANDED_NAME + MAX_POINTER_HOPS + 1, expand_step, &walk, 0);
+  LONG_LOOP(MAX_EXPANDED_NAME + MAX_POINTER_HOPS + 1, expand_step, &walk);
   if (!s->done) return 0;
   s->known_offset = last;
   s->known_hash = s->hash;

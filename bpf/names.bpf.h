@@ -150,7 +150,7 @@ static long put_name_try(__u32 i, struct put_name* put) {
 __noinline int put_name(struct scratch* s, struct nw_workload* w) {
   if (!s || !w) return NW_REASON_NAMES_FULL;
   struct put_name put = {.s = s, .w = w, .reason = NW_REASON_NAME_CONTENDED};
-  bpf_loop(NAME_TRIES, put_name_try, &put, 0);
+  SHORT_LOOP(16, NAME_TRIES, put_name_try, &put);
   return put.reason;
 }
 

@@ -33,7 +33,7 @@ __noinline int note_asker(struct __sk_buff* skb, struct nw_workload* w, struct p
   if (length < 1 || length > NW_ASKER_MESSAGE || bpf_skb_load_bytes(skb, message, s->packet, length)) goto out;
   __builtin_memset(&s->packet[length & 1023], 0, 8);
   struct message_hash hash = {.s = s, .hash = *secret ^ length};
-  bpf_loop((length + 7) / 8, hash_step, &hash, 0);
+  SHORT_LOOP(NW_ASKER_MESSAGE / 8, (length + 7) / 8, hash_step, &hash);
   struct local_end from = {};
   read_local(skb, &from, p->transport, 1);
   struct nw_asker_key key = {.netns_cookie = bpf_get_netns_cookie(skb), .hash = hash.hash, .port = from.port};

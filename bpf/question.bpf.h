@@ -32,7 +32,7 @@ static __always_inline int is_one_opt(struct scratch* s, __u32 offset) {
   if (offset + 11 + packet_u16(s, offset + 9) != s->length) return 0;
   begin_walk(s, offset + 11);
   struct walk walk = {s};
-  bpf_loop(MAX_OPTIONS + 1, option_step, &walk, 0);
+  LONG_LOOP(MAX_OPTIONS + 1, option_step, &walk);
   return s->done;
 }
 
@@ -147,6 +147,8 @@ static __always_inline int fresh_rate_allows(const struct nw_workload* w, __u64 
 __noinline int judge_question(struct __sk_buff* skb, struct nw_workload* w, struct packet* p,
                               struct socket_state* state) {
   if (!w || !p || !state) return 0;
+  /* The policy is not for this kernel (choose_learning): no question is read. */
+  if (!has_loop) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_BUSY);
   __u32 length = skb->len, message = p->transport + UDP_HEADER;
   if (skb->gso_segs > 1 || skb->gso_size)
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_SEGMENTED);

@@ -22,7 +22,7 @@ int namewall_sock_create(struct bpf_sock* sk) {
   describe_task(&r);
   report_refusal(w, &r);
   if (refused(w)) return 1;
-  bpf_set_retval(r.reason == NW_REASON_NOT_ARMED || sk->type != SOCK_DGRAM ? -EPERM : -EPROTONOSUPPORT);
+  fail_with(r.reason == NW_REASON_NOT_ARMED || sk->type != SOCK_DGRAM ? -EPERM : -EPROTONOSUPPORT);
   return 0;
 }
 
@@ -71,7 +71,7 @@ static __always_inline int judge_bind(struct bpf_sock_addr* ctx, struct destinat
   describe_task(&r);
   report_refusal(w, &r);
   if (refused(w)) return 1;
-  bpf_set_retval(-EACCES);
+  fail_with(-EACCES);
   return 0;
 }
 
@@ -99,7 +99,7 @@ static __always_inline int after_bind(struct bpf_sock* sk) {
   describe_task(&r);
   report_refusal(w, &r);
   if (refused(w)) return 1;
-  bpf_set_retval(-EACCES);
+  fail_with(-EACCES);
   return 0;
 }
 

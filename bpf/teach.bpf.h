@@ -69,7 +69,7 @@ __noinline int replace_slot(struct scratch* s, struct nw_workload* w, struct nw_
     __builtin_memcpy(s->own.address, grant->address, sizeof(s->own.address));
     if (is_before(s->own.address, head->first) || is_before(head->last, s->own.address)) return 0;
     struct kept kept = {.s = s, .found = 0};
-    bpf_loop(s->record_count, find_kept, &kept, 0);
+    LONG_LOOP(s->record_count, find_kept, &kept);
     if (kept.found) return 0;
     if (__sync_val_compare_and_swap(&grant->deadline, deadline, s->now) == deadline) return 1;
   }
@@ -108,9 +108,10 @@ __noinline int teach_lesson(struct scratch* s, struct nw_workload* w) {
   struct teach teach = {s, w};
   if ((head->what & NW_LESSON_PUT) && head->count) {
     s->failure = put_name(s, w);
-    if (!s->failure) bpf_loop(head->count, lesson_step, &teach, 0);
+    if (!s->failure) SHORT_LOOP(NW_LESSON_GRANTS, head->count, lesson_step, &teach);
   }
-  if ((head->what & NW_LESSON_REPLACE) && !s->failure) bpf_loop(head->bucket_count, replace_bucket, &teach, 0);
+  if ((head->what & NW_LESSON_REPLACE) && !has_loop) s->failure = NW_REASON_TEACHING_FAILED;
+  if ((head->what & NW_LESSON_REPLACE) && !s->failure) LONG_LOOP(head->bucket_count, replace_bucket, &teach);
   struct nw_stats* st = s->failure ? stats_of(w) : 0;
   if (st) __sync_fetch_and_add(&st->reasons[s->failure & 63], 1);
   return s->failure;
