@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "policy/learning.h"
+
 namespace namewall::agent {
 namespace {
 
@@ -78,7 +80,8 @@ std::string agent_names_line(const std::vector<DomainName>& names) {
 }  // namespace
 
 PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const HostPolicy& host,
-                         const ResolvConf& system, std::map<std::string, Origin>& origins_of_names) {
+                         const ResolvConf& system, std::map<std::string, Origin>& origins_of_names,
+                         bool kernel_can_learn) {
   PolicyCheck check;
   check.file = file;
   check.diagnostics = std::move(loaded.diagnostics);
@@ -89,8 +92,12 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
     check.diagnostics.push_back({Diagnostic::Severity::kError, policy.origin, std::move(message)});
   };
   if (!is_new) refuse("`name` is \"" + policy.name + "\", as in " + first->second.file);
-  const Result<PolicyImage> image = compile_policy(policy, host, system);
-  if (!image) refuse(image.error().message());
+  Result<PolicyImage> image = compile_policy(policy, host, system);
+  if (!image) {
+    refuse(image.error().message());
+  } else if (const auto chosen = choose_learning(*image, kernel_can_learn); !chosen) {
+    refuse(chosen.error().message());
+  }
   if (has_error(check.diagnostics)) return check;
   check.dns_path = word_of(image->learn);
   check.dns_reason = why_this_way(policy, *image);

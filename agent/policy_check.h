@@ -28,7 +28,8 @@ struct PolicyCheck {
 // Beside what the loader finds: bounds that only the compiled policy shows, and names that an earlier file has
 // (`origins_of_names` grows).
 PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const HostPolicy& host,
-                         const ResolvConf& system, std::map<std::string, Origin>& origins_of_names);
+                         const ResolvConf& system, std::map<std::string, Origin>& origins_of_names,
+                         bool kernel_can_learn);
 
 // Once all files are checked: patterns that two policies share become errors of both, and the others learn how their
 // cgroups are held on a host with these `existing` ones.

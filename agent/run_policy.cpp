@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/policy_sources.h"
+#include "policy/learning.h"
 
 namespace namewall::agent {
 namespace {
@@ -36,6 +37,10 @@ LoadedRunPolicy load_run_policy(const RunPolicySources& sources) {
   Result<PolicyImage> image = compile_policy(*policy, *host, *system);
   if (!image) {
     result.messages.push_back(image.error().message());
+    return result;
+  }
+  if (auto chosen = choose_learning(*image, sources.kernel_can_learn); !chosen) {
+    result.messages.push_back(chosen.error().message());
     return result;
   }
   result.loaded = RunPolicy{std::move(*policy), std::move(*image)};

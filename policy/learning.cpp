@@ -30,7 +30,13 @@ Result<void> settle_learning(const Policy& policy, const std::string& crowd, Pol
 }
 
 Result<void> choose_learning(PolicyImage& image, bool kernel_can_learn) {
-  if (kernel_can_learn || image.learn == Learn::kProxy) return {};
+  if (kernel_can_learn) return {};
+  if (image.retain == Retain::kUntilNextAnswer) {
+    return fail(ErrorKind::kUnsupported, "policy " + image.name +
+                                             " has `retain = \"until-next-answer\"`, and this kernel's programs cannot "
+                                             "end what an answer leaves out (it has no bpf_loop; Linux 5.17 has)");
+  }
+  if (image.learn == Learn::kProxy) return {};
   const std::string why = "this kernel's programs cannot read DNS answers (it has no bpf_loop)";
   if (image.learn_is_written) {
     return fail(ErrorKind::kUnsupported, "policy " + image.name + " writes `learn = \"kernel\"`, and " + why);

@@ -15,12 +15,13 @@ namespace namewall {
 // kInvalid: learn = "kernel" is written beside one of these.
 Result<void> settle_learning(const Policy& policy, const std::string& crowd, PolicyImage& image);
 
-// On a kernel whose programs cannot read answers (no bpf_loop, found by probing) an image of the kernel path becomes one
-// of the proxy. kUnsupported: its policy writes learn = "kernel". To be called before the image is armed or hashed.
+// On a kernel whose programs cannot read answers (no bpf_loop, found by probing) an image of the kernel path becomes
+// one of the proxy. kUnsupported: its policy writes learn = "kernel", or has retain = "until-next-answer". To be called
+// before the image is armed or hashed.
 Result<void> choose_learning(PolicyImage& image, bool kernel_can_learn);
 
-// False: some node has more globs than the kernel holds. The kernel is then given no names at all: a name that is judged
-// there again (after a replacement) is closed until its next lookup, which the proxy judges by all patterns.
+// False: some node has more globs than the kernel holds. The kernel is then given no names at all: a name that is
+// judged there again (after a replacement) is closed until its next lookup, which the proxy judges by all patterns.
 bool kernel_holds_names(const PolicyImage& image);
 
 }  // namespace namewall

@@ -7,6 +7,7 @@
 
 #include "agent/host/sha256.h"
 #include "policy/host_loader.h"
+#include "policy/learning.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {
@@ -123,10 +124,11 @@ HostFileStatus read_host(const std::optional<FileText>& host, const HostFileStat
 // Compiles what the files say. `is_host_new`: policies in force have to be compiled anew; one that cannot be is the
 // host's fault, and returned.
 std::optional<Error> compile_entries(std::vector<Entry>& entries, const HostPolicy& host, const ResolvConf& system,
-                                     bool is_host_new, bool is_system_new) {
+                                     bool is_host_new, bool is_system_new, bool kernel_can_learn) {
   for (Entry& entry : entries) {
     if (entry.before && (is_host_new || is_system_new)) {
-      Result<VersionPtr> again = compile_version(entry.status.file, entry.before->policy, host, system);
+      Result<VersionPtr> again =
+          compile_version(entry.status.file, entry.before->policy, host, system, kernel_can_learn);
       if (!again && is_host_new) return again.error();
       if (again) {
         entry.before = *std::move(again);
@@ -136,7 +138,7 @@ std::optional<Error> compile_entries(std::vector<Entry>& entries, const HostPoli
     }
     entry.fall_back();
     if (!entry.fresh) continue;
-    Result<VersionPtr> version = compile_version(entry.status.file, *entry.fresh, host, system);
+    Result<VersionPtr> version = compile_version(entry.status.file, *entry.fresh, host, system, kernel_can_learn);
     if (version) {
       entry.chosen = *std::move(version);
       entry.is_chosen_fresh = true;
@@ -207,9 +209,10 @@ std::string_view word_of(FileState state) {
 }
 
 Result<VersionPtr> compile_version(const std::string& file, const Policy& policy, const HostPolicy& host,
-                                   const ResolvConf& system) {
+                                   const ResolvConf& system, bool kernel_can_learn) {
   Result<PolicyImage> image = compile_policy(policy, host, system);
   if (!image) return tl::unexpected(image.error());
+  if (auto chosen = choose_learning(*image, kernel_can_learn); !chosen) return tl::unexpected(chosen.error());
   PolicyVersion version;
   version.policy = policy;
   version.image = std::make_shared<const PolicyImage>(*std::move(image));
@@ -229,7 +232,7 @@ Result<VersionPtr> compile_version(const std::string& file, const Policy& policy
 }
 
 FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapshot& previous, const ResolvConf& system,
-                             BootTime now) {
+                             BootTime now, bool kernel_can_learn) {
   FolderSnapshot next;
   next.errors = contents.errors;
   next.system = system;
@@ -247,12 +250,12 @@ FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapsho
     const HostPolicy& host = next.host.in_force->file.policy;
     const bool is_host_new = !old_host || text_of(old_host->file.policy) != text_of(host);
     std::vector<Entry> attempt = entries;
-    if (const auto error = compile_entries(attempt, host, system, is_host_new, is_system_new)) {
+    if (const auto error = compile_entries(attempt, host, system, is_host_new, is_system_new, kernel_can_learn)) {
       next.host.errors.push_back("host.toml: error: with it a policy that is in force is beyond a bound: " +
                                  error->message());
       if (old_host) next.host.in_force = old_host, next.host.since = previous.host.since;
       attempt = entries;
-      (void)compile_entries(attempt, next.host.in_force->file.policy, system, false, is_system_new);
+      (void)compile_entries(attempt, next.host.in_force->file.policy, system, false, is_system_new, kernel_can_learn);
     }
     entries = std::move(attempt);
   }

@@ -423,6 +423,11 @@ TEST(PolicyImage, AKernelThatCannotLearnMakesItTheProxyUnlessThePolicyForbids) {
   arranged.policy.dns.learn = Learn::kKernel;
   PolicyImage written = compile(arranged);
   EXPECT_EQ(choose_learning(written, false).error().kind, ErrorKind::kUnsupported);
+  PolicyImage replacing = image;
+  replacing.learn = Learn::kProxy;
+  replacing.retain = Retain::kUntilNextAnswer;
+  EXPECT_EQ(choose_learning(replacing, false).error().kind, ErrorKind::kUnsupported);
+  EXPECT_TRUE(choose_learning(replacing, true).has_value());
   EXPECT_TRUE(choose_learning(written, true).has_value());
 }
 

@@ -13,14 +13,27 @@ using ::testing::StartsWith;
 
 class Checker {
  public:
-  PolicyCheck check(const std::string& file, const std::string& toml) {
+  PolicyCheck check(const std::string& file, const std::string& toml, bool kernel_can_learn = true) {
     return check_policy(file, load_policy(toml, Format::kToml, file), {}, parse_resolv_conf("nameserver 192.0.2.53"),
-                        names_);
+                        names_, kernel_can_learn);
   }
 
  private:
   std::map<std::string, Origin> names_;
 };
+
+TEST(PolicyCheck, SaysWhatAKernelThatCannotReadDnsMakesOfAPolicy) {
+  const auto check = [](const std::string& dns, bool kernel_can_learn) {
+    return Checker().check("a.toml", "name = \"a\"\nallow = [ \"a.example\" ]\n[dns]\n" + dns, kernel_can_learn);
+  };
+  ASSERT_TRUE(check("", false).ok());
+  EXPECT_EQ(check("", false).dns_path, "proxy");
+  EXPECT_THAT(check("", false).dns_reason, HasSubstr("bpf_loop"));
+  for (const std::string dns : {"learn = \"kernel\"", "retain = \"until-next-answer\""}) {
+    EXPECT_TRUE(check(dns, true).ok()) << dns;
+    EXPECT_FALSE(check(dns, false).ok()) << dns;
+  }
+}
 
 TEST(PolicyCheck, PrintsTheCanonicalFormUnderTheDnsPath) {
   const PolicyCheck check = Checker().check("a.toml", "name = \"a\"\nallow = [ \"a.example\" ]");

@@ -28,6 +28,20 @@ TEST(RunPolicy, ArgumentsAndTheHostsFileMakeAPolicy) {
   EXPECT_EQ(result.loaded->image.mode, Mode::kAudit);
 }
 
+TEST(RunPolicy, AsksTheProxyWhereTheKernelCannotReadDns) {
+  const TemporaryDirectory directory;
+  RunPolicySources sources;
+  sources.allow = {"example.com"};
+  sources.host_file = write(directory, "host.toml", "");
+  sources.kernel_can_learn = false;
+  const LoadedRunPolicy result = load_run_policy(sources);
+  ASSERT_TRUE(result.loaded) << testing::PrintToString(result.messages);
+  EXPECT_EQ(result.loaded->image.learn, Learn::kProxy);
+  sources.policy_file = write(directory, "policy.toml", "allow = [\"example.com\"]\n[dns]\nlearn = \"kernel\"\n");
+  sources.allow.clear();
+  EXPECT_FALSE(load_run_policy(sources).loaded);
+}
+
 TEST(RunPolicy, AFileThatIsNotThereIsAnErrorThatNamesIt) {
   const TemporaryDirectory directory;
   RunPolicySources sources;

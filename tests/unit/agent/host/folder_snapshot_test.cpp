@@ -86,6 +86,19 @@ std::string policy(const std::string& name, const std::string& cgroup) {
   return "name = \"" + name + "\"\ncgroup = \"" + cgroup + "\"\nallow = [\"a.example\"]\n";
 }
 
+TEST(FolderSnapshot, GoesByTheProxyWhereTheKernelCannotReadDns) {
+  const auto snapshot_of = [](const std::string& dns, bool kernel_can_learn) {
+    FolderContents contents;
+    contents.files.push_back({"a.toml", "name = \"a\"\ncgroup = \"/a\"\nallow = [\"a.example\"]\n" + dns});
+    return next_snapshot(contents, {}, {}, {}, kernel_can_learn);
+  };
+  const FolderSnapshot by_proxy = snapshot_of("", false);
+  ASSERT_TRUE(by_proxy.find("a"));
+  EXPECT_EQ(by_proxy.find("a")->image->learn, Learn::kProxy);
+  EXPECT_EQ(snapshot_of("", true).find("a")->image->learn, Learn::kKernel);
+  EXPECT_FALSE(snapshot_of("[dns]\nlearn = \"kernel\"\n", false).find("a")) << "it writes what cannot be";
+}
+
 TEST(FolderSnapshot, LoadsEveryFile) {
   Folder folder;
   folder.put("a.toml", policy("a", "/a")).put("b.json", R"({"name": "b", "cgroup": "/b"})");
