@@ -1,9 +1,12 @@
 #include "agent/proxy/agent_resolver.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 
 #include "policy/answer_edit.h"
 #include "policy/dns_message.h"
+#include "policy/dns_verdict.h"
 
 namespace namewall::agent {
 namespace {
@@ -38,11 +41,19 @@ Nanoseconds backoff(unsigned failures) {
 
 }  // namespace
 
-std::optional<UpstreamTarget> agent_target(const PolicyImage& image) {
+std::optional<UpstreamTarget> agent_target(const Asker& asker) {
+  const PolicyImage& image = *asker->front().image;
   const std::size_t count = image.system_resolvers != 0 ? image.system_resolvers : image.resolvers.size();
-  if (count == 0) return std::nullopt;
-  const auto first = image.resolvers.begin();
-  return UpstreamTarget{0, *first, {first + 1, first + static_cast<std::ptrdiff_t>(count)}};
+  std::vector<ResolverAddress> trusted;
+  std::ranges::copy_if(std::span(image.resolvers).first(count), std::back_inserter(trusted),
+                       [&](const ResolverAddress& resolver) {
+                         return std::ranges::all_of(*asker, [&](const AskerLevel& level) {
+                           const auto& resolvers = level.image->resolvers;
+                           return std::ranges::find(resolvers, resolver) != resolvers.end();
+                         });
+                       });
+  if (trusted.empty()) return std::nullopt;
+  return UpstreamTarget{0, trusted.front(), {trusted.begin() + 1, trusted.end()}};
 }
 
 AgentResolver::AgentResolver(Upstream& upstream, GrantSink& sink, Report report, const AgentResolverLimits& limits)
@@ -118,9 +129,20 @@ void AgentResolver::ask(std::uint32_t number, unsigned family) {
     --asked_;
     land(number, generation, family, answer);
   };
-  const auto target = agent_target(*entry.asker->front().image);
-  if (!target) return done(fail(ErrorKind::kNotFound, "the policy has no resolver"));
-  upstream_.ask(*target, build_question({.id = 0, .name = entry.name, .type = kTypes[family]}, true), done);
+  ask_upstream(entry.asker, entry.name, kTypes[family], done);
+}
+
+void AgentResolver::ask_upstream(const Asker& asker, const DomainName& name, std::uint16_t type,
+                                 const Upstream::Done& done) {
+  const DnsQuestion question{.id = 0, .name = name, .type = type};
+  for (const AskerLevel& level : *asker) {
+    if (!judge_proxied_question(*level.image, question).verdict.may_ask) {
+      return done(fail(ErrorKind::kPermission, "a level of the workload refuses the name"));
+    }
+  }
+  const auto target = agent_target(asker);
+  if (!target) return done(fail(ErrorKind::kNotFound, "the policies have no resolver that all of them trust"));
+  upstream_.ask(*target, build_question(question, true), done);
 }
 
 void AgentResolver::land(std::uint32_t number, std::uint32_t generation, unsigned at,
@@ -178,7 +200,7 @@ void AgentResolver::tell_change(Entry& entry) {
   event.reason = NW_REASON_AGENT_LOOKUP_FAILED;
   event.name = entry.name.text();
   event.question_type = kTypes[entry.families[0].outcome == Outcome::kFailed ? 0 : 1];
-  if (const auto target = agent_target(*entry.asker->front().image)) {
+  if (const auto target = agent_target(entry.asker)) {
     event.address = target->resolver.address;
     event.port = target->resolver.port;
   }

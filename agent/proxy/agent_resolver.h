@@ -1,5 +1,6 @@
 // resolve = "agent": names that a workload cannot look up itself. The agent asks for their A and AAAA ahead of expiry
-// and teaches what comes as for a client's lookup, at every level of the workload.
+// and teaches what comes as for a client's lookup, at every level of the workload: no name is asked that a level
+// refuses, and no resolver that a level does not trust; such a name fails.
 //
 // A family of a name is asked again at three quarters of its grants' life (a little earlier, by chance), never sooner
 // than after min_ttl and a second; after a failure in 1 s, doubling up to 60 s. A name fails where no family gives an
@@ -32,9 +33,9 @@ struct AgentResolverLimits {
   std::uint64_t seed = 0;    // of the chance in "a little earlier"
 };
 
-// Whom the agent asks for a workload: the resolvers that came from "system", or where there is none the policy's own;
-// from the agent's network namespace. nullopt: the policy has none.
-std::optional<UpstreamTarget> agent_target(const PolicyImage& image);
+// Whom the agent asks for a workload: of its innermost policy the resolvers that came from "system", or where there is
+// none its own, and of these what every level trusts; from the agent's network namespace. nullopt: there is none.
+std::optional<UpstreamTarget> agent_target(const Asker& asker);
 
 class AgentResolver {
  public:
@@ -76,6 +77,7 @@ class AgentResolver {
   void add(const Asker& asker, const DomainName& name, std::uint32_t& number);
   void remove(std::uint32_t number);
   void ask(std::uint32_t number, unsigned family);
+  void ask_upstream(const Asker& asker, const DomainName& name, std::uint16_t type, const Upstream::Done& done);
   void land(std::uint32_t number, std::uint32_t generation, unsigned family,
             const Result<std::span<const std::uint8_t>>& answer);
   void take_answer(const Entry& entry, Family& family, std::span<const std::uint8_t> question,

@@ -156,6 +156,36 @@ TEST_F(AgentResolverTest, TeachesEveryLevelOfANestedWorkload) {
   EXPECT_EQ(sink.taught[1].cgroup_id, 8u);
 }
 
+TEST_F(AgentResolverTest, ANameThatALevelAboveRefusesIsNotAsked) {
+  PolicyImage inner = image_of({"secret.evil.test"}), outer = image_of({"*.example"});
+  inner.agent_names = {testing::name_of("secret.evil.test")};
+  keep({testing::asker_of({{7, inner}, {8, outer}})});
+  EXPECT_TRUE(upstream.asked.empty());
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].reason, NW_REASON_AGENT_LOOKUP_FAILED);
+  EXPECT_EQ(events[0].name, "secret.evil.test");
+}
+
+TEST_F(AgentResolverTest, OnlyResolversThatEveryLevelTrustsAreAsked) {
+  const ResolverAddress own{testing::address_of("198.51.100.66"), Port{53}};
+  PolicyImage inner = image_of({"a.example"}), outer = image_of({"*.example"});
+  const ResolverAddress both = outer.resolvers.at(0);
+  inner.agent_names = {testing::name_of("a.example")};
+  inner.system_resolvers = 0;
+  inner.resolvers = {own, both};
+  keep({testing::asker_of({{7, inner}, {8, outer}})});
+  ASSERT_EQ(upstream.asked.size(), 2u);
+  EXPECT_EQ(upstream.asked[0].target.resolver, both);
+  EXPECT_TRUE(upstream.asked[0].target.stand_ins.empty());
+
+  upstream.asked.clear();
+  inner.resolvers = {own};
+  keep({});
+  keep({testing::asker_of({{7, inner}, {8, outer}})});
+  EXPECT_TRUE(upstream.asked.empty()) << "what it says would be taught to the level above, too";
+  EXPECT_EQ(events.size(), 1u);
+}
+
 TEST_F(AgentResolverTest, ANewListAsksForWhatIsNewAlone) {
   keep({asker_for({"a.example"})});
   answer_a("a.example");
