@@ -11,7 +11,7 @@
 static __always_inline struct nw_resolver* resolver_of_packet(struct __sk_buff* skb, struct packet* p) {
   if (!may_be_place(p->address)) return 0;
   __u16 protocol = p->protocol == IPPROTO_UDP ? NW_PROTOCOL_UDP : NW_PROTOCOL_TCP;
-  return resolver_of_place(bpf_get_netns_cookie(skb), p->address, p->port, protocol);
+  return resolver_of_place(netns_cookie_of(skb), p->address, p->port, protocol);
 }
 
 /* A packet of a socket that may be older than the policy. A flow is judged by the socket's own destination, by rules
@@ -100,7 +100,7 @@ static __always_inline int judge_udp_out(struct nw_workload* w, struct __sk_buff
   read_local(skb, &from, p->transport, 1);
   if (is_resolver(w, (struct ip_address*)from.address, from.port) ||
       (may_be_place(from.address) &&
-       resolver_of_place(bpf_get_netns_cookie(skb), from.address, from.port, NW_PROTOCOL_UDP)))
+       resolver_of_place(netns_cookie_of(skb), from.address, from.port, NW_PROTOCOL_UDP)))
     return refuse_packet(skb, w, p, 0, NW_HOOK_PACKET, NW_REASON_BIND_RESOLVER);
   struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, proxied ? BPF_SK_STORAGE_GET_F_CREATE : 0);
   if (proxied)

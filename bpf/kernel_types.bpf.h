@@ -12,6 +12,7 @@ struct user_namespace {
 };
 struct net {
   struct user_namespace* user_ns;
+  __u64 net_cookie;
 };
 typedef struct {
   struct net* net;

@@ -36,7 +36,7 @@ __noinline int note_asker(struct __sk_buff* skb, struct nw_workload* w, struct p
   SHORT_LOOP(NW_ASKER_MESSAGE / 8, (length + 7) / 8, hash_step, &hash);
   struct local_end from = {};
   read_local(skb, &from, p->transport, 1);
-  struct nw_asker_key key = {.netns_cookie = bpf_get_netns_cookie(skb), .hash = hash.hash, .port = from.port};
+  struct nw_asker_key key = {.netns_cookie = netns_cookie_of(skb), .hash = hash.hash, .port = from.port};
   __builtin_memcpy(key.address, from.address, sizeof(key.address));
   struct nw_asker asker = {
       .cgroup_id = w->cgroup_id, .socket_cookie = bpf_get_socket_cookie(skb), .time = bpf_ktime_get_boot_ns()};
@@ -124,7 +124,7 @@ __noinline int judge_proxied(struct __sk_buff* skb, struct nw_workload* w, struc
                              struct nw_resolver* resolver) {
   if (!w || !p || !state || !resolver) return 0;
   if (!trusts(w, resolver)) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_UNTRUSTED_RESOLVER);
-  if (!(state->flags & SOCKET_NETNS_TRUSTED) && !is_listed_netns(w, bpf_get_netns_cookie(skb)))
+  if (!(state->flags & SOCKET_NETNS_TRUSTED) && !is_listed_netns(w, netns_cookie_of(skb)))
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_UNTRUSTED_NETNS);
   __u16 id;
   if (bpf_skb_load_bytes(skb, p->transport + UDP_HEADER, &id, sizeof(id))) return 1; /* nothing answers it */

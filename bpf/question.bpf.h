@@ -78,7 +78,7 @@ static __always_inline int remember_question(struct scratch* s, struct nw_worklo
 
 static __always_inline void describe_packet(struct refusal* r, struct __sk_buff* skb, struct packet* p,
                                             struct socket_state* state) {
-  r->netns_cookie = bpf_get_netns_cookie(skb);
+  r->netns_cookie = netns_cookie_of(skb);
   r->port = p->port;
   r->ip_protocol = p->protocol;
   __builtin_memcpy(r->address, p->address, sizeof(r->address));
@@ -157,7 +157,7 @@ __noinline int judge_question(struct __sk_buff* skb, struct nw_workload* w, stru
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_NOT_LINEAR);
   if (length < message + MIN_QUESTION || length > message + MAX_QUESTION)
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_MALFORMED);
-  if (!(state->flags & SOCKET_NETNS_TRUSTED) && !is_listed_netns(w, bpf_get_netns_cookie(skb)))
+  if (!(state->flags & SOCKET_NETNS_TRUSTED) && !is_listed_netns(w, netns_cookie_of(skb)))
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_UNTRUSTED_NETNS);
   struct scratch* s = claim_scratch(SCRATCH_EGRESS);
   if (!s) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_BUSY);
