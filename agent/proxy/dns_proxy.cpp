@@ -348,9 +348,11 @@ void DnsProxy::serve() {
     state.fresh->set_time(state.now);
     state.tick();
     const auto ready = state.poller.ready(room);
+    state.core->begin_batch();
     for (const epoll_event& event : ready) state.dispatch(event);
     bool more = true;
     for (int turn = 0; turn < kTurnsPerRound && more; ++turn) more = state.core->run_turn(state.now);
+    state.core->end_batch();
     state.upstream->flush();
     state.send_replies();
     state.more_waits = more || !state.replied.empty() || state.upstream->needs_flush();
