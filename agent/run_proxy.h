@@ -58,6 +58,7 @@ class RunProxy final : public ProxyHost, public GrantSink {
   Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime now) override {
     return enforcer_.teach(cgroup_id, lesson, now);
   }
+  void teach_all(std::span<bpf::LessonOrder> orders, BootTime) override { enforcer_.teach_all(orders); }
 
  private:
   RunProxy(bpf::Enforcer& enforcer, const bpf::Workload& workload, Options options);

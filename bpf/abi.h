@@ -290,9 +290,14 @@ struct nw_deeper {
 };
 
 /* ---- lessons: what a run of namewall_teach reads ----
- * Behind NW_LESSON_AT bytes that a packet program needs to run at all: the head, then `count` grants. */
+ * Behind NW_LESSON_AT bytes that a packet program needs to run at all, for each lesson: the head, then `count` grants.
+ * A run returns how many lessons are in the tables, and the reason for which the next one is not. */
 #define NW_LESSON_AT 16
-#define NW_LESSON_GRANTS 64     /* of one run */
+#define NW_LESSON_GRANTS 64     /* of one lesson */
+#define NW_LESSONS 16           /* of one run, */
+#define NW_LESSONS_BYTES 3584   /* with all it holds: the kernel takes a page, less room of its own, on every machine */
+#define NW_LESSONS_DONE_SHIFT 8 /* of what is returned */
+#define NW_LESSON_REASON 0xffu
 #define NW_LESSON_PUT (1u << 0) /* the name and the grants into the tables */
 #define NW_LESSON_REPLACE \
   (1u << 1) /* live grants of the name, from `first` to `last`, that are not given here end now */

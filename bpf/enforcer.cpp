@@ -86,8 +86,12 @@ Result<std::uint32_t> Enforcer::reap(const Workload& workload, std::chrono::seco
 }
 
 Reason Enforcer::teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) {
-  return state_->layer->teach(cgroup_id, lesson);
+  LessonOrder order{cgroup_id, &lesson};
+  state_->layer->teach({&order, 1});
+  return order.reason;
 }
+
+void Enforcer::teach_all(std::span<LessonOrder> orders) { state_->layer->teach(orders); }
 
 Result<void> Enforcer::add_proxy_place(const ProxyPlace& place) { return state_->layer->proxy_places().add(place); }
 

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,7 @@ class Enforcer {
   // Puts the lesson into the tables of the workload. NW_REASON_NONE: all of it is in; else why not (GrantSink::teach).
   // The kernel goes by its own clock; `now` is the caller's.
   Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now);
+  void teach_all(std::span<LessonOrder> orders);  // in few system calls
 
   // The kernel is to send questions for the place's resolver there, from now on; or no more.
   Result<void> add_proxy_place(const ProxyPlace& place);

@@ -23,6 +23,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -134,6 +135,7 @@ class HostEnforcer {
 
   // As Enforcer::teach. Children of templates that the kernel met cost a look at their row (a system call) each time.
   Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now);
+  void teach_all(std::span<LessonOrder> orders);
 
   // As Enforcer's, of every layer. Places outlive the process: an adopting one finds them here.
   Result<void> add_proxy_place(const ProxyPlace& place);

@@ -31,12 +31,30 @@ Result<std::vector<GrantRecord>> HostEnforcer::read_grants(std::uint64_t cgroup_
 }
 
 Reason HostEnforcer::teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) {
+  LessonOrder order{cgroup_id, &lesson};
+  teach_all({&order, 1});
+  return order.reason;
+}
+
+void HostEnforcer::teach_all(std::span<LessonOrder> orders) {
   const std::lock_guard lock(state_->mutex);
-  if (const Layer* layer = state_->layer_of(cgroup_id)) return layer->teach(cgroup_id, lesson);
-  for (const auto& layer : state_->layers) {
-    if (const Reason reason = layer->teach(cgroup_id, lesson); reason != NW_REASON_NOT_ARMED) return reason;
+  while (!orders.empty()) {
+    // Those in front that are of one layer.
+    const Layer* layer = state_->layer_of(orders.front().cgroup_id);
+    std::size_t count = 1;
+    while (layer != nullptr && count < orders.size() && state_->layer_of(orders[count].cgroup_id) == layer) ++count;
+    const std::span<LessonOrder> part = orders.first(count);
+    orders = orders.subspan(count);
+    if (layer != nullptr) {
+      layer->teach(part);
+      continue;
+    }
+    part.front().reason = NW_REASON_NOT_ARMED;
+    for (const auto& one : state_->layers) {
+      one->teach(part);
+      if (part.front().reason != NW_REASON_NOT_ARMED) break;
+    }
   }
-  return NW_REASON_NOT_ARMED;
 }
 
 Result<Counters> HostEnforcer::read_counters(std::uint64_t cgroup_id) const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -22,6 +23,7 @@
 #include "bpf/grant_records.h"
 #include "bpf/kernel_objects.h"
 #include "bpf/lesson.h"
+#include "bpf/lesson_runner.h"
 #include "bpf/proxy_places.h"
 #include "bpf/rule_store.h"
 #include "bpf/table_slots.h"
@@ -74,8 +76,8 @@ class Layer {
   Result<Counters> read_counters(std::uint64_t cgroup_id) const;
   Result<std::uint32_t> reap(std::uint64_t cgroup_id, std::chrono::seconds expired_for) const;
   Result<std::size_t> add_grants(std::uint64_t cgroup_id, const std::vector<Grant>& grants) const;
-  // As GrantSink::teach (agent/proxy/grant_sink.h).
-  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson) const;
+  // As GrantSink::teach_all (agent/proxy/grant_sink.h).
+  void teach(std::span<LessonOrder> orders) const;
   std::uint32_t count_live_grants() const;
   const KernelObjects& objects() const { return objects_; }
   EventRing& events() { return *ring_; }
@@ -146,6 +148,7 @@ class Layer {
   Result<void> offer_tables();
   void note_taken_offers();
   void clear_departed();
+  void add_to(LessonRunner& runner, LessonOrder& order) const;
 
   const PinDirectory* pins_ = nullptr;
   std::string folder_;

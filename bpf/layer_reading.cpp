@@ -6,7 +6,6 @@
 #include <array>
 
 #include "bpf/layer.h"
-#include "bpf/lesson_runner.h"
 #include "bpf/map_access.h"
 #include "bpf/rule_entries.h"
 
@@ -83,11 +82,21 @@ Result<std::size_t> Layer::add_grants(std::uint64_t cgroup_id, const std::vector
   return tables->add(grants, armed->config);
 }
 
-Reason Layer::teach(std::uint64_t cgroup_id, const Lesson& lesson) const {
-  const auto workload = find_config(cgroup_id);
-  const ArmedWorkload* judge = find(cgroup_id);
+void Layer::teach(std::span<LessonOrder> orders) const {
+  LessonRunner runner(objects_.program("namewall_teach"));
+  for (LessonOrder& order : orders) add_to(runner, order);
+  runner.run();
+}
+
+void Layer::add_to(LessonRunner& runner, LessonOrder& order) const {
+  const Lesson& lesson = *order.lesson;
+  const auto workload = find_config(order.cgroup_id);
+  const ArmedWorkload* judge = find(order.cgroup_id);
   if (judge == nullptr && workload) judge = find(workload->template_id);
-  if (!workload || judge == nullptr || workload->mode == NW_MODE_DENY) return NW_REASON_NOT_ARMED;
+  if (!workload || judge == nullptr || workload->mode == NW_MODE_DENY) {
+    order.reason = NW_REASON_NOT_ARMED;
+    return;
+  }
   NameDecision decision = lesson.decision;
   std::uint32_t generation = judge->config.generation;
   if (lesson.image_hash != 0 && lesson.image_hash != judge->config.image_hash) {
@@ -95,10 +104,13 @@ Reason Layer::teach(std::uint64_t cgroup_id, const Lesson& lesson) const {
       generation = 0;
     } else {
       decision = decide_name(*judge->image, lesson.name);
-      if (!decision.may_ask() && judge->image->mode == Mode::kEnforce) return NW_REASON_ANSWER_WITHDRAWN;
+      if (!decision.may_ask() && judge->image->mode == Mode::kEnforce) {
+        order.reason = NW_REASON_ANSWER_WITHDRAWN;
+        return;
+      }
     }
   }
-  return LessonRunner(objects_.program("namewall_teach")).run(*workload, lesson, decision, generation);
+  runner.add(*workload, lesson, decision, generation, order.reason);
 }
 
 std::uint32_t Layer::count_live_grants() const {

@@ -28,6 +28,13 @@ struct Lesson {
 
 inline constexpr std::size_t kMaxAnswerAddresses = 4096;
 
+// One of several lessons that are taught together, and what became of it.
+struct LessonOrder {
+  std::uint64_t cgroup_id = 0;
+  const Lesson* lesson = nullptr;
+  Reason reason = NW_REASON_TEACHING_FAILED;
+};
+
 // Where the proxy listens for questions to one resolver in one network namespace: on 127.0.0.1 for an IPv4 resolver, on
 // ::1 for an IPv6 one. A place belongs to one resolver only, so that answers can be given its address again.
 struct ProxyPlace {

@@ -46,9 +46,8 @@ nw_lesson_head make_head(const nw_workload& workload, const Lesson& lesson, cons
   return head;
 }
 
-std::vector<nw_lesson_grant> make_grants(const Lesson& lesson) {
-  std::vector<nw_lesson_grant> grants;
-  grants.reserve(lesson.grants.size());
+void make_grants(const Lesson& lesson, std::vector<nw_lesson_grant>& grants) {
+  grants.clear();
   for (const Grant& grant : lesson.grants) {
     nw_lesson_grant& given = grants.emplace_back();
     given.deadline = to_nanoseconds(grant.deadline);
@@ -56,20 +55,6 @@ std::vector<nw_lesson_grant> make_grants(const Lesson& lesson) {
     given.note = grant.note;
     given.is_private = is_private(grant);
   }
-  return grants;
-}
-
-Reason run_once(int program_fd, nw_lesson_head head, Grants grants) {
-  head.count = static_cast<std::uint32_t>(grants.size());
-  std::array<std::uint8_t, NW_LESSON_AT + sizeof(head) + NW_LESSON_GRANTS * sizeof(nw_lesson_grant)> packet;
-  std::memset(packet.data(), 0, NW_LESSON_AT);
-  std::memcpy(packet.data() + NW_LESSON_AT, &head, sizeof(head));
-  std::memcpy(packet.data() + NW_LESSON_AT + sizeof(head), grants.data(), grants.size_bytes());
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(),
-              .data_size_in = static_cast<std::uint32_t>(NW_LESSON_AT + sizeof(head) + grants.size_bytes()));
-  if (bpf_prog_test_run_opts(program_fd, &options) < 0 || options.retval >= NW_REASON_COUNT)
-    return NW_REASON_TEACHING_FAILED;
-  return static_cast<Reason>(options.retval);
 }
 
 // All addresses of a family that are ever granted: below the v4-mapped ones are none.
@@ -92,39 +77,95 @@ Range range_of(std::uint8_t family) {
 
 }  // namespace
 
-Reason LessonRunner::run(const nw_workload& workload, const Lesson& lesson, const NameDecision& decision,
-                         std::uint32_t generation) const {
+LessonRunner::LessonRunner(int program_fd) : program_fd_(program_fd) {
+  static_assert(NW_LESSON_AT + sizeof(nw_lesson_head) + NW_LESSON_GRANTS * sizeof(nw_lesson_grant) <= NW_LESSONS_BYTES);
+}
+
+void LessonRunner::append(const nw_lesson_head& head, Grants grants, Reason& reason) {
+  const std::size_t size = sizeof(head) + grants.size_bytes();
+  if (count_ == NW_LESSONS || size_ + size > packet_.size()) run();
+  if (size_ == 0) {
+    std::memset(packet_.data(), 0, NW_LESSON_AT);
+    size_ = NW_LESSON_AT;
+  }
+  nw_lesson_head counted = head;
+  counted.count = static_cast<std::uint32_t>(grants.size());
+  std::memcpy(packet_.data() + size_, &counted, sizeof(counted));
+  if (!grants.empty()) std::memcpy(packet_.data() + size_ + sizeof(counted), grants.data(), grants.size_bytes());
+  waiting_[count_++] = {&reason, size_};
+  size_ += size;
+}
+
+void LessonRunner::run() {
+  for (std::size_t first = 0; first < count_;) {
+    // The lessons that are left, behind what every packet begins with.
+    const std::size_t start = waiting_[first].at - NW_LESSON_AT;
+    if (first != 0) std::memset(packet_.data() + start, 0, NW_LESSON_AT);
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet_.data() + start,
+                .data_size_in = static_cast<std::uint32_t>(size_ - start));
+    const bool has_run = bpf_prog_test_run_opts(program_fd_, &options) >= 0;
+    const std::uint32_t reason = options.retval & NW_LESSON_REASON;
+    const std::size_t done = options.retval >> NW_LESSONS_DONE_SHIFT;
+    const bool is_whole = reason == NW_REASON_NONE && first + done == count_;
+    const bool is_part = reason != NW_REASON_NONE && reason < NW_REASON_COUNT && first + done < count_;
+    if (!has_run || (!is_whole && !is_part)) {
+      while (first < count_) *waiting_[first++].reason = NW_REASON_TEACHING_FAILED;
+      break;
+    }
+    for (const std::size_t end = first + done; first < end; ++first) *waiting_[first].reason = NW_REASON_NONE;
+    if (is_part) *waiting_[first++].reason = static_cast<Reason>(reason);
+  }
+  count_ = size_ = 0;
+}
+
+Reason LessonRunner::run_one(const nw_lesson_head& head, Grants grants) {
+  Reason reason = NW_REASON_TEACHING_FAILED;
+  append(head, grants, reason);
+  run();
+  return reason;
+}
+
+void LessonRunner::add(const nw_workload& workload, const Lesson& lesson, const NameDecision& decision,
+                       std::uint32_t generation, Reason& reason) {
+  reason = NW_REASON_TEACHING_FAILED;
   if (lesson.grants.size() > kMaxAnswerAddresses || lesson.name.text().size() > NW_NAME_MAX ||
       lesson.name.text().empty())
-    return NW_REASON_TEACHING_FAILED;
+    return;
   nw_lesson_head head = make_head(workload, lesson, decision, generation);
-  std::vector<nw_lesson_grant> grants = make_grants(lesson);
+  make_grants(lesson, grants_);
   head.what = NW_LESSON_PUT;
   if (lesson.replaces_family != 0) {
     const Range range = range_of(lesson.replaces_family);
     copy_address(range.first, head.first);
     copy_address(range.last, head.last);
-    if (grants.size() <= NW_LESSON_GRANTS) head.what |= NW_LESSON_REPLACE;
   }
-  std::size_t at = 0;
-  do {
-    const Grants part = Grants(grants).subspan(at, std::min<std::size_t>(NW_LESSON_GRANTS, grants.size() - at));
-    if (const Reason reason = run_once(program_fd_, head, part); reason != NW_REASON_NONE) return reason;
-    at += NW_LESSON_GRANTS;
-  } while (at < grants.size());
-  if (lesson.replaces_family == 0 || (head.what & NW_LESSON_REPLACE) != 0) return NW_REASON_NONE;
+  if (grants_.size() <= NW_LESSON_GRANTS) {
+    if (lesson.replaces_family != 0) head.what |= NW_LESSON_REPLACE;
+    append(head, grants_, reason);
+  } else {
+    run();
+    reason = run_in_parts(head, lesson.replaces_family != 0);
+  }
+}
+
+Reason LessonRunner::run_in_parts(nw_lesson_head head, bool replaces) {
+  for (std::size_t at = 0; at < grants_.size(); at += NW_LESSON_GRANTS) {
+    const Grants part = Grants(grants_).subspan(at, std::min<std::size_t>(NW_LESSON_GRANTS, grants_.size() - at));
+    if (const Reason reason = run_one(head, part); reason != NW_REASON_NONE) return reason;
+  }
+  if (!replaces) return NW_REASON_NONE;
 
   // All are in. Each of these runs looks at the addresses between its first grant and its last one, which is the next
   // run's first.
   head.what = NW_LESSON_REPLACE;
-  std::sort(grants.begin(), grants.end(), is_before);
+  std::sort(grants_.begin(), grants_.end(), is_before);
   const nw_lesson_head whole = head;
-  for (at = 0; at + 1 < grants.size(); at += NW_LESSON_GRANTS - 1) {
-    const Grants part = Grants(grants).subspan(at, std::min<std::size_t>(NW_LESSON_GRANTS, grants.size() - at));
-    const bool is_last = at + part.size() == grants.size();
+  for (std::size_t at = 0; at + 1 < grants_.size(); at += NW_LESSON_GRANTS - 1) {
+    const Grants part = Grants(grants_).subspan(at, std::min<std::size_t>(NW_LESSON_GRANTS, grants_.size() - at));
+    const bool is_last = at + part.size() == grants_.size();
     std::memcpy(head.first, at == 0 ? whole.first : part.front().address, sizeof(head.first));
     std::memcpy(head.last, is_last ? whole.last : part.back().address, sizeof(head.last));
-    if (const Reason reason = run_once(program_fd_, head, part); reason != NW_REASON_NONE) return reason;
+    if (const Reason reason = run_one(head, part); reason != NW_REASON_NONE) return reason;
     if (is_last) break;
   }
   return NW_REASON_NONE;

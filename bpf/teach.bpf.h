@@ -1,13 +1,12 @@
 /* Lessons of user space: the grants of one answer, put where those of the kernel path are put, by the same code. Run by
- * BPF_PROG_TEST_RUN; a packet program for the reason of namewall_reap. An answer with more addresses than one run takes
- * comes in several. */
+ * BPF_PROG_TEST_RUN; a packet program for the reason of namewall_reap. One run takes several lessons; an answer with more
+ * addresses than a lesson holds comes in several. */
 #ifndef NAMEWALL_BPF_TEACH_BPF_H
 #define NAMEWALL_BPF_TEACH_BPF_H
 
 #include "bpf/answer.bpf.h"
 #include "bpf/children.bpf.h"
 
-#define LESSON_BYTES (sizeof(struct nw_lesson_head) + NW_LESSON_GRANTS * sizeof(struct nw_lesson_grant))
 #define REPLACE_TRIES 4
 
 static __always_inline struct nw_lesson_head* lesson_head(struct scratch* s) { return (void*)s->packet; }
@@ -117,28 +116,49 @@ __noinline int teach_lesson(struct scratch* s, struct nw_workload* w) {
   return s->failure;
 }
 
-/* Returns a reason. Everything of the lesson is in the tables when it returns NW_REASON_NONE. */
+struct lessons {
+  struct __sk_buff* skb;
+  struct scratch* s;
+  struct nw_workload* row;
+  __u32 at;
+  __u32 done;
+  int reason;
+};
+
+static long next_lesson(__u32 i, struct lessons* all) {
+  struct scratch* s = all->s;
+  if (all->at >= all->skb->len) return 1;
+  all->reason = NW_REASON_TEACHING_FAILED;
+  if (bpf_skb_load_bytes(all->skb, all->at, s->packet, sizeof(struct nw_lesson_head))) return 1;
+  all->at += sizeof(struct nw_lesson_head);
+  __u32 count = lesson_head(s)->count;
+  if (count > NW_LESSON_GRANTS) return 1;
+  if (count) {
+    __u32 bytes = count * sizeof(struct nw_lesson_grant);
+    if (bpf_skb_load_bytes(all->skb, all->at, &s->packet[sizeof(struct nw_lesson_head)], bytes)) return 1;
+    all->at += bytes;
+  }
+  all->reason = teach_lesson(s, all->row);
+  if (all->reason) return 1;
+  all->done++;
+  return 0;
+}
+
+/* Takes the lessons in their order, up to the first that fails. Returns NW_LESSONS_DONE and NW_LESSON_REASON: how many
+ * are in the tables with everything they hold, and why the next one is not (NW_REASON_NONE: there is none). */
 SEC("tc")
 int namewall_teach(struct __sk_buff* skb) {
-  __u32 length = skb->len;
-  if (length < NW_LESSON_AT + sizeof(struct nw_lesson_head)) return NW_REASON_TEACHING_FAILED;
-  length -= NW_LESSON_AT;
-  if (length > LESSON_BYTES) return NW_REASON_TEACHING_FAILED;
-  int reason = NW_REASON_TEACHING_FAILED;
-  struct scratch* s = claim_scratch(SCRATCH_INGRESS);
-  if (!s) return reason;
+  struct lessons all = {.skb = skb, .at = NW_LESSON_AT, .reason = NW_REASON_TEACHING_FAILED};
+  all.s = claim_scratch(SCRATCH_INGRESS);
+  if (!all.s) return all.reason;
   struct row_buffer* buffer = claim_row_buffer();
   if (!buffer) goto out;
-  if (length >= sizeof(struct nw_lesson_head) && length <= LESSON_BYTES &&
-      !bpf_skb_load_bytes(skb, NW_LESSON_AT, s->packet, length)) {
-    __u32 count = lesson_head(s)->count;
-    if (count <= NW_LESSON_GRANTS && length == sizeof(struct nw_lesson_head) + count * sizeof(struct nw_lesson_grant))
-      reason = teach_lesson(s, &buffer->row);
-  }
+  all.row = &buffer->row;
+  bpf_loop(NW_LESSONS, next_lesson, &all, 0);
   __sync_lock_test_and_set(&buffer->busy, 0);
 out:
-  release_scratch(s);
-  return reason;
+  release_scratch(all.s);
+  return all.done << NW_LESSONS_DONE_SHIFT | (all.reason & NW_LESSON_REASON);
 }
 
 #endif

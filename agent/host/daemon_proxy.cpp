@@ -159,4 +159,6 @@ Reason DaemonProxy::teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, Bo
   return parts_.enforcer.teach(cgroup_id, lesson, now);
 }
 
+void DaemonProxy::teach_all(std::span<bpf::LessonOrder> orders, BootTime) { parts_.enforcer.teach_all(orders); }
+
 }  // namespace namewall::agent

@@ -68,6 +68,7 @@ class DaemonProxy final : public ProxyHost, public GrantSink, public ArmingFollo
   void withdraw(const bpf::ProxyPlace& place) override;
   // ---- GrantSink ----
   Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime now) override;
+  void teach_all(std::span<bpf::LessonOrder> orders, BootTime now) override;
   // ---- ArmingFollower ----
   void will_hold(const PolicyImage& image) override { places_->serve_own(image); }
   void has_changed(std::uint64_t cgroup_id) override { changed_.insert(cgroup_id); }

@@ -9,6 +9,12 @@
 #include "agent/host/host_clock.h"
 
 namespace namewall::agent {
+namespace {
+
+// A wait that was shorter may have been none: what it found was ready when it began.
+constexpr Nanoseconds kWaited = std::chrono::microseconds(100);
+
+}  // namespace
 
 Result<EventLoop> EventLoop::open() {
   EventLoop loop;
@@ -46,12 +52,10 @@ Result<Nanoseconds> EventLoop::turn(Nanoseconds longest) {
     const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(time).count();
     return ::epoll_wait(poller_.get(), ready.data(), static_cast<int>(ready.size()), static_cast<int>(milliseconds));
   };
-  int count = wait_for(Nanoseconds::zero());
-  const bool has_waited = count == 0;
-  if (has_waited) count = wait_for(wait);
+  const int count = wait_for(wait);
   if (count < 0 && errno != EINTR) return fail_errno(errno, "cannot wait in the event loop");
   const BootTime begin = boot_now();
-  ready_since_ = has_waited ? begin : woken_;
+  ready_since_ = begin - before >= kWaited ? begin : woken_;
   woken_ = begin;
   for (int i = 0; i < count; ++i) {
     // A handler may have unwatched it; one that unwatches itself lives on until it returns.

@@ -30,7 +30,7 @@ void UsageCache::sync() {
   });
 }
 
-void UsageCache::read(std::uint64_t cgroup_id, Usage& usage, BootTime now) {
+void UsageCache::read(std::uint64_t cgroup_id, Usage& usage, BootTime now, Nanoseconds grants_may_be_old) {
   const Workload* workload = parts_.registry.find_by_id(cgroup_id);
   if (workload == nullptr) return;
   const bool is_first = usage.read_at == BootTime{};
@@ -47,6 +47,8 @@ void UsageCache::read(std::uint64_t cgroup_id, Usage& usage, BootTime now) {
   usage.refusals = std::accumulate(counters->by_reason.begin(), counters->by_reason.end(), std::uint64_t{0});
   usage.lookups = counter(*counters, "questions");
   usage.events_left_out = counter(*counters, "events_limited") + counter(*counters, "events_lost");
+  if (!is_first && now - usage.grants_as_of < grants_may_be_old) return;
+  usage.grants_as_of = now;
   const std::uint64_t learned = counter(*counters, "learned") + counter(*counters, "refreshed");
   if (!is_first && learned == usage.learned && now < usage.next_expiry) return;
   usage.learned = learned;
@@ -70,7 +72,7 @@ void UsageCache::tick(BootTime now) {
     if (next == usages_.end()) next = usages_.begin();
     if (next == usages_.end()) return;
     cursor_ = next->first;
-    read(next->first, next->second, now);
+    read(next->first, next->second, now, kGrantsRound);
   }
 }
 
@@ -78,18 +80,18 @@ void UsageCache::refresh(BootTime now, Nanoseconds budget) {
   sync();
   std::vector<std::pair<BootTime, std::uint64_t>> old;
   for (const auto& [id, usage] : usages_) {
-    if (now - usage.read_at >= kFresh) old.emplace_back(usage.read_at, id);
+    if (now - usage.grants_as_of >= kFresh) old.emplace_back(usage.grants_as_of, id);
   }
   std::sort(old.begin(), old.end());
   for (const auto& [read_at, id] : old) {
-    read(id, usages_[id], now);
+    read(id, usages_[id], now, Nanoseconds::zero());
     if (boot_now() - now > budget) return;
   }
 }
 
 Usage UsageCache::of(const Workload& workload, BootTime now) {
   Usage& usage = usages_[workload.cgroup_id];
-  read(workload.cgroup_id, usage, now);
+  read(workload.cgroup_id, usage, now, Nanoseconds::zero());
   return usage;
 }
 

@@ -11,7 +11,8 @@
 namespace namewall::agent {
 
 struct Usage {
-  BootTime read_at;
+  BootTime read_at;       // the counters
+  BootTime grants_as_of;  // the number of grants
   std::uint64_t refusals = 0, lookups = 0, events_left_out = 0;
   std::uint32_t grants = 0;   // live
   std::uint64_t learned = 0;  // changes with every grant made or extended
@@ -24,6 +25,8 @@ class UsageCache {
   static constexpr Nanoseconds kRound = std::chrono::seconds(60);  // every workload is read once in it, if they are
   static constexpr std::size_t kMostPerTick = 64;                  // few enough
   static constexpr Nanoseconds kFresh = std::chrono::milliseconds(500);
+  // Where nobody asks: a table that changes is read no more often, for it may be large.
+  static constexpr Nanoseconds kGrantsRound = std::chrono::seconds(10);
 
   UsageCache(HostParts& parts, CounterTotals& totals) : parts_(parts), totals_(totals) {}
 
@@ -36,7 +39,7 @@ class UsageCache {
 
  private:
   void sync();
-  void read(std::uint64_t cgroup_id, Usage& usage, BootTime now);
+  void read(std::uint64_t cgroup_id, Usage& usage, BootTime now, Nanoseconds grants_may_be_old);
 
   HostParts& parts_;
   CounterTotals& totals_;

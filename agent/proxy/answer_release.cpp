@@ -1,10 +1,16 @@
 #include <algorithm>
+#include <utility>
 
 #include "agent/proxy/proxy_state.h"
 #include "policy/answer_edit.h"
 #include "policy/dns_message.h"
 
 namespace namewall::agent {
+namespace {
+
+constexpr std::size_t kMostStaged = 256;
+
+}  // namespace
 
 void ProxyCore::State::land(std::uint32_t number, std::uint32_t generation,
                             const Result<std::span<const std::uint8_t>>& answer) {
@@ -17,10 +23,12 @@ void ProxyCore::State::land(std::uint32_t number, std::uint32_t generation,
     const std::uint32_t asker = at;
     const WaitingQuestion& question = room[asker];
     at = question.next;
-    if (!question.is_abandoned && !answer) give_no_answer(question);
-    if (!question.is_abandoned && answer && let_out(question, *answer, 0)) {
-      may_cache |= may_use_cache(question.asker);
+    if (!question.is_abandoned && answer) {
+      const bool uses_cache = may_use_cache(question.asker);
+      may_cache |= let_out(asker, *answer, 0) && uses_cache;
+      continue;
     }
+    if (!question.is_abandoned) give_no_answer(question);
     release(asker);
   }
   if (may_cache) {
@@ -29,21 +37,43 @@ void ProxyCore::State::land(std::uint32_t number, std::uint32_t generation,
   targets.give_up(flight.target);
 }
 
-bool ProxyCore::State::let_out(const WaitingQuestion& question, std::span<const std::uint8_t> answer,
-                               std::uint32_t age) {
+bool ProxyCore::State::let_out(std::uint32_t number, std::span<const std::uint8_t> answer, std::uint32_t age) {
+  const WaitingQuestion& question = room[number];
+  if (staged.size() == staged_count) staged.emplace_back();
+  std::vector<std::uint8_t>& edited = staged[staged_count].edited;
   AnswerEdit edit;
   edit.age = age;
   for (const AskerLevel& level : *question.asker) edit.hold_to(*level.image);
   if (!edit_answer(answer, question.message, edit, edited)) {
     withhold(question, {0, NW_REASON_ANSWER_MALFORMED});
+    release(number);
     return false;
   }
   if (!question.over_tcp && edited.size() > udp_limit(question.message)) {
     count(question.account, &ProxyFigures::truncated);
     reply_own(question.client, question.message, truncated_reply());
+    release(number);
     return true;
   }
-  const TeachingOutcome outcome = teacher.teach(question.asker, edited, now);
+  staged[staged_count++].question = number;
+  teacher.stage(question.asker, edited, now);
+  if (!is_batch || staged_count == kMostStaged) settle();
+  return true;
+}
+
+void ProxyCore::State::settle() {
+  if (staged_count == 0) return;
+  const std::span<const TeachingOutcome> outcomes = teacher.teach_staged(now);
+  const std::size_t count = std::exchange(staged_count, 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t number = staged[i].question;
+    if (!room[number].is_abandoned) reply_taught(room[number], staged[i].edited, outcomes[i]);
+    release(number);
+  }
+}
+
+void ProxyCore::State::reply_taught(const WaitingQuestion& question, std::span<const std::uint8_t> answer,
+                                    const TeachingOutcome& outcome) {
   for (const LevelReason& audited : outcome.audited) {
     report(as_asked(question, targets), Hook::kAnswer, audited, true);
   }
@@ -52,9 +82,8 @@ bool ProxyCore::State::let_out(const WaitingQuestion& question, std::span<const 
     withhold(question, outcome.withheld);
   } else {
     count(question.account, &ProxyFigures::answered);
-    output.reply(question.client, edited);
+    output.reply(question.client, answer);
   }
-  return true;
 }
 
 void ProxyCore::State::withhold(const WaitingQuestion& question, const LevelReason& why) {

@@ -1,4 +1,5 @@
-// What an answer teaches its asker: judged by every level, then taught to every level, the outermost last.
+// What answers teach their askers: judged by every level, then taught to every level, the outermost last; those of
+// several answers together.
 #pragma once
 
 #include <cstdint>
@@ -36,10 +37,28 @@ class AnswerTeacher {
   // have been taught where an outer one fails.
   TeachingOutcome teach(const Asker& asker, std::span<const std::uint8_t> answer, BootTime now);
 
+  // The same for several answers: judged now, taught by the next teach_staged(), each for itself. Its number among
+  // them.
+  std::size_t stage(Asker asker, std::span<const std::uint8_t> answer, BootTime now);
+  // In the order of staging, good until the next stage(). None is staged any more.
+  std::span<const TeachingOutcome> teach_staged(BootTime now);
+
  private:
+  struct Staged {
+    Asker asker;
+    std::size_t first_lesson = 0;  // one for each level; none where the answer is withheld
+  };
+  void teach_level(std::size_t level, BootTime now);
+  void take_outcome(std::size_t number, std::size_t level, const bpf::Lesson& lesson, Reason reason);
+
   GrantSink& sink_;
   std::vector<Address> own_addresses_;
-  std::vector<bpf::Lesson> lessons_;  // of the call: one for each level, its memory used again
+  std::vector<Staged> staged_;
+  std::vector<TeachingOutcome> outcomes_;  // of what is staged, or was last
+  std::vector<bpf::Lesson> lessons_;       // of what is staged
+  // Of one level.
+  std::vector<bpf::LessonOrder> orders_;
+  std::vector<std::size_t> taught_;  // whose order it is
 };
 
 }  // namespace namewall::agent

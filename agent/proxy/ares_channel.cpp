@@ -248,14 +248,8 @@ void AresChannel::on_ready(int fd, std::uint32_t events) {
 }
 
 void AresChannel::receive_datagrams(int fd) {
-  std::array<mmsghdr, AresSurroundings::kBatch> headers{};
-  std::array<iovec, AresSurroundings::kBatch> parts;
-  for (std::size_t i = 0; i < headers.size(); ++i) {
-    parts[i] = {around_.received[i].data(), around_.received[i].size()};
-    headers[i].msg_hdr.msg_iov = &parts[i];
-    headers[i].msg_hdr.msg_iovlen = 1;
-  }
-  const int count = ::recvmmsg(fd, headers.data(), headers.size(), MSG_DONTWAIT, nullptr);
+  auto& headers = around_.receiving;
+  const int count = ::recvmmsg(fd, headers.data(), static_cast<unsigned>(headers.size()), MSG_DONTWAIT, nullptr);
   if (count < 0) {
     if (errno == EAGAIN || errno == EINTR) return;
     sockets_.at(fd).error = errno;
@@ -304,8 +298,9 @@ void AresChannel::send_queued(int fd) {
   if (found == sockets_.end()) return;
   Socket& socket = found->second;
   constexpr std::size_t kMaxParts = 64;
-  std::array<mmsghdr, kMaxParts> headers{};
+  std::array<mmsghdr, kMaxParts> headers;
   std::array<iovec, kMaxParts> parts;
+  // What fails here may have c-ares send again: that is queued anew.
   const std::vector<std::uint8_t> bytes = std::exchange(socket.queued, {});
   const std::vector<std::size_t> lengths = std::exchange(socket.lengths, {});
   std::size_t offset = 0;
@@ -314,6 +309,7 @@ void AresChannel::send_queued(int fd) {
     for (std::size_t i = 0; i < count; ++i) {
       parts[i] = {const_cast<std::uint8_t*>(bytes.data()) + offset, lengths[first + i]};  // only read
       offset += lengths[first + i];
+      headers[i] = {};
       headers[i].msg_hdr.msg_iov = &parts[i];
       headers[i].msg_hdr.msg_iovlen = 1;
     }

@@ -1,6 +1,9 @@
 // One c-ares channel and its sockets; datagrams are sent and received in batches. A part of ares_upstream.
 #pragma once
 
+#include <sys/socket.h>
+#include <sys/uio.h>
+
 #include <array>
 #include <bitset>
 #include <cstdint>
@@ -8,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "agent/proxy/ares_upstream.h"
@@ -39,6 +43,18 @@ struct AresSurroundings {
   std::vector<Failed> failed;  // to be called at the next occasion
   bool defers = false;         // what fails now is not called back at once
   std::array<std::array<std::uint8_t, kMaxDatagram>, kBatch> received;
+  std::array<iovec, kBatch> parts;          // of `received`,
+  std::array<mmsghdr, kBatch> receiving{};  // for recvmmsg(2), which changes nothing but the lengths received
+
+  AresSurroundings(AresUpstreamOptions the_options, Poller& the_poller)
+      : options(std::move(the_options)), poller(the_poller) {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      parts[i] = {received[i].data(), received[i].size()};
+      receiving[i].msg_hdr.msg_iov = &parts[i];
+      receiving[i].msg_hdr.msg_iovlen = 1;
+    }
+  }
+  AresSurroundings(const AresSurroundings&) = delete;
 };
 
 class AresChannel {

@@ -36,8 +36,7 @@ struct Pool {
 }  // namespace
 
 struct AresUpstream::State {
-  State(AresUpstreamOptions options, Poller& poller)
-      : around{std::move(options), poller, {}, {}, {}, {}, {}, false, {}} {}
+  State(AresUpstreamOptions options, Poller& poller) : around(std::move(options), poller) {}
 
   AresSurroundings around;
   std::map<std::pair<UpstreamTarget, bool>, Pool> pools;

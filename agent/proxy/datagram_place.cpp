@@ -36,6 +36,14 @@ struct DatagramBatch::Buffers {
   };
   std::array<Control, kSize> controls;
   std::array<Datagram, kSize> datagrams;
+  std::size_t used = kSize;  // headers that the kernel wrote to: only these are made ready again
+
+  void make_ready() {
+    for (mmsghdr& header : std::span(headers).first(used)) {
+      header.msg_hdr.msg_namelen = sizeof(SocketEndpoint);
+      header.msg_hdr.msg_controllen = sizeof(Control);
+    }
+  }
 };
 
 DatagramBatch::DatagramBatch() : buffers_(std::make_unique<Buffers>()) {
@@ -55,11 +63,10 @@ DatagramPlace::DatagramPlace(FileDescriptor udp) : udp_(std::move(udp)) {}
 
 std::span<const Datagram> DatagramPlace::receive(DatagramBatch& batch) {
   DatagramBatch::Buffers& buffers = *batch.buffers_;
-  for (mmsghdr& header : buffers.headers) {
-    header.msg_hdr.msg_namelen = sizeof(SocketEndpoint);
-    header.msg_hdr.msg_controllen = sizeof(DatagramBatch::Buffers::Control);
-  }
+  buffers.make_ready();
   const int count = ::recvmmsg(udp_.get(), buffers.headers.data(), DatagramBatch::kSize, MSG_DONTWAIT, nullptr);
+  // The one behind those that were filled was prepared for, and may have been written to.
+  buffers.used = std::min(static_cast<std::size_t>(std::max(count, 0)) + 1, DatagramBatch::kSize);
   std::size_t taken = 0;
   for (int i = 0; i < count; ++i) {
     const std::size_t at = static_cast<std::size_t>(i);
@@ -86,11 +93,12 @@ void DatagramPlace::queue_reply(std::uint64_t token, std::span<const std::uint8_
 }
 
 void DatagramPlace::flush() {
-  std::array<mmsghdr, kMaxQueued> headers{};
+  std::array<mmsghdr, kMaxQueued> headers;  // as many are filled as there are replies
   std::array<iovec, kMaxQueued> parts;
   const std::size_t count = replies_.size();
   for (std::size_t i = 0; i < count; ++i) {
     parts[i] = {bytes_.data() + replies_[i].offset, replies_[i].length};
+    headers[i] = {};
     headers[i].msg_hdr.msg_name = &replies_[i].to;
     headers[i].msg_hdr.msg_namelen = replies_[i].to.length();
     headers[i].msg_hdr.msg_iov = &parts[i];

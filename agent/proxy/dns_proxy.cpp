@@ -27,6 +27,7 @@ namespace {
 constexpr std::size_t kReadyAtOnce = 64;
 constexpr int kRoundsPerServe = 4;
 constexpr int kTurnsPerRound = 8;
+constexpr std::size_t kFewQuestions = 4;
 constexpr Nanoseconds kTickEvery = std::chrono::milliseconds(250);
 constexpr Nanoseconds kIdleTick = std::chrono::seconds(2);           // for sockets that are to be closed
 constexpr Nanoseconds kUnknownAskerEvery = std::chrono::seconds(1);  // events of one namespace
@@ -175,7 +176,9 @@ struct DnsProxy::State final : ProxyOutput {
 
   void take_datagrams(ProxyPlace& place) {
     const std::uint64_t cookie = place.place_of(Protocol::kUdp).netns_cookie;
-    for (const Datagram& datagram : place.datagrams().receive(batch)) {
+    const std::span<const Datagram> datagrams = place.datagrams().receive(batch);
+    taken += datagrams.size();
+    for (const Datagram& datagram : datagrams) {
       const Asker asker = asker_of(cookie, datagram);
       if (!asker) {
         tell_of_unknown(netns.at(cookie), cookie, IPPROTO_UDP, datagram.sender.where());
@@ -196,6 +199,8 @@ struct DnsProxy::State final : ProxyOutput {
       place->second->streams().on_connection_ready(number, event.events, now);
     }
   }
+
+  bool is_calm() const { return !more_waits && taken < kFewQuestions; }
 
   void send_replies() {
     for (ProxyPlace* place : std::exchange(replied, {})) {
@@ -240,6 +245,7 @@ struct DnsProxy::State final : ProxyOutput {
   BootTime now = boot_now(), next_tick;
   std::uint64_t unknown_askers = 0;
   bool more_waits = false;
+  std::size_t taken = 0;  // questions, in this round
 };
 
 Result<DnsProxy> DnsProxy::open(const DnsProxyOptions& options, ProxyHost& host) {
@@ -344,17 +350,21 @@ void DnsProxy::serve() {
   state.more_waits = false;
   for (int round = 0; round < kRoundsPerServe; ++round) {
     state.now = boot_now();
+    state.taken = 0;
     state.core->set_time(state.now);
     state.fresh->set_time(state.now);
     state.tick();
     const auto ready = state.poller.ready(room);
+    state.core->begin_batch();
     for (const epoll_event& event : ready) state.dispatch(event);
     bool more = true;
     for (int turn = 0; turn < kTurnsPerRound && more; ++turn) more = state.core->run_turn(state.now);
-    state.upstream->flush();
+    state.core->end_batch();
     state.send_replies();
+    state.upstream->flush();
     state.more_waits = more || !state.replied.empty() || state.upstream->needs_flush();
-    if (ready.empty() && !state.more_waits) return;
+    // Looking again is worth it where more came meanwhile; a few questions are not, and the caller looks, too.
+    if (ready.empty() ? !state.more_waits : state.is_calm()) return;
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "bpf/lesson.h"
 #include "policy/reason.h"
@@ -14,6 +15,10 @@ class GrantSink {
   // NW_REASON_NONE: every grant is in the kernel, acknowledged. Else why not: a bound (GRANTS_FULL, NAMES_FULL, ...),
   // NOT_ARMED when the workload is gone, or TEACHING_FAILED. Grants of the lesson may be in the kernel even then.
   virtual Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime now) = 0;
+  // Several, in this order; each gets its reason. One that fails holds back no other.
+  virtual void teach_all(std::span<bpf::LessonOrder> orders, BootTime now) {
+    for (bpf::LessonOrder& order : orders) order.reason = teach(order.cgroup_id, *order.lesson, now);
+  }
 };
 
 }  // namespace namewall::agent

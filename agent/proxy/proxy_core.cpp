@@ -44,8 +44,7 @@ bool ProxyCore::State::ask_next() {
     if (const auto hit = cache.find(key, targets.serial(question.target), *asked, now)) {
       queue.pop();
       count(question.account, &ProxyFigures::cache_hits);
-      let_out(question, hit->answer, hit->age);
-      release(number);
+      let_out(number, hit->answer, hit->age);
       return true;
     }
   }
@@ -79,6 +78,7 @@ void ProxyCore::State::release(std::uint32_t number) {
 }
 
 void ProxyCore::State::forget_workload(std::uint64_t cgroup_id) {
+  settle();  // judged by the policies so far, like all that was let out before
   room.for_each([&](WaitingQuestion& question) {
     if (question.is_abandoned) return;
     for (const AskerLevel& level : *question.asker) {
@@ -101,6 +101,13 @@ void ProxyCore::set_time(BootTime now) { state_->now = now; }
 void ProxyCore::on_question(const ClientQuestion& question, BootTime now) {
   set_time(now);
   state_->take_in(question);
+}
+
+void ProxyCore::begin_batch() { state_->is_batch = true; }
+
+void ProxyCore::end_batch() {
+  state_->is_batch = false;
+  state_->settle();
 }
 
 bool ProxyCore::run_turn(BootTime now) {

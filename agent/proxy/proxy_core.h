@@ -55,10 +55,11 @@ class ProxyOutput {
 };
 // None of these may call the core.
 
-#define NW_PROXY_COUNTERS(X)                                                                                   \
-  X(questions)                                                                                                 \
-  X(refused) X(malformed) X(asked_upstream) X(joined) X(cache_hits) X(answered) X(failed_upstream) X(withheld) \
-      X(truncated) X(over_bounds) X(taught)
+#define NW_PROXY_COUNTERS(X)                                                                                     \
+  X(questions)                                                                                                   \
+  X(refused)                                                                                                     \
+  X(malformed) X(asked_upstream) X(joined) X(cache_hits) X(answered) X(failed_upstream) X(withheld) X(truncated) \
+      X(over_bounds) X(taught)
 
 struct ProxyFigures {
 #define NW_PROXY_FIELD(name) std::uint64_t name = 0;
@@ -84,6 +85,10 @@ class ProxyCore {
   // The time at which answers come: to be told before the upstream gets to call its Done. The others tell it, too.
   void set_time(BootTime now);
   void on_question(const ClientQuestion& question, BootTime now);
+  // Between the two, answers wait with what they teach, so that the lessons of several go to the sink together; the end
+  // lets them out. Elsewhere each is let out as it comes.
+  void begin_batch();
+  void end_batch();
   // Asks what waits, the workloads in turn, a bounded number. To be called after each batch of questions and after each
   // of answers (which make room for others). True: more could be asked at once.
   bool run_turn(BootTime now);

@@ -40,8 +40,13 @@ struct ProxyCore::State {
 
   // ---- answer_release.cpp ----
   void land(std::uint32_t flight, std::uint32_t generation, const Result<std::span<const std::uint8_t>>& answer);
-  // Edits, teaches, and only then replies; `age` in seconds. False: it is no answer to this question.
-  bool let_out(const WaitingQuestion& question, std::span<const std::uint8_t> answer, std::uint32_t age);
+  // Edits it and stages it with what it teaches, or answers at once; `age` in seconds. The question is released then,
+  // or by settle(). False: it is no answer to this question.
+  bool let_out(std::uint32_t question, std::span<const std::uint8_t> answer, std::uint32_t age);
+  // Teaches what is staged, and only then replies.
+  void settle();
+  void reply_taught(const WaitingQuestion& question, std::span<const std::uint8_t> answer,
+                    const TeachingOutcome& outcome);
   void withhold(const WaitingQuestion& question, const LevelReason& why);
   void give_no_answer(const WaitingQuestion& question);
 
@@ -68,7 +73,13 @@ struct ProxyCore::State {
   FlightTable flights{room};
   AnswerCache cache{limits.cache_bytes};
   ProxyFigures total;
-  std::vector<std::uint8_t> edited;  // the answer that is being let out; its memory is used again
+  struct Staged {
+    std::uint32_t question = 0;
+    std::vector<std::uint8_t> edited;  // as it will be sent
+  };
+  std::vector<Staged> staged;    // the first staged_count; memory of all is used again
+  std::size_t staged_count = 0;  // as in `teacher`
+  bool is_batch = false;
 };
 
 // For the Extended DNS Error: whose policy, and why.

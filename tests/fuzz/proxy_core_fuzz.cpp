@@ -195,6 +195,8 @@ void run(Input& input) {
         break;
       }
       case 3:
+        if (action < 64) core.begin_batch();
+        if (action >= 192) core.end_batch();
         core.run_turn(world.now);
         break;
       case 4:
@@ -219,17 +221,20 @@ void run(Input& input) {
           core.forget_place(place);
           forget_clients(world, [&](const auto& client, const auto&) { return client.place == place; });
         } else {
+          core.end_batch();
           set_askers(world, input.byte());
           core.set_time(world.now);
           for (const std::uint64_t workload : {1, 2, 3}) core.forget_workload(workload);
         }
         break;
       case 7:
+        core.end_batch();
         world.failing = (action & 8) != 0;
         world.now = world.now + std::chrono::milliseconds(input.byte() * 64);
         core.tick(world.now);
     }
   }
+  core.end_batch();
   while (core.run_turn(world.now) || !upstream.asked.empty()) {
     if (upstream.asked.empty()) continue;
     const auto done = pending(0);

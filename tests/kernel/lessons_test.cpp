@@ -108,6 +108,50 @@ TEST_F(Lessons, AreRefusedWhereTheNameTableIsFull) {
   EXPECT_EQ(reason, NW_REASON_NAMES_FULL);
 }
 
+// More than one run takes, one that needs several for itself, and some that fail.
+TEST_F(Lessons, AreTaughtTogetherEachForItself) {
+  auto policy = make_policy({"*.test"});
+  policy.dns.max_addresses = 1024;
+  arm(policy);
+  std::vector<bpf::Lesson> lessons;
+  for (int i = 1; i <= 40; ++i)
+    lessons.push_back(lesson(policy, "n" + std::to_string(i) + ".test", {"192.0.2." + std::to_string(i)}));
+  std::vector<std::string> many;
+  for (int i = 1; i <= 100; ++i) many.push_back("198.51.100." + std::to_string(i));
+  lessons[20] = lesson(policy, "many.test", many);
+  std::vector<bpf::LessonOrder> orders;
+  for (const auto& one : lessons) orders.push_back({workload_.cgroup_id, &one});
+  orders[7].cgroup_id = workload_.cgroup_id + 1;
+  enforcer_->teach_all(orders);
+  for (std::size_t i = 0; i < orders.size(); ++i)
+    EXPECT_EQ(orders[i].reason, i == 7 ? NW_REASON_NOT_ARMED : NW_REASON_NONE) << i;
+  EXPECT_EQ(granted_addresses().size(), 38u + 100u);
+}
+
+TEST_F(Lessons, OfARunGoOnBehindOneThatFails) {
+  auto policy = make_policy({"*.test"});
+  policy.dns.max_addresses = 8;  // 16 slots
+  arm(policy);
+  std::vector<bpf::Lesson> lessons;
+  for (int i = 1; i <= 30; ++i) lessons.push_back(lesson(policy, "many.test", {"192.0.2." + std::to_string(i)}));
+  std::vector<bpf::LessonOrder> orders;
+  for (const auto& one : lessons) {
+    orders.push_back({workload_.cgroup_id, &one});
+    orders.push_back({workload_.cgroup_id, &lessons[0]});  // is in already: never at a bound
+  }
+  enforcer_->teach_all(orders);
+  std::size_t taught = 0, full = 0;
+  for (std::size_t i = 0; i < orders.size(); i += 2) {
+    taught += orders[i].reason == NW_REASON_NONE;
+    full += orders[i].reason == NW_REASON_GRANTS_FULL;
+    EXPECT_EQ(orders[i + 1].reason, NW_REASON_NONE) << i;
+  }
+  EXPECT_EQ(taught + full, 30u);
+  EXPECT_GT(full, 10u);
+  EXPECT_EQ(granted_addresses().size(), taught);
+  EXPECT_EQ(count_of(NW_REASON_GRANTS_FULL), full);
+}
+
 TEST_F(Lessons, AreRefusedForWhomIsNotArmed) {
   const auto policy = make_policy({"example.com"});
   arm(policy);

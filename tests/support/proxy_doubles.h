@@ -72,8 +72,15 @@ class FakeSink : public agent::GrantSink {
     if (reason == NW_REASON_NONE) taught.push_back({cgroup_id, lesson});
     return reason;
   }
+  void teach_all(std::span<bpf::LessonOrder> orders, BootTime now) override {
+    batches.push_back(orders.size());
+    for (bpf::LessonOrder& order : orders) order.reason = teach(order.cgroup_id, *order.lesson, now);
+    if (on_acknowledged) on_acknowledged();
+  }
 
   std::vector<Taught> taught;
+  std::vector<std::size_t> batches;  // how many lessons each had
+  std::function<void()> on_acknowledged;
   std::function<Reason(std::uint64_t cgroup_id, const bpf::Lesson&)> refuse;
   std::function<void()> on_teach;
 };
