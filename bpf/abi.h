@@ -83,7 +83,7 @@ struct nw_workload {
   __u32 intervals[NW_MAX_PORT_INTERVALS]; /* port key of the interval's start << 8 | class; sorted; unused: ~0 */
   __u16 first_resolver_port; /* the smallest and the largest of the resolvers: most packets go to neither */
   __u16 last_resolver_port;
-  __u32 reserved32;
+  __u32 proxied_per_second; /* datagrams to the DNS proxy; 0: no bound */
   __u64 image_hash;   /* of the policy in force, for user space that comes later */
   __u64 template_id;  /* of a child: its template's cgroup id */
   __u16 token;        /* NW_MARK_TOKEN of its questions to the proxy; 0: they are in `proxy_askers` */
@@ -364,7 +364,8 @@ struct nw_stats {
   __u64 next_reap;    /* no scan for expired names before this time: none can have expired */
   __u64 fresh_window; /* of the fresh names: boot time >> 30 */
   __u64 fresh_count;
-  __u64 reserved[2];
+  __u64 proxied_window; /* of the datagrams to the proxy: boot time >> 30 */
+  __u64 proxied_count;
 };
 NW_ASSERT_SIZE(struct nw_stats, 832);
 #ifdef __cplusplus

@@ -119,6 +119,18 @@ __noinline int take_proxied(struct __sk_buff* skb, struct socket_state* state, _
   return 0;
 }
 
+/* All workloads of a network namespace share the sockets of the places, and the proxy's one thread reads even what it
+ * refuses: so many datagrams in 2^30 ns pass. */
+static __always_inline int proxied_rate_allows(const struct nw_workload* w) {
+  if (!w->proxied_per_second) return 1;
+  struct nw_stats* st = stats_of(w);
+  if (!st) return 0;
+  __u64 window = bpf_ktime_get_boot_ns() >> 30, seen = st->proxied_window;
+  if (seen != window && __sync_val_compare_and_swap(&st->proxied_window, seen, window) == seen)
+    __sync_lock_test_and_set(&st->proxied_count, 0);
+  return __sync_fetch_and_add(&st->proxied_count, 1) < w->proxied_per_second;
+}
+
 /* A datagram to the place of `resolver`, attributed already. */
 __noinline int judge_proxied(struct __sk_buff* skb, struct nw_workload* w, struct packet* p, struct socket_state* state,
                              struct nw_resolver* resolver) {
@@ -126,6 +138,12 @@ __noinline int judge_proxied(struct __sk_buff* skb, struct nw_workload* w, struc
   if (!trusts(w, resolver)) return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_UNTRUSTED_RESOLVER);
   if (!(state->flags & SOCKET_NETNS_TRUSTED) && !is_listed_netns(w, netns_cookie_of(skb)))
     return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_UNTRUSTED_NETNS);
+  if (skb->gso_segs > 1 || skb->gso_size)
+    return refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUESTION_SEGMENTED);
+  if (!proxied_rate_allows(w)) { /* audit mode, too: the bound protects neighbours */
+    refuse_packet(skb, w, p, state, NW_HOOK_QUESTION, NW_REASON_QUERY_RATE);
+    return 0;
+  }
   __u16 id;
   if (bpf_skb_load_bytes(skb, p->transport + UDP_HEADER, &id, sizeof(id))) return 1; /* nothing answers it */
   if (remember_proxied(skb, state, print_of(w, p, id))) return 1;

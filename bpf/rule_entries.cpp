@@ -129,6 +129,8 @@ void describe_policy(const PolicyImage& image, nw_workload& workload) {
   if (image.retain == Retain::kWorkload) workload.flags |= NW_FLAG_RETAIN_WORKLOAD;
   if (image.learn == Learn::kProxy) workload.flags |= NW_FLAG_PROXY;
   workload.fresh_per_second = image.bounds.fresh_per_second;
+  // The proxy answers what is beyond the bound, up to twice as much: its socket is everybody's.
+  workload.proxied_per_second = 2 * std::min(image.bounds.per_second, UINT32_MAX / 2);
   workload.min_ttl = to_count(image.min_ttl);
   workload.max_ttl = to_count(image.max_ttl);
   workload.grace = to_count(image.grace);

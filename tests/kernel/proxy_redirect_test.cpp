@@ -238,6 +238,40 @@ TEST_F(ProxyRedirect, AConnectionToAPlaceStaysOnLoopback) {
   for (const Bytes& packet : sniffer.take()) EXPECT_FALSE(contains_text(packet, "evil"));
 }
 
+TEST_F(ProxyRedirect, AFloodOfDatagramsEndsAtTheSender) {
+  auto policy = proxied({"example.com"});
+  policy.dns.bounds.per_second = 10;
+  arm(policy);
+  near_->stop_answering();
+  const int passed = in_cgroup(cgroup_, [] {
+    const auto client = make_socket(AF_INET, SOCK_DGRAM);
+    const auto question = make_question(3, "evil.test", 1);
+    const auto to = resolver();
+    int sent = 0;
+    for (int i = 0; i < 500; ++i)
+      sent += sendto(client.get(), question.data(), question.size(), 0, to.get(), to.length) > 0 ? 1 : 0;
+    return sent;
+  });
+  EXPECT_GE(passed, 20);
+  EXPECT_LE(passed, 40) << "the window may change once";
+  EXPECT_EQ(count_of(NW_REASON_QUERY_RATE), 500u - static_cast<unsigned>(passed));
+}
+
+TEST_F(ProxyRedirect, SegmentedDatagramsToAPlaceAreRefused) {
+  arm(proxied({"example.com"}));
+  const int error = in_cgroup(cgroup_, [] {
+    const auto client = make_socket(AF_INET, SOCK_DGRAM);
+    auto two = make_question(3, "evil.test", 1);
+    const int size = static_cast<int>(two.size());
+    two.insert(two.end(), two.begin(), two.begin() + size);
+    setsockopt(client.get(), IPPROTO_UDP, 103, &size, sizeof(size));  // UDP_SEGMENT
+    const auto to = resolver();
+    return sendto(client.get(), two.data(), two.size(), 0, to.get(), to.length) > 0 ? 0 : errno;
+  });
+  EXPECT_NE(error, 0);
+  EXPECT_THAT(take_reasons(), ElementsAre("question_segmented"));
+}
+
 TEST_F(ProxyRedirect, OfAResolverThatNobodyTrustsIsRefusedWithAReasonOfItsOwn) {
   arm(proxied({"example.com"}));
   EXPECT_EQ(in_cgroup(cgroup_, [] { return look_up(SocketAddress(ip("192.0.2.53"), 53), "example.com"); }).send_error,
