@@ -278,6 +278,7 @@ TEST_F(ProxyAttribution, ManyQuestionsOfOneSocketAreAnsweredOnceEach) {
 
 // Nothing answers any of these, so that the room for more is full of them.
 TEST_F(ProxyAttribution, QuestionsThatNobodyAnsweredMakeRoomForLaterOnes) {
+  policy_.dns.bounds.per_second = 100'000;  // egress passes twice as many
   arm(policy_);
   proxy_->stop_answering();
   Rendezvous meeting;

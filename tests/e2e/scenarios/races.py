@@ -53,8 +53,8 @@ def expect_no_failure(run, count):
 
 
 # As many as the machine can, instead of what one workload may ask for by default.
-BOUNDS = 'bounds = { fresh_per_second = 1000000 }'
-SHORT_LIVES = f'min_ttl = "1s"\ngrace = "0s"\nmax_addresses = 65536'
+BOUNDS = "bounds = { fresh_per_second = 1000000 }"
+SHORT_LIVES = f'min_ttl = "1s"\ngrace = "0s"\nmax_addresses = 65536\n{BOUNDS}'
 
 
 def scenario_hundred_thousand_fresh_names_and_connects():
