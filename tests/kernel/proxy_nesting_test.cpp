@@ -79,19 +79,21 @@ TEST_F(ProxyNesting, TheOrderOfArmingDoesNotMatter) {
   EXPECT_EQ(ask_in(beside_), id_of(outer_));
 }
 
+void ask_marked(std::uint32_t mark) {
+  const auto client = make_socket(AF_INET, SOCK_DGRAM);
+  setsockopt(client.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+  const auto question = make_question(1, "example.com", 1);
+  const auto to = resolver();
+  sendto(client.get(), question.data(), question.size(), 0, to.get(), to.length);
+}
+
 TEST_F(ProxyNesting, AMarkOfAWorkloadBelowIsNotBelievedFromTheSide) {
   arm_in(outer_, Learn::kProxy);
   arm_in(inner_, Learn::kProxy);
   ask_in(inner_);
   const std::uint32_t mark = proxy_->questions().back().mark;
   ASSERT_NE(mark, 0u);
-  in_cgroup(beside_, [&] {
-    const auto client = make_socket(AF_INET, SOCK_DGRAM);
-    setsockopt(client.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
-    const auto question = make_question(1, "example.com", 1);
-    const auto to = resolver();
-    sendto(client.get(), question.data(), question.size(), 0, to.get(), to.length);
-  });
+  in_cgroup(beside_, [&] { ask_marked(mark); });
   EXPECT_EQ(asker_of(proxy_->await(2).back()), id_of(outer_));
 }
 
@@ -106,13 +108,7 @@ TEST_F(ProxyNesting, AMarkIsNotBelievedWhereTheProgramThatWouldSetItIsGone) {
     const OwnedFd egress(bpf_obj_get((entry.path() / "namewall_egress").c_str()));
     ASSERT_EQ(bpf_prog_detach2(egress.get(), inner_.fd(), BPF_CGROUP_INET_EGRESS), 0);
   }
-  in_cgroup(inner_, [&] {
-    const auto client = make_socket(AF_INET, SOCK_DGRAM);
-    setsockopt(client.get(), SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
-    const auto question = make_question(1, "example.com", 1);
-    const auto to = resolver();
-    sendto(client.get(), question.data(), question.size(), 0, to.get(), to.length);
-  });
+  in_cgroup(inner_, [&] { ask_marked(mark); });
   EXPECT_EQ(asker_of(proxy_->await(2).back()), id_of(outer_));
 }
 
