@@ -202,16 +202,21 @@ TEST_F(ProxyAttribution, AnAnswerComesFromThePlaceThatWasAsked) {
   EXPECT_EQ(process.wait(), "nothing");
 }
 
+// At the port of a socket that asked and was closed before its answer.
+OwnedFd make_client_after_one_that_asked(std::uint16_t id) {
+  auto first = make_client();
+  const std::uint16_t port = port_of(first.get());
+  send_bytes(first.get(), make_question(id, "example.com", 1), resolver());
+  first.reset();
+  return make_client(port);
+}
+
 TEST_F(ProxyAttribution, AnswersForAClosedSocketDoNotReachTheNextOneAtItsPort) {
   arm(policy_);
   proxy_->stop_answering();
   Rendezvous meeting;
   WorkloadProcess process(cgroup_, [&] {
-    auto first = make_client();
-    const std::uint16_t port = port_of(first.get());
-    send_bytes(first.get(), make_question(1, "example.com", 1), resolver());
-    first.reset();
-    const auto second = make_client(port);
+    const auto second = make_client_after_one_that_asked(1);
     meeting.arrive_and_wait();
     return std::string(receive(second.get(), kSoon) ? "arrived" : "nothing");
   });
@@ -230,11 +235,7 @@ TEST_F(ProxyAttribution, AnswersForAClosedSocketDoNotReachTheNextOneThatAskedSom
   Rendezvous meeting;
   constexpr std::uint16_t kFormer = 1, kCount = 20;
   WorkloadProcess process(cgroup_, [&] {
-    auto first = make_client();
-    const std::uint16_t port = port_of(first.get());
-    send_bytes(first.get(), make_question(kFormer, "example.com", 1), resolver());
-    first.reset();
-    const auto second = make_client(port);
+    const auto second = make_client_after_one_that_asked(kFormer);
     for (std::uint16_t i = 1; i <= kCount; ++i)
       send_bytes(second.get(), make_question(static_cast<std::uint16_t>(kFormer + i), "example.com", 1), resolver());
     meeting.arrive_and_wait();
