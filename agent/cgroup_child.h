@@ -10,7 +10,7 @@
 #include <chrono>
 #include <functional>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

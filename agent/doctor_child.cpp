@@ -12,7 +12,7 @@
 #include <cstdlib>
 
 #include "agent/cgroup_child.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

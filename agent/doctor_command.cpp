@@ -18,8 +18,8 @@
 #include "agent/doctor_report.h"
 #include "agent/doctor_trial.h"
 #include "agent/doctor_ways.h"
-#include "bpf/file_descriptor.h"
 #include "bpf/kernel_probe.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

@@ -20,7 +20,7 @@
 #include "agent/seccomp_filter.h"
 #include "agent/socket_destroy.h"
 #include "agent/text_file.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "agent/client/program_output.h"
 #include "agent/text_file.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

@@ -16,8 +16,8 @@
 
 #include "agent/doctor_child.h"
 #include "bpf/enforcer.h"
-#include "bpf/file_descriptor.h"
 #include "policy/dns_message.h"
+#include "policy/file_descriptor.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {

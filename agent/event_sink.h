@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

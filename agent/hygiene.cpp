@@ -18,7 +18,7 @@
 #include <set>
 
 #include "agent/text_file.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

@@ -10,7 +10,7 @@
 #include "agent/credentials.h"
 #include "agent/keep_options.h"
 #include "agent/signal_relay.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 

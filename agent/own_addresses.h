@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "bpf/file_descriptor.h"
 #include "policy/address.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

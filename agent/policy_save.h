@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "agent/refusal_tally.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/policy.h"
 #include "policy/result.h"
 

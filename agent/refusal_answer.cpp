@@ -10,7 +10,7 @@
 #include <cstring>
 #include <utility>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "agent/refusal_packet.h"
-#include "bpf/file_descriptor.h"
 #include "policy/event.h"
+#include "policy/file_descriptor.h"
 #include "policy/policy.h"
 #include "policy/result.h"
 

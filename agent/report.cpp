@@ -110,7 +110,7 @@ void Report::State::save(RunSummary& summary) {
   }
 }
 
-void Report::finish(int exit_code, const std::vector<bpf::GrantRecord>& grants, const bpf::Counters& counters) {
+void Report::finish(int exit_code, const std::vector<GrantRecord>& grants, const Counters& counters) {
   State& state = *state_;
   state.lines.finish();
 

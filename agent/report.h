@@ -49,7 +49,7 @@ class Report {
   // Lines that waited are shown once the terminal is out of raw mode: call about twice a second while lines_wait().
   bool lines_wait() const;
   void flush_lines();
-  void finish(int exit_code, const std::vector<bpf::GrantRecord>& grants, const bpf::Counters& counters);
+  void finish(int exit_code, const std::vector<GrantRecord>& grants, const Counters& counters);
 
  private:
   struct State;

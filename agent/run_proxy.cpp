@@ -13,7 +13,7 @@
 #include "agent/host/cgroup_members.h"
 #include "agent/host/netns_sockets.h"
 #include "agent/host/proxy_namespaces.h"
-#include "bpf/image_hash.h"
+#include "policy/image_hash.h"
 
 namespace namewall::agent {
 namespace {
@@ -64,8 +64,8 @@ RunProxy::~RunProxy() {
 Result<std::unique_ptr<RunProxy>> RunProxy::open(bpf::Enforcer& enforcer, const bpf::Workload& workload,
                                                  const PolicyImage& image, Options options) {
   std::unique_ptr<RunProxy> made(new RunProxy(enforcer, workload, std::move(options)));
-  made->asker_ = std::make_shared<const std::vector<AskerLevel>>(std::vector<AskerLevel>{AskerLevel{
-      workload.cgroup_id, made->options_.name, std::make_shared<const PolicyImage>(image), bpf::hash_of(image)}});
+  made->asker_ = std::make_shared<const std::vector<AskerLevel>>(std::vector<AskerLevel>{
+      AskerLevel{workload.cgroup_id, made->options_.name, std::make_shared<const PolicyImage>(image), hash_of(image)}});
   DnsProxyOptions proxy_options;
   proxy_options.use_marks = made->options_.use_marks;
   proxy_options.own_netns_cookie = made->options_.own_netns_cookie;
@@ -166,7 +166,7 @@ void RunProxy::tick(BootTime now) {
   }
 }
 
-Asker RunProxy::find_asker(bpf::AskerToken token) {
+Asker RunProxy::find_asker(AskerToken token) {
   const auto cgroup = enforcer_.cgroup_of_token(token);
   return cgroup == cgroup_id_ ? asker_ : nullptr;
 }
@@ -180,7 +180,7 @@ Asker RunProxy::find_asker_of_cgroup(std::uint64_t cgroup_id) {
   return cgroups_.contains(cgroup_id) ? asker_ : nullptr;
 }
 
-Asker RunProxy::take_asker(const bpf::AskerKey& key) {
+Asker RunProxy::take_asker(const AskerKey& key) {
   const auto cgroup = enforcer_.take_asker(key);
   return cgroup == cgroup_id_ ? asker_ : nullptr;
 }

@@ -47,18 +47,18 @@ class RunProxy final : public ProxyHost, public GrantSink {
   std::size_t namespaces() const { return proxy_->namespaces().size(); }
 
   // ---- ProxyHost ----
-  Asker find_asker(bpf::AskerToken token) override;
+  Asker find_asker(AskerToken token) override;
   Asker find_asker_of_cgroup(std::uint64_t cgroup_id) override;
-  Asker take_asker(const bpf::AskerKey& key) override;
+  Asker take_asker(const AskerKey& key) override;
   GrantSink& sink() override { return *this; }
   void report(const Event& event) override { options_.report(event); }
-  Result<void> announce(const bpf::ProxyPlace& place) override { return enforcer_.add_proxy_place(place); }
-  void withdraw(const bpf::ProxyPlace& place) override { (void)enforcer_.remove_proxy_place(place); }
+  Result<void> announce(const ProxyPlace& place) override { return enforcer_.add_proxy_place(place); }
+  void withdraw(const ProxyPlace& place) override { (void)enforcer_.remove_proxy_place(place); }
   // ---- GrantSink ----
-  Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime now) override {
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now) override {
     return enforcer_.teach(cgroup_id, lesson, now);
   }
-  void teach_all(std::span<bpf::LessonOrder> orders, BootTime) override { enforcer_.teach_all(orders); }
+  void teach_all(std::span<LessonOrder> orders, BootTime) override { enforcer_.teach_all(orders); }
 
  private:
   RunProxy(bpf::Enforcer& enforcer, const bpf::Workload& workload, Options options);

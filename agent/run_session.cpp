@@ -226,7 +226,7 @@ int Session::finish(const CommandEnd& end) {
                 ", confined as before; the first namewall command after their end removes the cgroup");
   }
   const int exit_code = stopped_on_refusal ? kExitStopOnRefusal : end.by_signal ? 128 + end.code : end.code;
-  report.finish(exit_code, grants ? *grants : std::vector<bpf::GrantRecord>{}, counters ? *counters : bpf::Counters{});
+  report.finish(exit_code, grants ? *grants : std::vector<GrantRecord>{}, counters ? *counters : Counters{});
   if (!stopped_on_refusal && end.by_signal) end_like(end);
   return exit_code;
 }

@@ -6,9 +6,9 @@
 
 namespace namewall::agent {
 
-std::vector<ReachedName> reached_names(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image) {
+std::vector<ReachedName> reached_names(const std::vector<GrantRecord>& grants, const PolicyImage& image) {
   std::map<std::string, ReachedName> by_name;
-  for (const bpf::GrantRecord& record : grants) {
+  for (const GrantRecord& record : grants) {
     if (record.hits == 0) continue;
     const std::string& name = record.grant.name.text();
     ReachedName& reached = by_name[name];
@@ -23,10 +23,10 @@ std::vector<ReachedName> reached_names(const std::vector<bpf::GrantRecord>& gran
   return out;
 }
 
-std::vector<GrantedAddress> granted_addresses(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image,
+std::vector<GrantedAddress> granted_addresses(const std::vector<GrantRecord>& grants, const PolicyImage& image,
                                               BootTime now) {
   std::vector<GrantedAddress> out;
-  for (const bpf::GrantRecord& record : grants) {
+  for (const GrantRecord& record : grants) {
     const Grant& grant = record.grant;
     if (grant.note != NW_REASON_NONE) continue;
     GrantedAddress granted{
@@ -40,7 +40,7 @@ std::vector<GrantedAddress> granted_addresses(const std::vector<bpf::GrantRecord
   return out;
 }
 
-EventLosses event_losses(const bpf::Counters& counters, const RefusalTally& tally, std::uint64_t lost_by_sink) {
+EventLosses event_losses(const Counters& counters, const RefusalTally& tally, std::uint64_t lost_by_sink) {
   EventLosses losses;
   losses.by_rate = tally.left_out();  // both kinds together, when the kernel's own counters cannot be read
   for (const auto& [name, value] : counters.counters) {

@@ -19,7 +19,7 @@ struct ReachedName {
 };
 
 // Names whose grants let something through, busiest first.
-std::vector<ReachedName> reached_names(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image);
+std::vector<ReachedName> reached_names(const std::vector<GrantRecord>& grants, const PolicyImage& image);
 
 // An address that a name has opened, or had until its time was over: the kernel remembers it while there is room.
 struct GrantedAddress {
@@ -31,7 +31,7 @@ struct GrantedAddress {
 };
 
 // By name, then address. Addresses that an answer gave and that teach nothing are not among them.
-std::vector<GrantedAddress> granted_addresses(const std::vector<bpf::GrantRecord>& grants, const PolicyImage& image,
+std::vector<GrantedAddress> granted_addresses(const std::vector<GrantRecord>& grants, const PolicyImage& image,
                                               BootTime now);
 
 struct EventLosses {
@@ -42,7 +42,7 @@ struct EventLosses {
   bool any() const { return (by_rate | by_ring | by_sink | by_tally) != 0; }
 };
 
-EventLosses event_losses(const bpf::Counters& counters, const RefusalTally& tally, std::uint64_t lost_by_sink);
+EventLosses event_losses(const Counters& counters, const RefusalTally& tally, std::uint64_t lost_by_sink);
 
 struct RunSummary {
   std::string workload;

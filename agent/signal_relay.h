@@ -8,7 +8,7 @@
 
 #include <optional>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

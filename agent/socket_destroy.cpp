@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

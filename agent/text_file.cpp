@@ -5,7 +5,7 @@
 #include <array>
 #include <cerrno>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 

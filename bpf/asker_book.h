@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "bpf/lesson.h"
+#include "policy/proxy_place.h"
 #include "policy/result.h"
 
 namespace namewall::bpf {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "bpf/lesson.h"
+#include "policy/proxy_place.h"
 
 namespace namewall::bpf {
 

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::bpf {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::bpf {

@@ -15,10 +15,11 @@
 
 #include "bpf/grant_records.h"
 #include "bpf/kernel_probe.h"
-#include "bpf/lesson.h"
 #include "policy/event.h"
 #include "policy/grant_table.h"
+#include "policy/lesson.h"
 #include "policy/policy_image.h"
+#include "policy/proxy_place.h"
 #include "policy/result.h"
 
 namespace namewall::bpf {

@@ -8,23 +8,11 @@
 
 #include "bpf/abi.h"
 #include "bpf/workload_tables.h"
-#include "policy/grant_table.h"
+#include "policy/backend.h"
 #include "policy/policy_image.h"
 #include "policy/result.h"
 
 namespace namewall::bpf {
-
-struct GrantRecord {
-  Grant grant;
-  PortMask current_ports = 0;  // under the policy in force
-  std::uint32_t hits = 0;
-  bool is_private = false;
-};
-
-struct Counters {
-  std::vector<std::uint64_t> by_reason;                         // indexed by Reason
-  std::vector<std::pair<std::string, std::uint64_t>> counters;  // name in abi.h, value
-};
 
 // Names that nobody has used under the policy in force are judged by `image`; without one they count as not granted.
 Result<std::vector<GrantRecord>> read_grant_records(const WorkloadTables& tables, const nw_workload& workload,

@@ -30,13 +30,13 @@ Result<std::vector<GrantRecord>> HostEnforcer::read_grants(std::uint64_t cgroup_
                                        [&](const Layer& layer) { return layer.read_grants(cgroup_id); });
 }
 
-Reason HostEnforcer::teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) {
+Reason HostEnforcer::teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now) {
   LessonOrder order{cgroup_id, &lesson};
-  teach_all({&order, 1});
+  teach_all({&order, 1}, now);
   return order.reason;
 }
 
-void HostEnforcer::teach_all(std::span<LessonOrder> orders) {
+void HostEnforcer::teach_all(std::span<LessonOrder> orders, BootTime) {
   const std::lock_guard lock(state_->mutex);
   while (!orders.empty()) {
     // Those in front that are of one layer.

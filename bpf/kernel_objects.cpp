@@ -7,8 +7,8 @@
 #include <cassert>
 #include <memory>
 
-#include "bpf/image_hash.h"
 #include "namewall.skel.h"
+#include "policy/image_hash.h"
 
 namespace namewall::bpf {
 namespace {

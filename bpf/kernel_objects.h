@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "bpf/file_descriptor.h"
 #include "bpf/kernel_probe.h"
 #include "bpf/pin_directory.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::bpf {

@@ -7,8 +7,8 @@
 #include <array>
 #include <cerrno>
 
-#include "bpf/image_hash.h"
 #include "bpf/rule_entries.h"
+#include "policy/image_hash.h"
 
 namespace namewall::bpf {
 namespace {

@@ -18,15 +18,15 @@
 #include "bpf/boot_ids.h"
 #include "bpf/cgroup_handle.h"
 #include "bpf/child_rows.h"
-#include "bpf/damage.h"
 #include "bpf/event_ring.h"
 #include "bpf/grant_records.h"
 #include "bpf/kernel_objects.h"
-#include "bpf/lesson.h"
 #include "bpf/lesson_runner.h"
 #include "bpf/proxy_places.h"
 #include "bpf/rule_store.h"
 #include "bpf/table_slots.h"
+#include "policy/backend.h"
+#include "policy/lesson.h"
 
 namespace namewall::bpf {
 

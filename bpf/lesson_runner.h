@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bpf/abi.h"
-#include "bpf/lesson.h"
+#include "policy/lesson.h"
 
 namespace namewall::bpf {
 

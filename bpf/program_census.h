@@ -7,7 +7,7 @@
 #include <memory>
 #include <set>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::bpf {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "bpf/lesson.h"
+#include "policy/proxy_place.h"
 #include "policy/result.h"
 
 namespace namewall::bpf {

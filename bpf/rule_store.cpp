@@ -3,9 +3,9 @@
 #include <cassert>
 #include <functional>
 
-#include "bpf/image_hash.h"
 #include "bpf/map_access.h"
 #include "bpf/rule_entries.h"
+#include "policy/image_hash.h"
 
 namespace namewall::bpf {
 namespace {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "bpf/abi.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/grant_table.h"
 #include "policy/result.h"
 

@@ -27,31 +27,32 @@ struct Rule {
 };
 
 enum class Mode { kEnforce, kAudit };
+enum class Backend { kBpf, kNft };  // what enforces a policy
 enum class Loopback { kNone, kOwn, kAny };
 enum class Learn { kKernel, kProxy };
 // kUntilNextAnswer: until the same workload's next answer to the same question name and address family: then only the
 // addresses of that one count (one in both stays). No TTL ends it.
 enum class Retain { kTtl, kWorkload, kUntilNextAnswer };
 enum class RefuseWith { kNxdomain, kRefused, kNodata };
-enum class Resolve { kWorkload, kAgent };  // kAgent: the agent looks the name up ahead of expiry, unasked
-enum class Hints { kTeach, kStrip };       // address hints of HTTPS and SVCB answers
-enum class Ech { kKeep, kStrip };          // the ECH keys of such answers (RFC 9460, "ech")
+enum class Resolve { kWorkload, kAgent };        // kAgent: the agent looks the name up ahead of expiry, unasked
+enum class Hints { kTeach, kStrip };             // address hints of HTTPS and SVCB answers
+enum class Ech { kKeep, kStrip };                // the ECH keys of such answers (RFC 9460, "ech")
 enum class UnarmedChildren { kWatch, kRefuse };  // what a watched glob's new cgroups may do until they are armed
 
 // What one workload may ask of the proxy (fresh names: of the kernel path, too). At a bound: REFUSED with an Extended
 // DNS Error.
 struct DnsBounds {
-  std::uint32_t in_flight = 256;        // unanswered questions
-  std::uint32_t per_second = 2000;      // questions; a second's worth may come at once
-  std::uint32_t fresh_per_second = 100; // names below a wildcard that it never asked before; likewise
-  std::uint32_t connections = 32;       // TCP, at a time
+  std::uint32_t in_flight = 256;                // unanswered questions
+  std::uint32_t per_second = 2000;              // questions; a second's worth may come at once
+  std::uint32_t fresh_per_second = 100;         // names below a wildcard that it never asked before; likewise
+  std::uint32_t connections = 32;               // TCP, at a time
   Nanoseconds idle = std::chrono::seconds(10);  // of a TCP connection
   friend bool operator==(const DnsBounds&, const DnsBounds&) = default;
 };
 
 struct DnsSettings {
-  bool resolvers_from_system = true;          // `resolvers` contains "system"
-  std::vector<ResolverAddress> resolvers;     // the others
+  bool resolvers_from_system = true;       // `resolvers` contains "system"
+  std::vector<ResolverAddress> resolvers;  // the others
   bool search_from_system = true;
   std::vector<DomainName> search;
   Nanoseconds min_ttl = std::chrono::seconds(5);
@@ -60,21 +61,22 @@ struct DnsSettings {
   Retain retain = Retain::kTtl;
   std::uint32_t max_addresses = 1024;
   RefuseWith refuse_with = RefuseWith::kNxdomain;
-  std::optional<Learn> learn;              // as written; none: "auto". The image says what it got, and why
+  std::optional<Learn> learn;  // as written; none: "auto". The image says what it got, and why
   Origin learn_origin;
-  Resolve resolve = Resolve::kWorkload;    // of every exact name of `allow`; one rule: ?resolve=agent
+  Resolve resolve = Resolve::kWorkload;  // of every exact name of `allow`; one rule: ?resolve=agent
   Hints hints = Hints::kTeach;
   Ech ech = Ech::kKeep;
-  bool cache = true;                       // of the proxy
+  bool cache = true;  // of the proxy
   DnsBounds bounds;
 };
 
 struct Policy {
   std::string name;
-  std::vector<std::string> cgroups;       // paths or globs, as written; each a CgroupPattern
+  std::vector<std::string> cgroups;  // paths or globs, as written; each a CgroupPattern
   UnarmedChildren unarmed_children = UnarmedChildren::kWatch;
   std::vector<std::string> guard_shared;  // shared cgroups (workload_plan.h) where kRefuse is meant
   bool cut_unattributed = false;          // flows that no name explains end with a change of policy
+  std::optional<Backend> backend;         // as written; none: the host's
   Mode mode = Mode::kEnforce;
   std::vector<Rule> allow;
   std::vector<Rule> deny;
@@ -85,6 +87,7 @@ struct Policy {
 };
 
 struct HostPolicy {
+  Backend backend = Backend::kBpf;  // of policies that do not say
   std::vector<Rule> deny;
   std::vector<Rule> private_names;  // patterns whose names may have private answers (endpoint ports ignored)
   Origin origin;

@@ -78,6 +78,7 @@ struct AddressNode {
 
 struct PolicyImage {
   std::string name;
+  Backend backend = Backend::kBpf;
   Mode mode = Mode::kEnforce;
   Loopback loopback = Loopback::kOwn;
   PortMask listen = 0;

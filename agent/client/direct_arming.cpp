@@ -41,11 +41,11 @@ Result<void> tell_own_addresses(bpf::HostEnforcer& enforcer) {
   return enforcer.set_own_addresses(*addresses);
 }
 
-Result<bpf::ArmedCgroup> arm_new(bpf::HostEnforcer& enforcer, const ChosenCgroup& cgroup,
-                                 std::shared_ptr<const PolicyImage> image) {
+Result<ArmedCgroup> arm_new(bpf::HostEnforcer& enforcer, const ChosenCgroup& cgroup,
+                            std::shared_ptr<const PolicyImage> image) {
   const Result<std::uint64_t> netns = bpf::netns_cookie();
   if (!netns) return tl::unexpected(netns.error());
-  bpf::ArmRequest request;
+  ArmRequest request;
   request.cgroup_fd = cgroup.fd.get();
   request.cgroup = cgroup.path;
   request.image = std::move(image);
@@ -62,11 +62,11 @@ Result<ChangeView> arm_directly(const PinOptions& pins, const ChosenCgroup& cgro
   if (!enforcer) return tl::unexpected(enforcer.error());
   if (const auto told = tell_own_addresses(*enforcer); !told) return tl::unexpected(told.error());
   auto shared = std::make_shared<const PolicyImage>(image);
-  Result<bpf::ArmedCgroup> armed = arm_new(*enforcer, cgroup, shared);
-  const std::optional<bpf::ArmedCgroup> before = enforcer->find(cgroup.id);
+  Result<ArmedCgroup> armed = arm_new(*enforcer, cgroup, shared);
+  const std::optional<ArmedCgroup> before = enforcer->find(cgroup.id);
   if (!armed && armed.error().kind == ErrorKind::kConflict && before) {
     // Nobody judges the flows of another policy until a daemon does: strict from now on.
-    const bool is_unchanged = !before->is_strict && before->image_hash == bpf::hash_of(*shared);
+    const bool is_unchanged = !before->is_strict && before->image_hash == hash_of(*shared);
     armed = enforcer->replace(cgroup.id, shared, !is_unchanged);
   }
   if (!armed) return tl::unexpected(armed.error());

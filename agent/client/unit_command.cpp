@@ -19,8 +19,8 @@
 #include "agent/command.h"
 #include "agent/policy_sources.h"
 #include "agent/text_file.h"
-#include "bpf/file_descriptor.h"
 #include "policy/escape.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

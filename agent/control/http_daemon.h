@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "agent/control/reply.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

@@ -13,7 +13,7 @@
 #include <memory>
 #include <string_view>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

@@ -14,7 +14,7 @@
 #include "agent/cgroup_tree.h"
 #include "agent/mount_table.h"
 #include "agent/text_file.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 

@@ -9,8 +9,8 @@
 
 #include "agent/host/cgroup_interest.h"
 #include "agent/host/cgroup_scan.h"
-#include "bpf/file_descriptor.h"
 #include "policy/cgroup_pattern.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 #include "policy/workload_plan.h"
 

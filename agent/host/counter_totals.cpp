@@ -67,7 +67,7 @@ const char* bound_of(Reason reason) {
 
 }  // namespace
 
-CounterTotals::Values CounterTotals::values_of(const bpf::Counters& counters) {
+CounterTotals::Values CounterTotals::values_of(const Counters& counters) {
   Values values(kValues);
   const auto reasons = std::min<std::size_t>(counters.by_reason.size(), NW_REASON_COUNT);
   std::copy_n(counters.by_reason.begin(), reasons, values.begin());
@@ -96,7 +96,7 @@ void CounterTotals::add(CounterSums& sums, const Values& grown) {
   sums.helper_failures += grown_of(NW_COUNTER_HELPER_FAILURES);
 }
 
-void CounterTotals::record(std::uint32_t workload_id, const std::string& policy, const bpf::Counters& counters) {
+void CounterTotals::record(std::uint32_t workload_id, const std::string& policy, const Counters& counters) {
   LastReading& last = reading_of(workload_id, policy);
   Values now = values_of(counters);
   Values grown(now.size());
@@ -107,7 +107,7 @@ void CounterTotals::record(std::uint32_t workload_id, const std::string& policy,
   last.values = std::move(now);
 }
 
-void CounterTotals::adopt(std::uint32_t workload_id, const std::string& policy, const bpf::Counters& counters) {
+void CounterTotals::adopt(std::uint32_t workload_id, const std::string& policy, const Counters& counters) {
   reading_of(workload_id, policy).values = values_of(counters);
 }
 

@@ -36,9 +36,9 @@ class CounterTotals {
 
   // `counters`: everything this workload has counted so far. Counts what is new since its last reading, for `policy`;
   // a reading below the last one is that of counters that began anew.
-  void record(std::uint32_t workload_id, const std::string& policy, const bpf::Counters& counters);
+  void record(std::uint32_t workload_id, const std::string& policy, const Counters& counters);
   // The same, of a workload that an earlier daemon has counted: only what comes later is new.
-  void adopt(std::uint32_t workload_id, const std::string& policy, const bpf::Counters& counters);
+  void adopt(std::uint32_t workload_id, const std::string& policy, const Counters& counters);
   // After its last reading.
   void end(std::uint32_t workload_id);
 
@@ -57,7 +57,7 @@ class CounterTotals {
     std::uint64_t last_use = 0;
   };
 
-  static Values values_of(const bpf::Counters& counters);
+  static Values values_of(const Counters& counters);
   static void add(CounterSums& sums, const Values& grown);
   LastReading& reading_of(std::uint32_t workload_id, const std::string& policy);
   void leave(const std::string& label);

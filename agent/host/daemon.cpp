@@ -77,7 +77,7 @@ FileDescriptor take_control_socket(std::vector<HeldDescriptor>& held) {
   return socket;
 }
 
-std::string adoption_sentence(const bpf::AdoptionReport& adopted, Nanoseconds gap, std::uint32_t armed) {
+std::string adoption_sentence(const AdoptionReport& adopted, Nanoseconds gap, std::uint32_t armed) {
   return "adopted " + std::to_string(adopted.workloads) + " workloads, " + std::to_string(adopted.live_grants) +
          " grants kept, " +
          (adopted.programs_replaced ? "programs replaced in " + milliseconds_of(adopted.longest_replacement)
@@ -138,11 +138,11 @@ Result<void> HostDaemon::Loop::begin() {
   refresh_addresses();
   const Reconciler::Outcome outcome = parts.reconciler.reconcile();
   parts.proxy.settle();
-  house.emplace(parts.root.enforcer);
+  house.emplace(*parts.root.enforcer);
   if (auto opened = open_control(); !opened) return opened;
   if (auto watched = watch(); !watched) return watched;
 
-  const bpf::AdoptionReport& adopted = parts.root.enforcer.adoption();
+  const AdoptionReport& adopted = parts.root.enforcer->adoption();
   const auto last_life = parts.sources.life.last_utc();
   const Nanoseconds gap = last_life ? std::max(utc_now() - *last_life, Nanoseconds::zero()) : Nanoseconds::zero();
   host.figures.grants_adopted = adopted.live_grants;
@@ -206,7 +206,7 @@ void HostDaemon::Loop::refresh_addresses() {
   if (!own) return parts.diary.log(Priority::kError, own.error().message());
   parts.host.own_addresses = *own;
   parts.proxy.set_own_addresses(*own);
-  if (const auto done = parts.root.enforcer.set_own_addresses(*own); !done) {
+  if (const auto done = parts.root.enforcer->set_own_addresses(*own); !done) {
     parts.diary.notice(Priority::kError, "", "own_addresses", done.error().message());
   }
 }
@@ -245,7 +245,7 @@ Result<void> HostDaemon::Loop::watch() {
 }
 
 void HostDaemon::Loop::watch_event_rings() {
-  const std::vector<int> now = parts.root.enforcer.event_fds();
+  const std::vector<int> now = parts.root.enforcer->event_fds();
   if (now == rings) return;
   for (const int ring : rings) {
     if (std::find(now.begin(), now.end(), ring) == now.end()) parts.sources.loop.unwatch(ring);

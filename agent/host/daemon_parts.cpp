@@ -54,7 +54,7 @@ DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privile
       sources(std::move(opened)),
       changes(options.log_directory + "/changes.jsonl"),
       diary(sources.hub, log, changes, event_log),
-      host(root.enforcer, root.helper, sources.cgroups, sources.ends, sources.hub, diary),
+      host(*root.enforcer, root.helper, sources.cgroups, sources.ends, sources.hub, diary),
       flows(host),
       arming(host, flows),
       reconciler(host, arming),

@@ -10,6 +10,7 @@
 
 #include "agent/host/drop_privileges.h"
 #include "agent/host/policy_folder.h"
+#include "bpf/host_enforcer.h"
 #include "policy/escape.h"
 #include "policy/host_loader.h"
 
@@ -74,8 +75,12 @@ Result<PrivilegedStart> start_privileged(const DaemonOptions& options) {
   if (auto dropped = drop_privileges(user->uid, user->gid, daemon_capabilities()); !dropped) {
     return tl::unexpected(dropped.error());
   }
-  return PrivilegedStart{*user,  std::move(*helper),  std::move(*addresses), std::move(*answerer),
-                         *netns, std::move(*enforcer)};
+  return PrivilegedStart{*user,
+                         std::move(*helper),
+                         std::move(*addresses),
+                         std::move(*answerer),
+                         *netns,
+                         std::make_unique<bpf::HostEnforcer>(std::move(*enforcer))};
 }
 
 }  // namespace namewall::agent

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "agent/credentials.h"
 #include "agent/host/daemon_options.h"
 #include "agent/host/privileged_helper.h"
 #include "agent/own_addresses.h"
 #include "agent/refusal_answer.h"
-#include "bpf/host_enforcer.h"
+#include "policy/backend.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -19,7 +20,7 @@ struct PrivilegedStart {
   OwnAddresses addresses;
   RefusalAnswerer answerer;
   std::uint64_t netns = 0;  // cookie of the daemon's own network namespace
-  bpf::HostEnforcer enforcer;
+  std::unique_ptr<HostBackend> enforcer;
 };
 
 // Opens all that, makes the daemon's directories its user's, and becomes that user with the daemon's capabilities. On

@@ -49,7 +49,7 @@ Result<void> DaemonProxy::open(std::vector<HeldDescriptor> held) {
 }
 
 void DaemonProxy::settle() {
-  for (const bpf::ProxyPlace& place : parts_.enforcer.proxy_places()) {
+  for (const ProxyPlace& place : parts_.enforcer.proxy_places()) {
     // What is being opened is announced later, at the ports that are known.
     if (!proxy_->serves(place.netns_cookie, place.resolver) && !places_->is_awaited(place)) withdraw(place);
   }
@@ -124,12 +124,12 @@ ProxyFigures DaemonProxy::figures_of(std::uint64_t cgroup_id) const {
   return {};
 }
 
-Asker DaemonProxy::find_asker(bpf::AskerToken token) {
+Asker DaemonProxy::find_asker(AskerToken token) {
   const auto cgroup_id = parts_.enforcer.cgroup_of_token(token);
   return cgroup_id ? askers_.find(*cgroup_id) : nullptr;
 }
 
-Asker DaemonProxy::take_asker(const bpf::AskerKey& key) {
+Asker DaemonProxy::take_asker(const AskerKey& key) {
   const auto cgroup_id = parts_.enforcer.take_asker(key);
   return cgroup_id ? askers_.find(*cgroup_id) : nullptr;
 }
@@ -147,18 +147,18 @@ void DaemonProxy::report(const Event& event) {
   report_(told);
 }
 
-Result<void> DaemonProxy::announce(const bpf::ProxyPlace& place) { return parts_.enforcer.add_proxy_place(place); }
+Result<void> DaemonProxy::announce(const ProxyPlace& place) { return parts_.enforcer.add_proxy_place(place); }
 
-void DaemonProxy::withdraw(const bpf::ProxyPlace& place) {
+void DaemonProxy::withdraw(const ProxyPlace& place) {
   if (const auto done = parts_.enforcer.remove_proxy_place(place); !done) {
     parts_.diary.log(Priority::kError, done.error().message());
   }
 }
 
-Reason DaemonProxy::teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime now) {
+Reason DaemonProxy::teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now) {
   return parts_.enforcer.teach(cgroup_id, lesson, now);
 }
 
-void DaemonProxy::teach_all(std::span<bpf::LessonOrder> orders, BootTime) { parts_.enforcer.teach_all(orders); }
+void DaemonProxy::teach_all(std::span<LessonOrder> orders, BootTime now) { parts_.enforcer.teach_all(orders, now); }
 
 }  // namespace namewall::agent

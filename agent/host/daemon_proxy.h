@@ -59,16 +59,16 @@ class DaemonProxy final : public ProxyHost, public GrantSink, public ArmingFollo
   DnsPath path_of(const Workload& workload) const;
 
   // ---- ProxyHost ----
-  Asker find_asker(bpf::AskerToken token) override;
+  Asker find_asker(AskerToken token) override;
   Asker find_asker_of_cgroup(std::uint64_t cgroup_id) override { return askers_.find_of_cgroup(cgroup_id); }
-  Asker take_asker(const bpf::AskerKey& key) override;
+  Asker take_asker(const AskerKey& key) override;
   GrantSink& sink() override { return *this; }
   void report(const Event& event) override;
-  Result<void> announce(const bpf::ProxyPlace& place) override;
-  void withdraw(const bpf::ProxyPlace& place) override;
+  Result<void> announce(const ProxyPlace& place) override;
+  void withdraw(const ProxyPlace& place) override;
   // ---- GrantSink ----
-  Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime now) override;
-  void teach_all(std::span<bpf::LessonOrder> orders, BootTime now) override;
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now) override;
+  void teach_all(std::span<LessonOrder> orders, BootTime now) override;
   // ---- ArmingFollower ----
   void will_hold(const PolicyImage& image) override { places_->serve_own(image); }
   void has_changed(std::uint64_t cgroup_id) override { changed_.insert(cgroup_id); }

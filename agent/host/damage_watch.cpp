@@ -6,7 +6,7 @@
 
 namespace namewall::agent {
 
-void DamageWatch::tell(const bpf::Damage& damage) {
+void DamageWatch::tell(const Damage& damage) {
   parts_.diary.notice(damage.repaired ? Priority::kWarning : Priority::kError, "",
                       damage.repaired ? "damage_repaired" : "damage", damage.what);
   ChangeEntry entry;
@@ -41,11 +41,11 @@ void DamageWatch::tick() {
   take(parts_.enforcer.verify_policies(calm_share(parts_.registry.size(), kPoliciesASecond)));
 }
 
-void DamageWatch::take(const std::vector<bpf::Damage>& found) {
+void DamageWatch::take(const std::vector<Damage>& found) {
   if (found.empty()) return;
   HostFigures& figures = parts_.figures;
   std::size_t told = 0;
-  for (const bpf::Damage& damage : found) {
+  for (const Damage& damage : found) {
     if (!damage.repaired && !unrepaired_.insert(damage.what).second) continue;
     if (unrepaired_.size() > 1000) unrepaired_.clear();
     ++figures.damage_found;

@@ -32,8 +32,8 @@ class DamageWatch {
 
  private:
   std::size_t budget();
-  void take(const std::vector<bpf::Damage>& found);
-  void tell(const bpf::Damage& damage);
+  void take(const std::vector<Damage>& found);
+  void tell(const Damage& damage);
 
   HostParts& parts_;
   std::set<std::string> unrepaired_;  // told once, until it is gone

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "agent/host/kept_event.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

@@ -5,8 +5,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "bpf/file_descriptor.h"
 #include "policy/boot_time.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

@@ -64,10 +64,10 @@ struct Remembered {
 
 class FlowJudge {
  public:
-  FlowJudge(const PolicyImage& image, const std::vector<bpf::GrantRecord>& grants, const std::vector<Flow>& flows,
-            bool cut_unattributed, const std::vector<bpf::ProxyPlace>& places)
+  FlowJudge(const PolicyImage& image, const std::vector<GrantRecord>& grants, const std::vector<Flow>& flows,
+            bool cut_unattributed, const std::vector<ProxyPlace>& places)
       : image_(image), neighbours_(flows), cut_unattributed_(cut_unattributed), places_(places) {
-    for (const bpf::GrantRecord& record : grants) grants_.emplace(record.grant.address, &record);
+    for (const GrantRecord& record : grants) grants_.emplace(record.grant.address, &record);
   }
 
   JudgedFlow judge(const Flow& flow) const {
@@ -82,7 +82,7 @@ class FlowJudge {
       const bool listed = (image_.listen & image_.mask_of(protocol, flow.local_port)) != 0;
       return listed ? kKeep : destroy(NW_REASON_INBOUND_TCP);
     }
-    if (const bpf::ProxyPlace* place = find_place(flow, protocol)) {
+    if (const ProxyPlace* place = find_place(flow, protocol)) {
       return is_trusted(place->resolver) ? kKeep : destroy(NW_REASON_UNTRUSTED_RESOLVER);
     }
     const PortMask port = image_.mask_of(protocol, flow.remote_port);
@@ -109,10 +109,10 @@ class FlowJudge {
     return std::ranges::find(image_.resolvers, resolver) != image_.resolvers.end();
   }
 
-  const bpf::ProxyPlace* find_place(const Flow& flow, Protocol protocol) const {
+  const ProxyPlace* find_place(const Flow& flow, Protocol protocol) const {
     static const Address kPlaces[] = {Address::v4({127, 0, 0, 1}),
                                       Address::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})};
-    const auto found = std::ranges::find_if(places_, [&](const bpf::ProxyPlace& place) {
+    const auto found = std::ranges::find_if(places_, [&](const ProxyPlace& place) {
       return place.protocol == protocol && place.port == flow.remote_port &&
              flow.remote == kPlaces[place.resolver.address.is_v4() ? 0 : 1];
     });
@@ -133,9 +133,9 @@ class FlowJudge {
 
   const PolicyImage& image_;
   Neighbours neighbours_;
-  std::multimap<Address, const bpf::GrantRecord*> grants_;
+  std::multimap<Address, const GrantRecord*> grants_;
   bool cut_unattributed_;
-  const std::vector<bpf::ProxyPlace>& places_;
+  const std::vector<ProxyPlace>& places_;
 };
 
 }  // namespace
@@ -150,9 +150,9 @@ std::string Flow::to_string() const {
   return name + end(local, local_port) + " -> " + (is_connected ? end(remote, remote_port) : "*");
 }
 
-std::vector<JudgedFlow> judge_flows(const PolicyImage& image, const std::vector<bpf::GrantRecord>& grants,
+std::vector<JudgedFlow> judge_flows(const PolicyImage& image, const std::vector<GrantRecord>& grants,
                                     const std::vector<Flow>& flows, bool cut_unattributed,
-                                    const std::vector<bpf::ProxyPlace>& places) {
+                                    const std::vector<ProxyPlace>& places) {
   const FlowJudge judge(image, grants, flows, cut_unattributed, places);
   std::vector<JudgedFlow> out;
   out.reserve(flows.size());

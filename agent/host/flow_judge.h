@@ -54,8 +54,8 @@ struct JudgedFlow {
 //   still has the port, else ends else                 unattributed
 // All flows are of one network namespace, listeners included; `places` are the DNS proxy's in it. Audit mode keeps
 // everything.
-std::vector<JudgedFlow> judge_flows(const PolicyImage& image, const std::vector<bpf::GrantRecord>& grants,
+std::vector<JudgedFlow> judge_flows(const PolicyImage& image, const std::vector<GrantRecord>& grants,
                                     const std::vector<Flow>& flows, bool cut_unattributed,
-                                    const std::vector<bpf::ProxyPlace>& places = {});
+                                    const std::vector<ProxyPlace>& places = {});
 
 }  // namespace namewall::agent

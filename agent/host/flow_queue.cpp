@@ -37,8 +37,8 @@ void FlowQueue::start_waiting(BootTime now) {
   }
 }
 
-std::vector<bpf::GrantRecord> FlowQueue::grants_of(const Workload& workload) const {
-  std::vector<bpf::GrantRecord> grants;
+std::vector<GrantRecord> FlowQueue::grants_of(const Workload& workload) const {
+  std::vector<GrantRecord> grants;
   const auto add = [&](std::uint64_t id) {
     if (auto read = parts_.enforcer.read_grants(id)) grants.insert(grants.end(), read->begin(), read->end());
   };

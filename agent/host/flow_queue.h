@@ -53,7 +53,7 @@ class FlowQueue {
   void start(std::uint64_t cgroup_id, BootTime now);
   void finish(std::uint64_t cgroup_id, const FlowReview& review);
   static void put_off(Outcome& outcome, std::string obstacle);
-  std::vector<bpf::GrantRecord> grants_of(const Workload& workload) const;
+  std::vector<GrantRecord> grants_of(const Workload& workload) const;
 
   HostParts& parts_;
   std::deque<std::uint64_t> waiting_;

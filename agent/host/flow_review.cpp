@@ -69,8 +69,8 @@ class Review : public std::enable_shared_from_this<Review> {
     if (!listed->has_raw && std::exchange(raw_sockets_, 0) > 0) {
       review_.unjudged.push_back("its processes hold raw sockets, which this kernel cannot end (CONFIG_INET_RAW_DIAG)");
     }
-    std::vector<bpf::ProxyPlace> places = request_.places;
-    std::erase_if(places, [&](const bpf::ProxyPlace& place) { return place.netns_cookie != netns.cookie; });
+    std::vector<ProxyPlace> places = request_.places;
+    std::erase_if(places, [&](const ProxyPlace& place) { return place.netns_cookie != netns.cookie; });
     const auto judged = judge_flows(*request_.image, request_.grants, listed->flows, request_.cut_unattributed, places);
     for (std::size_t i = 0; i < judged.size(); ++i) apply(diagnosis, listed->flows[i], judged[i]);
   }

@@ -29,9 +29,9 @@ struct FlowReview {
 struct FlowReviewRequest {
   int cgroup_fd = -1;  // duplicated
   std::shared_ptr<const PolicyImage> image;
-  std::vector<bpf::GrantRecord> grants;  // of the workload, under that image
+  std::vector<GrantRecord> grants;  // of the workload, under that image
   bool cut_unattributed = false;
-  std::vector<bpf::ProxyPlace> places = {};  // the DNS proxy's, of any namespace
+  std::vector<ProxyPlace> places = {};  // the DNS proxy's, of any namespace
 };
 
 // Asynchronous: `done` is called once, from a later helper.read_answers() or helper.expire(). Between its steps it

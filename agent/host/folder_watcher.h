@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

@@ -17,7 +17,7 @@
 #include <string_view>
 
 #include "agent/text_file.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71

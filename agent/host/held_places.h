@@ -15,7 +15,7 @@
 
 #include "agent/host/service_notify.h"
 #include "agent/proxy/proxy_sockets.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/resolv_conf.h"
 
 namespace namewall::agent {

@@ -12,7 +12,7 @@ HeldPolicyPtr make_held(std::shared_ptr<const PolicyVersion> version, std::share
   auto held = std::make_shared<HeldPolicy>();
   held->version = std::move(version);
   held->host = host ? std::move(host) : std::make_shared<const HostVersion>();
-  held->image_hash = bpf::hash_of(*held->image());
+  held->image_hash = hash_of(*held->image());
   return held;
 }
 

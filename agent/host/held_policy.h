@@ -16,7 +16,7 @@ namespace namewall::agent {
 struct HeldPolicy {
   std::shared_ptr<const PolicyVersion> version;
   std::shared_ptr<const HostVersion> host;  // never null
-  std::uint64_t image_hash = 0;             // bpf::hash_of(*image())
+  std::uint64_t image_hash = 0;             // hash_of(*image())
 
   const std::string& name() const { return version->planned.name; }
   const std::string& file() const { return version->planned.file; }  // "" of a policy by call

@@ -17,16 +17,16 @@
 #include "agent/host/lifted_places.h"
 #include "agent/host/privileged_helper.h"
 #include "agent/host/workload_registry.h"
-#include "bpf/host_enforcer.h"
+#include "policy/backend.h"
 
 namespace namewall::agent {
 
 struct HostParts {
-  HostParts(bpf::HostEnforcer& enforcer_, PrivilegedHelper& helper_, CgroupWatcher& cgroups_, CgroupEnds& ends_,
+  HostParts(HostBackend& enforcer_, PrivilegedHelper& helper_, CgroupWatcher& cgroups_, CgroupEnds& ends_,
             EventHub& hub_, HostDiary& diary_)
       : enforcer(enforcer_), helper(helper_), cgroups(cgroups_), ends(ends_), hub(hub_), diary(diary_) {}
 
-  bpf::HostEnforcer& enforcer;
+  HostBackend& enforcer;
   PrivilegedHelper& helper;
   CgroupWatcher& cgroups;
   CgroupEnds& ends;

@@ -11,7 +11,7 @@ constexpr std::chrono::seconds kAtLeastEach{5};  // children of templates take s
 
 }  // namespace
 
-HouseKeeper::HouseKeeper(bpf::HostEnforcer& enforcer) : enforcer_(enforcer) {
+HouseKeeper::HouseKeeper(HostBackend& enforcer) : enforcer_(enforcer) {
   // Signals are the loop's.
   sigset_t all, before;
   sigfillset(&all);

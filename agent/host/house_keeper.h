@@ -6,13 +6,13 @@
 #include <string>
 #include <thread>
 
-#include "bpf/host_enforcer.h"
+#include "policy/backend.h"
 
 namespace namewall::agent {
 
 class HouseKeeper {
  public:
-  explicit HouseKeeper(bpf::HostEnforcer& enforcer);
+  explicit HouseKeeper(HostBackend& enforcer);
   ~HouseKeeper();
   HouseKeeper(const HouseKeeper&) = delete;
 
@@ -23,7 +23,7 @@ class HouseKeeper {
  private:
   void run();
 
-  bpf::HostEnforcer& enforcer_;
+  HostBackend& enforcer_;
   std::mutex mutex_;
   std::condition_variable news_;
   bool has_work_ = true, ends_ = false;

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "bpf/file_descriptor.h"
 #include "policy/boot_time.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

@@ -13,9 +13,9 @@
 namespace namewall::agent {
 namespace {
 
-GrantTable table_of(const HeldPolicy& held, const std::vector<bpf::GrantRecord>& records, BootTime now) {
+GrantTable table_of(const HeldPolicy& held, const std::vector<GrantRecord>& records, BootTime now) {
   std::vector<Grant> grants;
-  for (const bpf::GrantRecord& record : records) {
+  for (const GrantRecord& record : records) {
     Grant grant = record.grant;
     grant.ports = record.current_ports & kAllPorts;
     grants.push_back(std::move(grant));
@@ -33,7 +33,7 @@ std::string line_of(const ExplanationStep& step) {
   return step.stage + ": " + step.detail + outcome;
 }
 
-void explain_address(ExplainView& view, const HeldPolicy& held, const std::vector<bpf::GrantRecord>& grants,
+void explain_address(ExplainView& view, const HeldPolicy& held, const std::vector<GrantRecord>& grants,
                      const ExplainTarget& target, BootTime now) {
   const Destination destination{target.protocol, std::get<Address>(target.host), target.port};
   const Verdict verdict = judge(*held.image(), table_of(held, grants, now), destination, now);
@@ -49,8 +49,8 @@ void explain_address(ExplainView& view, const HeldPolicy& held, const std::vecto
   for (const DomainName& name : verdict.names) view.walk.push_back("names: " + name.text() + " gave this address");
 }
 
-void add_learned(ExplainView& view, const std::vector<bpf::GrantRecord>& grants, const DomainName& name, BootTime now) {
-  for (const bpf::GrantRecord& record : grants) {
+void add_learned(ExplainView& view, const std::vector<GrantRecord>& grants, const DomainName& name, BootTime now) {
+  for (const GrantRecord& record : grants) {
     if (!(record.grant.name == name)) continue;
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(record.grant.deadline - now).count();
     std::string line = "learned: " + record.grant.address.to_string();
@@ -68,7 +68,7 @@ void add_learned(ExplainView& view, const std::vector<bpf::GrantRecord>& grants,
 }  // namespace
 
 Result<ExplainView> explain_live(const std::string& workload, const HeldPolicy& held,
-                                 const std::vector<bpf::GrantRecord>& grants, const std::vector<Address>& own_addresses,
+                                 const std::vector<GrantRecord>& grants, const std::vector<Address>& own_addresses,
                                  const std::string& target, BootTime now) {
   const auto parsed = parse_explain_target(target);
   if (!parsed) return tl::unexpected(parsed.error());

@@ -14,7 +14,7 @@ namespace namewall::agent {
 
 // `target` as for `namewall explain`. kInvalid: what is accepted.
 Result<ExplainView> explain_live(const std::string& workload, const HeldPolicy& held,
-                                 const std::vector<bpf::GrantRecord>& grants, const std::vector<Address>& own_addresses,
+                                 const std::vector<GrantRecord>& grants, const std::vector<Address>& own_addresses,
                                  const std::string& target, BootTime now);
 
 // The same of a refusal that has happened.

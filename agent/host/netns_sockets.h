@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "agent/refusal_answer.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

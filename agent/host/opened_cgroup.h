@@ -6,7 +6,7 @@
 #include <string>
 
 #include "agent/host/cgroup_watcher.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

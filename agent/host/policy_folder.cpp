@@ -14,8 +14,8 @@
 #include <string_view>
 #include <utility>
 
-#include "bpf/file_descriptor.h"
 #include "policy/escape.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

@@ -22,7 +22,7 @@
 #include "agent/host/netns_sockets.h"
 #include "agent/host/process_rights.h"
 #include "agent/host/socket_list.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "agent/proxy/proxy_sockets.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/resolv_conf.h"
 #include "policy/result.h"
 

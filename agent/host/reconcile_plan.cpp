@@ -35,9 +35,9 @@ std::string_view word_of(Kind kind) {
 }
 
 // A row that the kernel wrote for a child that nobody had armed: it holds its template's policy.
-bool is_unnamed_child(const bpf::ArmedCgroup& armed) { return armed.is_child && !armed.has_own_policy; }
+bool is_unnamed_child(const ArmedCgroup& armed) { return armed.is_child && !armed.has_own_policy; }
 
-Kind change_for(const DesiredWorkload& desired, const bpf::ArmedCgroup* armed) {
+Kind change_for(const DesiredWorkload& desired, const ArmedCgroup* armed) {
   if (armed == nullptr || (desired.place.held_by == HeldBy::kTemplateRow && is_unnamed_child(*armed))) {
     return Kind::kArm;
   }
@@ -47,7 +47,7 @@ Kind change_for(const DesiredWorkload& desired, const bpf::ArmedCgroup* armed) {
   return armed->is_known ? Kind::kKeep : Kind::kRecognise;
 }
 
-std::string path_of(const CgroupPaths& existing, const bpf::ArmedCgroup& armed) {
+std::string path_of(const CgroupPaths& existing, const ArmedCgroup& armed) {
   const auto found = existing.find(armed.cgroup_id);
   return found == existing.end() ? armed.cgroup : found->second;
 }
@@ -70,10 +70,10 @@ std::string to_string(const KernelChange& change) {
 }
 
 std::vector<KernelChange> plan_changes(const std::vector<DesiredWorkload>& desired,
-                                       const std::vector<bpf::ArmedCgroup>& armed, const CgroupPaths& existing,
+                                       const std::vector<ArmedCgroup>& armed, const CgroupPaths& existing,
                                        const std::set<std::uint64_t>& guarded) {
-  std::unordered_map<std::uint64_t, const bpf::ArmedCgroup*> armed_by_id;
-  for (const bpf::ArmedCgroup& cgroup : armed) armed_by_id[cgroup.cgroup_id] = &cgroup;
+  std::unordered_map<std::uint64_t, const ArmedCgroup*> armed_by_id;
+  for (const ArmedCgroup& cgroup : armed) armed_by_id[cgroup.cgroup_id] = &cgroup;
   std::unordered_map<std::uint64_t, const DesiredWorkload*> desired_by_id;
   std::set<std::uint64_t> wanted_guards;
   std::vector<KernelChange> changes;
@@ -97,7 +97,7 @@ std::vector<KernelChange> plan_changes(const std::vector<DesiredWorkload>& desir
     change.place.held_by = HeldBy::kGuard;
     changes.push_back(std::move(change));
   }
-  for (const bpf::ArmedCgroup& cgroup : armed) {
+  for (const ArmedCgroup& cgroup : armed) {
     if (desired_by_id.contains(cgroup.cgroup_id)) continue;
     KernelChange change{Kind::kAdopt, {}, nullptr};
     change.place.cgroup_id = cgroup.cgroup_id;

@@ -49,7 +49,7 @@ std::string to_string(const KernelChange& change);  // "arm builder at /ci.slice
 // come in the order of Kind, each kind as `desired` has it: what is gone frees its room first, guards close before
 // anything is armed below them.
 std::vector<KernelChange> plan_changes(const std::vector<DesiredWorkload>& desired,
-                                       const std::vector<bpf::ArmedCgroup>& armed, const CgroupPaths& existing,
+                                       const std::vector<ArmedCgroup>& armed, const CgroupPaths& existing,
                                        const std::set<std::uint64_t>& guarded);
 
 }  // namespace namewall::agent

@@ -37,7 +37,7 @@ std::string misfit_sentence(const WantedWorkload& wanted) {
          ": one cannot take the other's place without a gap; `namewall teardown`, then `namewall reload`, swap them";
 }
 
-std::set<std::uint64_t> guarded_ids(const bpf::HostEnforcer& enforcer) {
+std::set<std::uint64_t> guarded_ids(const HostBackend& enforcer) {
   std::set<std::uint64_t> ids;
   for (const auto& [id, path] : enforcer.guarded()) ids.insert(id);
   return ids;
@@ -76,7 +76,7 @@ std::vector<DesiredWorkload> Reconciler::desired() {
   return desired;
 }
 
-CgroupPaths Reconciler::existing(const std::vector<bpf::ArmedCgroup>& armed) {
+CgroupPaths Reconciler::existing(const std::vector<ArmedCgroup>& armed) {
   CgroupPaths paths;
   for (const ExistingCgroup& cgroup : parts_.cgroups.existing()) paths[cgroup.id] = cgroup.path;
   std::as_const(parts_.registry).each([&](const Workload& workload) {
@@ -88,13 +88,13 @@ CgroupPaths Reconciler::existing(const std::vector<bpf::ArmedCgroup>& armed) {
   for (const auto& [id, path] : parts_.enforcer.guarded()) {
     if (!paths.contains(id) && !is_cgroup_gone(parts_.cgroups.directory_of(path), id)) paths[id] = path;
   }
-  const bool all_found = std::all_of(armed.begin(), armed.end(), [&](const bpf::ArmedCgroup& cgroup) {
+  const bool all_found = std::all_of(armed.begin(), armed.end(), [&](const ArmedCgroup& cgroup) {
     return paths.contains(cgroup.cgroup_id) || parts_.registry.find_by_id(cgroup.cgroup_id) != nullptr;
   });
   if (all_found) return paths;
   // Armed by somebody else, or before this process: only the whole tree tells whether such a cgroup is still there.
   const auto all = scan_cgroups(parts_.cgroups.directory_of("/"), "/");
-  for (const bpf::ArmedCgroup& cgroup : armed) {
+  for (const ArmedCgroup& cgroup : armed) {
     if (paths.contains(cgroup.cgroup_id)) continue;
     if (!all) {
       paths[cgroup.cgroup_id] = cgroup.cgroup;  // nothing is forgotten on a guess
@@ -345,9 +345,9 @@ void Reconciler::look_again() {
 void Reconciler::meet_children() {
   const auto armed = parts_.enforcer.armed();
   if (!armed) return;
-  std::vector<bpf::ArmedCgroup> children;
+  std::vector<ArmedCgroup> children;
   std::set<std::uint64_t> templates;
-  for (const bpf::ArmedCgroup& cgroup : *armed) {
+  for (const ArmedCgroup& cgroup : *armed) {
     if (!cgroup.is_child || cgroup.has_own_policy) continue;
     if (parts_.registry.find_by_id(cgroup.cgroup_id) != nullptr) continue;
     children.push_back(cgroup);

@@ -38,7 +38,7 @@ class Reconciler {
   void note_unseen(bool is_incomplete);
   void arm_appeared(const std::vector<ExistingCgroup>& appeared, BootTime since);
   std::vector<DesiredWorkload> desired();
-  CgroupPaths existing(const std::vector<bpf::ArmedCgroup>& armed);
+  CgroupPaths existing(const std::vector<ArmedCgroup>& armed);
   void apply(const std::vector<KernelChange>& changes, Outcome& outcome);
   void apply_one(const KernelChange& change, Outcome& outcome);
   void arm(const std::vector<KernelChange>& changes, Outcome& outcome, std::optional<BootTime> since);

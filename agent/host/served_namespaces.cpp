@@ -368,7 +368,7 @@ void ServedNamespaces::withdraw_all() {
   for (const std::uint64_t cookie : proxy_.namespaces()) proxy_.remove_netns(cookie);
 }
 
-bool ServedNamespaces::is_awaited(const bpf::ProxyPlace& place) const {
+bool ServedNamespaces::is_awaited(const ProxyPlace& place) const {
   const auto other = others_.find(place.netns_cookie);
   return other != others_.end() && other->second->waiting.contains(place.resolver);
 }

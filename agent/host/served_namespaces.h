@@ -62,7 +62,7 @@ class ServedNamespaces {
   void withdraw_all();
 
   // Its sockets are there, and wait for those towards resolvers.
-  bool is_awaited(const bpf::ProxyPlace& place) const;
+  bool is_awaited(const ProxyPlace& place) const;
   std::vector<ServedNetns> list() const;
   std::vector<std::string> warnings() const;
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "bpf/file_descriptor.h"
 #include "policy/boot_time.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "agent/host/saved_state.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

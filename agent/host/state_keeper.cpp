@@ -37,7 +37,7 @@ SavedWorkload saved_form_of(const Workload& workload) {
 }
 
 // False: a change since could not be saved (a full disk), and what was saved may allow more than the kernel does.
-bool is_newest(const SavedWorkload& saved, const HeldPolicy& policy, const bpf::ArmedCgroup& armed) {
+bool is_newest(const SavedWorkload& saved, const HeldPolicy& policy, const ArmedCgroup& armed) {
   return armed.generation == saved.policy_generation || armed.image_hash == policy.image_hash;
 }
 
@@ -127,8 +127,8 @@ void StateKeeper::forget_gone_files() {
   for (const PolicyFileStatus& file : parts_.folder.files) {
     if (!file.is_gone || !file.in_force) continue;
     const std::uint64_t hash = parts_.hold(file.in_force)->image_hash;
-    const bool is_held = std::any_of(armed->begin(), armed->end(),
-                                     [&](const bpf::ArmedCgroup& cgroup) { return cgroup.image_hash == hash; });
+    const bool is_held =
+        std::any_of(armed->begin(), armed->end(), [&](const ArmedCgroup& cgroup) { return cgroup.image_hash == hash; });
     if (!is_held) unused.push_back(file.in_force->planned.name);
   }
   for (const std::string& policy : unused) (void)forget_gone_file(parts_.folder, policy);

@@ -10,7 +10,7 @@
 namespace namewall::agent {
 namespace {
 
-std::uint64_t counter(const bpf::Counters& counters, std::string_view name) {
+std::uint64_t counter(const Counters& counters, std::string_view name) {
   for (const auto& [counter_name, value] : counters.counters) {
     if (counter_name == name) return value;
   }
@@ -56,7 +56,7 @@ void UsageCache::read(std::uint64_t cgroup_id, Usage& usage, BootTime now, Nanos
   usage.next_expiry = kNever;
   const auto grants = parts_.enforcer.read_grants(cgroup_id);
   if (!grants) return;
-  for (const bpf::GrantRecord& record : *grants) {
+  for (const GrantRecord& record : *grants) {
     if (!record.grant.is_live(now)) continue;
     ++usage.grants;
     usage.next_expiry = std::min(usage.next_expiry, record.grant.deadline);

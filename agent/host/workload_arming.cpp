@@ -20,7 +20,7 @@ bool narrows(const HeldPolicyPtr& older, const HeldPolicyPtr& newer) {
                      [](const AccessChange& change) { return change.kind == AccessChange::Kind::kCloses; });
 }
 
-void take_kernel_facts(Workload& workload, const bpf::ArmedCgroup& armed) {
+void take_kernel_facts(Workload& workload, const ArmedCgroup& armed) {
   workload.is_armed = true;
   workload.failure.clear();
   workload.workload_id = armed.workload_id;
@@ -46,7 +46,7 @@ void WorkloadArming::tell_changed(std::uint64_t cgroup_id) {
   if (follower_ != nullptr) follower_->has_changed(cgroup_id);
 }
 
-void WorkloadArming::enter(Workload workload, const bpf::ArmedCgroup& armed, std::optional<BootTime> since) {
+void WorkloadArming::enter(Workload workload, const ArmedCgroup& armed, std::optional<BootTime> since) {
   take_kernel_facts(workload, armed);
   workload.armed_at = rfc3339_milliseconds(utc_now());
   if (workload.held_by == HeldBy::kTemplateRow) {
@@ -70,7 +70,7 @@ void WorkloadArming::enter(Workload workload, const bpf::ArmedCgroup& armed, std
 std::vector<Result<void>> WorkloadArming::arm_batch(std::vector<Workload>& workloads, std::optional<BootTime> since) {
   std::vector<Result<void>> results(workloads.size());
   std::vector<OpenedCgroup> opened(workloads.size());
-  std::vector<bpf::ArmRequest> requests;
+  std::vector<ArmRequest> requests;
   std::vector<std::size_t> places;  // of the requests
   for (std::size_t i = 0; i < workloads.size(); ++i) {
     const Workload& workload = workloads[i];
@@ -87,13 +87,13 @@ std::vector<Result<void>> WorkloadArming::arm_batch(std::vector<Workload>& workl
     }
     opened[i] = std::move(*cgroup);
     tell_will_hold(workload);
-    bpf::ArmRequest request;
+    ArmRequest request;
     request.cgroup_fd = opened[i].fd.get();
     request.cgroup = workload.cgroup;
     request.image = workload.policy->image();
     request.options.trusted_netns = {parts_.own_netns};
     request.options.strict = opened[i].is_populated();
-    request.options.children = workload.held_by == HeldBy::kTemplate ? bpf::Children::kApart : bpf::Children::kJoin;
+    request.options.children = workload.held_by == HeldBy::kTemplate ? Children::kApart : Children::kJoin;
     requests.push_back(std::move(request));
     places.push_back(i);
   }
@@ -106,7 +106,7 @@ std::vector<Result<void>> WorkloadArming::arm_batch(std::vector<Workload>& workl
       results[i] = tl::unexpected(armed[request].error());
       continue;
     }
-    bpf::ArmedCgroup facts = *armed[request];
+    ArmedCgroup facts = *armed[request];
     // A process may have come and made a socket between the look and the arming.
     if (!facts.is_strict && opened[i].is_populated() && parts_.enforcer.set_strict(facts.cgroup_id, true)) {
       facts.is_strict = true;

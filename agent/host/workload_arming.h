@@ -45,7 +45,7 @@ class WorkloadArming {
 
  private:
   std::vector<Result<void>> arm_batch(std::vector<Workload>& workloads, std::optional<BootTime> since);
-  void enter(Workload workload, const bpf::ArmedCgroup& armed, std::optional<BootTime> since);
+  void enter(Workload workload, const ArmedCgroup& armed, std::optional<BootTime> since);
   void tell_will_hold(const Workload& workload);
   void tell_changed(std::uint64_t cgroup_id);
 

@@ -97,16 +97,16 @@ std::vector<WorkloadView> WorkloadViews::list(BootTime now) {
   return views;
 }
 
-void WorkloadViews::add_neighbours(std::vector<GrantView>& views, const std::vector<bpf::GrantRecord>& own,
+void WorkloadViews::add_neighbours(std::vector<GrantView>& views, const std::vector<GrantRecord>& own,
                                    BootTime now) const {
   std::map<Address, std::set<std::string>> names;
-  for (const bpf::GrantRecord& record : own) names[record.grant.address].insert(record.grant.name.text());
+  for (const GrantRecord& record : own) names[record.grant.address].insert(record.grant.name.text());
   const BootTime begin = boot_now();
   std::as_const(parts_.registry).each([&](const Workload& other) {
     if (boot_now() - begin > kNeighbourBudget || usage_.last_of(other).grants == 0) return;
     const auto read = parts_.enforcer.read_grants(other.cgroup_id);
     if (!read) return;
-    for (const bpf::GrantRecord& record : *read) {
+    for (const GrantRecord& record : *read) {
       const auto found = names.find(record.grant.address);
       if (found != names.end() && record.grant.is_live(now)) found->second.insert(record.grant.name.text());
     }
@@ -122,7 +122,7 @@ Result<std::vector<GrantView>> WorkloadViews::grants(const Workload& workload, B
   const auto records = parts_.enforcer.read_grants(workload.cgroup_id);
   if (!records) return tl::unexpected(records.error());
   std::vector<GrantView> views;
-  for (const bpf::GrantRecord& record : *records) {
+  for (const GrantRecord& record : *records) {
     GrantView view;
     view.name = record.grant.name.text();
     view.address = record.grant.address.to_string();

@@ -27,7 +27,7 @@ class WorkloadViews {
   Result<std::vector<GrantView>> grants(const Workload& workload, BootTime now);
 
  private:
-  void add_neighbours(std::vector<GrantView>& views, const std::vector<bpf::GrantRecord>& own, BootTime now) const;
+  void add_neighbours(std::vector<GrantView>& views, const std::vector<GrantRecord>& own, BootTime now) const;
 
   HostParts& parts_;
   const FlowQueue& flows_;

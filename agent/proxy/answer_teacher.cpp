@@ -18,15 +18,15 @@ bool withholds(Reason reason) {
 
 bool is_audit(const AskerLevel& level) { return level.image->mode == Mode::kAudit; }
 
-std::size_t live_grants(const bpf::Lesson& lesson) {
+std::size_t live_grants(const Lesson& lesson) {
   return static_cast<std::size_t>(
       std::ranges::count_if(lesson.grants, [](const Grant& grant) { return grant.note == NW_REASON_NONE; }));
 }
 
 // Whether connections depend on it: a lesson of notes alone explains refusals, and may be lost.
-bool must_arrive(const bpf::Lesson& lesson) { return lesson.replaces_family != 0 || live_grants(lesson) != 0; }
+bool must_arrive(const Lesson& lesson) { return lesson.replaces_family != 0 || live_grants(lesson) != 0; }
 
-bpf::Lesson lesson_of(const AskerLevel& level, Teaching teaching, std::span<const std::uint8_t> answer) {
+Lesson lesson_of(const AskerLevel& level, Teaching teaching, std::span<const std::uint8_t> answer) {
   constexpr std::size_t kHeaderLength = 12;
   DomainName name = DomainName::from_normal("");
   if (!teaching.grants.empty()) {
@@ -79,7 +79,7 @@ void AnswerTeacher::teach_level(std::size_t level, BootTime now) {
   for (std::size_t number = 0; number < staged_.size(); ++number) {
     const Staged& staged = staged_[number];
     if (level >= staged.asker->size() || outcomes_[number].withheld.reason != NW_REASON_NONE) continue;
-    const bpf::Lesson& lesson = lessons_[staged.first_lesson + level];
+    const Lesson& lesson = lessons_[staged.first_lesson + level];
     if (lesson.grants.empty() && lesson.replaces_family == 0) continue;
     orders_.push_back({(*staged.asker)[level].cgroup_id, &lesson});
     taught_.push_back(number);
@@ -90,7 +90,7 @@ void AnswerTeacher::teach_level(std::size_t level, BootTime now) {
     take_outcome(taught_[i], level, *orders_[i].lesson, orders_[i].reason);
 }
 
-void AnswerTeacher::take_outcome(std::size_t number, std::size_t level, const bpf::Lesson& lesson, Reason reason) {
+void AnswerTeacher::take_outcome(std::size_t number, std::size_t level, const Lesson& lesson, Reason reason) {
   TeachingOutcome& outcome = outcomes_[number];
   if (reason == NW_REASON_NONE) {
     ++outcome.lessons;

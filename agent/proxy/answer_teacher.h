@@ -8,8 +8,8 @@
 
 #include "agent/proxy/asker.h"
 #include "agent/proxy/grant_sink.h"
-#include "bpf/lesson.h"
 #include "policy/address.h"
+#include "policy/lesson.h"
 
 namespace namewall::agent {
 
@@ -49,15 +49,15 @@ class AnswerTeacher {
     std::size_t first_lesson = 0;  // one for each level; none where the answer is withheld
   };
   void teach_level(std::size_t level, BootTime now);
-  void take_outcome(std::size_t number, std::size_t level, const bpf::Lesson& lesson, Reason reason);
+  void take_outcome(std::size_t number, std::size_t level, const Lesson& lesson, Reason reason);
 
   GrantSink& sink_;
   std::vector<Address> own_addresses_;
   std::vector<Staged> staged_;
   std::vector<TeachingOutcome> outcomes_;  // of what is staged, or was last
-  std::vector<bpf::Lesson> lessons_;       // of what is staged
+  std::vector<Lesson> lessons_;            // of what is staged
   // Of one level.
-  std::vector<bpf::LessonOrder> orders_;
+  std::vector<LessonOrder> orders_;
   std::vector<std::size_t> taught_;  // whose order it is
 };
 

@@ -11,8 +11,8 @@
 
 #include "agent/proxy/poller.h"
 #include "agent/proxy/upstream.h"
-#include "bpf/file_descriptor.h"
 #include "policy/boot_time.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 

@@ -15,8 +15,7 @@ struct AskerLevel {
   std::uint64_t cgroup_id = 0;  // of the workload
   std::string workload;         // its name, for texts and events
   std::shared_ptr<const PolicyImage> image;
-  std::uint64_t image_hash =
-      0;  // bpf::hash_of(*image): lessons of another policy than the one in force are noticed by it
+  std::uint64_t image_hash = 0;  // hash_of(*image): lessons of another policy than the one in force are noticed by it
 };
 
 // Innermost first; never empty. Shared by the questions of one workload until its policy or nesting changes.

@@ -9,7 +9,7 @@
 
 #include "agent/proxy/sender_tokens.h"
 #include "agent/proxy/socket_endpoint.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 

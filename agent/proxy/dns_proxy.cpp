@@ -19,7 +19,7 @@
 #include "agent/proxy/connection_counts.h"
 #include "agent/proxy/peer_cgroup.h"
 #include "agent/proxy/poller.h"
-#include "agent/proxy/proxy_place.h"
+#include "agent/proxy/served_place.h"
 
 namespace namewall::agent {
 namespace {
@@ -72,11 +72,11 @@ struct DnsProxy::State final : ProxyOutput {
     }
     State& proxy;
     std::uint64_t netns_cookie;
-    ProxyPlace* place = nullptr;
+    ServedPlace* place = nullptr;
   };
   struct Served {
     std::unique_ptr<Streams> streams;  // outlives the place
-    std::unique_ptr<ProxyPlace> place;
+    std::unique_ptr<ServedPlace> place;
   };
   struct Netns {
     ProxyNetns handle;
@@ -102,7 +102,7 @@ struct DnsProxy::State final : ProxyOutput {
   void report(const Event& event) override { host.report(event); }
   Asker find_asker(std::uint64_t cgroup_id) override { return host.find_asker_of_cgroup(cgroup_id); }
 
-  void mark_replied(ProxyPlace& place) {
+  void mark_replied(ServedPlace& place) {
     if (!std::exchange(place.has_replies, true)) replied.push_back(&place);
   }
 
@@ -148,7 +148,7 @@ struct DnsProxy::State final : ProxyOutput {
     host.report(event);
   }
 
-  void take_question(ProxyPlace& place, const ClientHandle& client, const Asker& asker, bool over_tcp,
+  void take_question(ServedPlace& place, const ClientHandle& client, const Asker& asker, bool over_tcp,
                      std::span<const std::uint8_t> message) {
     const UpstreamTarget* target = place.target_of(asker);
     if (target == nullptr) {
@@ -167,14 +167,14 @@ struct DnsProxy::State final : ProxyOutput {
   }
 
   Asker asker_of(std::uint64_t cookie, const Datagram& datagram) {
-    const auto token = static_cast<bpf::AskerToken>(options.use_marks ? datagram.mark >> kTokenShift : 0);
+    const auto token = static_cast<AskerToken>(options.use_marks ? datagram.mark >> kTokenShift : 0);
     if (token != 0) return host.find_asker(token);
     const ResolverAddress sender = datagram.sender.where();
     return host.take_asker(
         {cookie, sender.address, sender.port, std::vector(datagram.message.begin(), datagram.message.end())});
   }
 
-  void take_datagrams(ProxyPlace& place) {
+  void take_datagrams(ServedPlace& place) {
     const std::uint64_t cookie = place.place_of(Protocol::kUdp).netns_cookie;
     const std::span<const Datagram> datagrams = place.datagrams().receive(batch);
     taken += datagrams.size();
@@ -203,7 +203,7 @@ struct DnsProxy::State final : ProxyOutput {
   bool is_calm() const { return !more_waits && taken < kFewQuestions; }
 
   void send_replies() {
-    for (ProxyPlace* place : std::exchange(replied, {})) {
+    for (ServedPlace* place : std::exchange(replied, {})) {
       place->has_replies = false;
       place->datagrams().flush();
       place->streams().flush(now);
@@ -220,7 +220,7 @@ struct DnsProxy::State final : ProxyOutput {
   }
 
   void withdraw(Served& served) {
-    ProxyPlace& place = *served.place;
+    ServedPlace& place = *served.place;
     host.withdraw(place.place_of(Protocol::kUdp));
     host.withdraw(place.place_of(Protocol::kTcp));
     core->forget_place(place.udp_number());
@@ -239,8 +239,8 @@ struct DnsProxy::State final : ProxyOutput {
   std::optional<ProxyCore> core;
   std::optional<AgentResolver> fresh;
   std::map<std::uint64_t, Netns> netns;
-  std::unordered_map<std::uint64_t, ProxyPlace*> places, listening, connections;  // by number
-  std::vector<ProxyPlace*> replied;
+  std::unordered_map<std::uint64_t, ServedPlace*> places, listening, connections;  // by number
+  std::vector<ServedPlace*> replied;
   std::uint64_t next_number = 1;
   BootTime now = boot_now(), next_tick;
   std::uint64_t unknown_askers = 0;
@@ -296,8 +296,8 @@ Result<void> DnsProxy::add_sockets(std::uint64_t netns_cookie, const ResolverAdd
   const std::uint64_t number = state_->next_number;
   state_->next_number += 2;
   const std::uint64_t target_netns = netns_cookie == state_->options.own_netns_cookie ? 0 : netns_cookie;
-  served.place = std::make_unique<ProxyPlace>(std::move(sockets), *where, resolver, target_netns, number,
-                                              state_->poller, *served.streams);
+  served.place = std::make_unique<ServedPlace>(std::move(sockets), *where, resolver, target_netns, number,
+                                               state_->poller, *served.streams);
   served.streams->place = served.place.get();
   state_->places[served.place->udp_number()] = served.place.get();
   state_->listening[served.place->tcp_number()] = served.place.get();

@@ -12,8 +12,8 @@
 #include "agent/proxy/grant_sink.h"
 #include "agent/proxy/proxy_core.h"
 #include "agent/proxy/proxy_sockets.h"
-#include "bpf/lesson.h"
 #include "policy/event.h"
+#include "policy/proxy_place.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -23,17 +23,17 @@ class ProxyHost {
  public:
   virtual ~ProxyHost() = default;
   // By the mark of a packet to a proxy place; nullptr: no such workload (any more).
-  virtual Asker find_asker(bpf::AskerToken token) = 0;
+  virtual Asker find_asker(AskerToken token) = 0;
   // By the cgroup of a TCP peer's socket (any depth below the workload).
   virtual Asker find_asker_of_cgroup(std::uint64_t cgroup_id) = 0;
   // Of a packet without a token: where marks cannot be had, and of workloads for which no token was left.
-  virtual Asker take_asker(const bpf::AskerKey& key) = 0;
+  virtual Asker take_asker(const AskerKey& key) = 0;
   virtual GrantSink& sink() = 0;
   virtual void report(const Event& event) = 0;
   // The kernel is to send questions there, or no more. Called before the first question can come, and before the
   // sockets close.
-  virtual Result<void> announce(const bpf::ProxyPlace& place) = 0;
-  virtual void withdraw(const bpf::ProxyPlace& place) = 0;
+  virtual Result<void> announce(const ProxyPlace& place) = 0;
+  virtual void withdraw(const ProxyPlace& place) = 0;
 };
 
 // Of one network namespace, opened there and passed here.

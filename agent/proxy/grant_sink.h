@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "bpf/lesson.h"
+#include "policy/lesson.h"
 #include "policy/reason.h"
 
 namespace namewall::agent {
@@ -14,10 +14,10 @@ class GrantSink {
   virtual ~GrantSink() = default;
   // NW_REASON_NONE: every grant is in the kernel, acknowledged. Else why not: a bound (GRANTS_FULL, NAMES_FULL, ...),
   // NOT_ARMED when the workload is gone, or TEACHING_FAILED. Grants of the lesson may be in the kernel even then.
-  virtual Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime now) = 0;
+  virtual Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now) = 0;
   // Several, in this order; each gets its reason. One that fails holds back no other.
-  virtual void teach_all(std::span<bpf::LessonOrder> orders, BootTime now) {
-    for (bpf::LessonOrder& order : orders) order.reason = teach(order.cgroup_id, *order.lesson, now);
+  virtual void teach_all(std::span<LessonOrder> orders, BootTime now) {
+    for (LessonOrder& order : orders) order.reason = teach(order.cgroup_id, *order.lesson, now);
   }
 };
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "policy/result.h"
 
 namespace namewall::agent {

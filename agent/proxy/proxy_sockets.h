@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "bpf/file_descriptor.h"
-#include "bpf/lesson.h"
+#include "policy/file_descriptor.h"
+#include "policy/proxy_place.h"
 #include "policy/resolv_conf.h"
 #include "policy/result.h"
 

@@ -11,8 +11,8 @@
 #include "agent/proxy/poller.h"
 #include "agent/proxy/proxy_core.h"
 #include "agent/proxy/stream_frames.h"
-#include "bpf/file_descriptor.h"
 #include "policy/boot_time.h"
+#include "policy/file_descriptor.h"
 #include "policy/resolv_conf.h"
 
 namespace namewall::agent {

@@ -57,7 +57,7 @@ class Resolver : public agent::Upstream {
 
 class Kernel : public agent::GrantSink {
  public:
-  Reason teach(std::uint64_t, const bpf::Lesson& lesson, BootTime) override {
+  Reason teach(std::uint64_t, const Lesson& lesson, BootTime) override {
     grants += lesson.grants.size();
     return NW_REASON_NONE;
   }

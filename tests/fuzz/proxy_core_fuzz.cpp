@@ -59,7 +59,7 @@ PolicyImage image_of(std::vector<std::string> allow, Mode mode, Retain retain, b
 struct World : agent::GrantSink, agent::ProxyOutput {
   using Taught = std::tuple<std::uint64_t, std::string, Address>;
 
-  Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime) override {
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) override {
     if (failing) return NW_REASON_TEACHING_FAILED;
     for (const Grant& grant : lesson.grants) {
       require(grant.name == lesson.name);

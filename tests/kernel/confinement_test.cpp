@@ -14,7 +14,7 @@
 #include "agent/cgroup_tree.h"
 #include "agent/credentials.h"
 #include "agent/hygiene.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 #include "tests/kernel/support/run_test.h"
 
 namespace namewall::kernel_tests {

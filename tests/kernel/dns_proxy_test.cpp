@@ -22,11 +22,11 @@ using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::UnorderedElementsAre;
 
-constexpr bpf::AskerToken kToken = 7;
+constexpr AskerToken kToken = 7;
 const SocketAddress kUpstream(ip("127.0.0.61"), 5361);
 
 struct FakeSink : GrantSink {
-  Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime) override {
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) override {
     for (const Grant& grant : lesson.grants)
       taught.push_back(std::to_string(cgroup_id) + " " + grant.address.to_string());
     return outcome;
@@ -36,27 +36,27 @@ struct FakeSink : GrantSink {
 };
 
 struct FakeHost : ProxyHost {
-  Asker find_asker(bpf::AskerToken token) override { return token == kToken ? asker : nullptr; }
+  Asker find_asker(AskerToken token) override { return token == kToken ? asker : nullptr; }
   Asker find_asker_of_cgroup(std::uint64_t cgroup_id) override { return cgroup_id == known_cgroup ? asker : nullptr; }
-  Asker take_asker(const bpf::AskerKey& key) override {
+  Asker take_asker(const AskerKey& key) override {
     keys.push_back(key);
     return notes_askers ? asker : nullptr;
   }
   GrantSink& sink() override { return the_sink; }
   void report(const Event& event) override { events.push_back(event); }
-  Result<void> announce(const bpf::ProxyPlace& place) override {
+  Result<void> announce(const ProxyPlace& place) override {
     if (places.size() == refuse_place_number) return fail(ErrorKind::kLimit, "no room");
     places.push_back(place);
     return {};
   }
-  void withdraw(const bpf::ProxyPlace& place) override { std::erase(places, place); }
+  void withdraw(const ProxyPlace& place) override { std::erase(places, place); }
 
   Asker asker;
   std::uint64_t known_cgroup = 0;
   FakeSink the_sink;
   std::vector<Event> events;
-  std::vector<bpf::ProxyPlace> places;
-  std::vector<bpf::AskerKey> keys;
+  std::vector<ProxyPlace> places;
+  std::vector<AskerKey> keys;
   bool notes_askers = false;
   std::size_t refuse_place_number = 99;
 };

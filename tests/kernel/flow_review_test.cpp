@@ -28,7 +28,7 @@ void close_inherited_sockets() {
 
 class FlowReviewTest : public WorkloadTest {
  protected:
-  FlowReview review(const Policy& policy, bool cut_unattributed = false, std::vector<bpf::GrantRecord> grants = {}) {
+  FlowReview review(const Policy& policy, bool cut_unattributed = false, std::vector<GrantRecord> grants = {}) {
     auto helper = start_helper();
     std::optional<FlowReview> out;
     FlowReviewRequest request{cgroup_.fd(), std::make_shared<const PolicyImage>(compile(policy)), std::move(grants),

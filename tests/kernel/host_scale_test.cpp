@@ -74,7 +74,7 @@ TEST_F(HostScale, AThousandWorkloadsWithFiftyRulesEachAreArmedInTwoSeconds) {
   open_large(2048, 64);
   std::vector<std::unique_ptr<ThrowawayCgroup>> cgroups;
   const auto images = policies(kWorkloads);
-  std::vector<bpf::ArmRequest> requests;
+  std::vector<ArmRequest> requests;
   for (std::size_t i = 0; i < kWorkloads; ++i) {
     cgroups.push_back(std::make_unique<ThrowawayCgroup>());
     requests.push_back(request(*cgroups.back(), {}));

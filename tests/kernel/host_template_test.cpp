@@ -12,7 +12,7 @@ class HostTemplate : public HostTest {
     serve_zone();
     open();
     auto wanted = request(parent_, {"example.com", "tcp://192.0.2.2:443"});
-    wanted.options.children = bpf::Children::kApart;
+    wanted.options.children = Children::kApart;
     const auto armed = host_->arm({wanted}).front();
     ASSERT_TRUE(armed) << armed.error().message();
     EXPECT_TRUE(armed->is_template);

@@ -16,12 +16,12 @@ using testing::IsEmpty;
 
 class Lessons : public WorkloadTest {
  protected:
-  Reason teach(const bpf::Lesson& lesson) { return teach_to(workload_, lesson); }
-  Reason teach_to(const bpf::Workload& workload, const bpf::Lesson& lesson) {
+  Reason teach(const Lesson& lesson) { return teach_to(workload_, lesson); }
+  Reason teach_to(const bpf::Workload& workload, const Lesson& lesson) {
     return enforcer_->teach(workload.cgroup_id, lesson, boot_now());
   }
-  bpf::Lesson lesson(const Policy& policy, const std::string& name, const std::vector<std::string>& addresses,
-                     Nanoseconds life = seconds(60)) {
+  Lesson lesson(const Policy& policy, const std::string& name, const std::vector<std::string>& addresses,
+                Nanoseconds life = seconds(60)) {
     return make_lesson(compile(policy), name, addresses, boot_now() + life);
   }
 };
@@ -113,13 +113,13 @@ TEST_F(Lessons, AreTaughtTogetherEachForItself) {
   auto policy = make_policy({"*.test"});
   policy.dns.max_addresses = 1024;
   arm(policy);
-  std::vector<bpf::Lesson> lessons;
+  std::vector<Lesson> lessons;
   for (int i = 1; i <= 40; ++i)
     lessons.push_back(lesson(policy, "n" + std::to_string(i) + ".test", {"192.0.2." + std::to_string(i)}));
   std::vector<std::string> many;
   for (int i = 1; i <= 100; ++i) many.push_back("198.51.100." + std::to_string(i));
   lessons[20] = lesson(policy, "many.test", many);
-  std::vector<bpf::LessonOrder> orders;
+  std::vector<LessonOrder> orders;
   for (const auto& one : lessons) orders.push_back({workload_.cgroup_id, &one});
   orders[7].cgroup_id = workload_.cgroup_id + 1;
   enforcer_->teach_all(orders);
@@ -132,9 +132,9 @@ TEST_F(Lessons, OfARunGoOnBehindOneThatFails) {
   auto policy = make_policy({"*.test"});
   policy.dns.max_addresses = 8;  // 16 slots
   arm(policy);
-  std::vector<bpf::Lesson> lessons;
+  std::vector<Lesson> lessons;
   for (int i = 1; i <= 30; ++i) lessons.push_back(lesson(policy, "many.test", {"192.0.2." + std::to_string(i)}));
-  std::vector<bpf::LessonOrder> orders;
+  std::vector<LessonOrder> orders;
   for (const auto& one : lessons) {
     orders.push_back({workload_.cgroup_id, &one});
     orders.push_back({workload_.cgroup_id, &lessons[0]});  // is in already: never at a bound
@@ -282,7 +282,7 @@ TEST_F(Lessons, SoakCost) {
   arm(policy);
   const auto image = compile(policy);
   const auto measure = [&](const char* what, int rounds, auto make) {
-    std::vector<bpf::Lesson> lessons;
+    std::vector<Lesson> lessons;
     for (int i = 0; i < rounds; ++i) lessons.push_back(make(i));
     const auto start = std::chrono::steady_clock::now();
     for (const auto& one : lessons) ASSERT_EQ(teach(one), NW_REASON_NONE);

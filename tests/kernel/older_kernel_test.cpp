@@ -29,10 +29,10 @@ class OlderKernel : public WorkloadTest {
     policy.dns.learn = Learn::kProxy;
     return policy;
   }
-  static bpf::Lesson lesson(const Policy& policy, const std::string& name, const std::vector<std::string>& addresses) {
+  static Lesson lesson(const Policy& policy, const std::string& name, const std::vector<std::string>& addresses) {
     return make_lesson(compile(policy), name, addresses, boot_now() + std::chrono::seconds(60));
   }
-  Reason teach(const bpf::Lesson& lesson) { return enforcer_->teach(workload_.cgroup_id, lesson, boot_now()); }
+  Reason teach(const Lesson& lesson) { return enforcer_->teach(workload_.cgroup_id, lesson, boot_now()); }
 
   std::unique_ptr<TestProxy> proxy_;
 };

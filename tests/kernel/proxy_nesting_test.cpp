@@ -22,17 +22,17 @@ class ProxyNesting : public HostTest {
     open();
     ASSERT_TRUE(host_->add_proxy_place(proxy_->place(Protocol::kUdp)));
   }
-  bpf::ArmedCgroup arm_in(const ThrowawayCgroup& cgroup, Learn learn, bool is_template = false,
-                          std::vector<ResolverAddress> resolvers = {}) {
+  ArmedCgroup arm_in(const ThrowawayCgroup& cgroup, Learn learn, bool is_template = false,
+                     std::vector<ResolverAddress> resolvers = {}) {
     auto wanted = request(cgroup, {"example.com"});
     auto policy = make_policy({"example.com"});
     policy.dns.learn = learn;
     if (!resolvers.empty()) policy.dns.resolvers = resolvers;
     wanted.image = std::make_shared<const PolicyImage>(compile(policy));
-    if (is_template) wanted.options.children = bpf::Children::kApart;
+    if (is_template) wanted.options.children = Children::kApart;
     const auto armed = host_->arm({wanted}).front();
     EXPECT_TRUE(armed) << armed.error().message();
-    return armed ? *armed : bpf::ArmedCgroup{};
+    return armed ? *armed : ArmedCgroup{};
   }
   std::optional<std::uint64_t> asker_of(const ProxiedQuestion& question) {
     if (question.token() != 0) return host_->cgroup_of_token(question.token());

@@ -63,25 +63,25 @@ class FakeSink : public agent::GrantSink {
  public:
   struct Taught {
     std::uint64_t cgroup_id;
-    bpf::Lesson lesson;
+    Lesson lesson;
   };
 
-  Reason teach(std::uint64_t cgroup_id, const bpf::Lesson& lesson, BootTime) override {
+  Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime) override {
     const Reason reason = refuse ? refuse(cgroup_id, lesson) : NW_REASON_NONE;
     if (on_teach) on_teach();
     if (reason == NW_REASON_NONE) taught.push_back({cgroup_id, lesson});
     return reason;
   }
-  void teach_all(std::span<bpf::LessonOrder> orders, BootTime now) override {
+  void teach_all(std::span<LessonOrder> orders, BootTime now) override {
     batches.push_back(orders.size());
-    for (bpf::LessonOrder& order : orders) order.reason = teach(order.cgroup_id, *order.lesson, now);
+    for (LessonOrder& order : orders) order.reason = teach(order.cgroup_id, *order.lesson, now);
     if (on_acknowledged) on_acknowledged();
   }
 
   std::vector<Taught> taught;
   std::vector<std::size_t> batches;  // how many lessons each had
   std::function<void()> on_acknowledged;
-  std::function<Reason(std::uint64_t cgroup_id, const bpf::Lesson&)> refuse;
+  std::function<Reason(std::uint64_t cgroup_id, const Lesson&)> refuse;
   std::function<void()> on_teach;
 };
 

@@ -42,15 +42,15 @@ std::shared_ptr<const PolicyImage> HostTest::image_of(const std::vector<std::str
   return std::make_shared<const PolicyImage>(compile(make_policy(allow)));
 }
 
-bpf::ArmRequest HostTest::request(const ThrowawayCgroup& cgroup, const std::vector<std::string>& allow) const {
-  bpf::ArmRequest request;
+ArmRequest HostTest::request(const ThrowawayCgroup& cgroup, const std::vector<std::string>& allow) const {
+  ArmRequest request;
   request.cgroup_fd = cgroup.fd();
   request.image = image_of(allow);
   request.options.trusted_netns = {bpf::netns_cookie().value_or(0)};
   return request;
 }
 
-bpf::ArmedCgroup HostTest::arm(const ThrowawayCgroup& cgroup, const std::vector<std::string>& allow) {
+ArmedCgroup HostTest::arm(const ThrowawayCgroup& cgroup, const std::vector<std::string>& allow) {
   const auto armed = host_->arm({request(cgroup, allow)}).front();
   if (!armed) {
     ADD_FAILURE() << armed.error().message();

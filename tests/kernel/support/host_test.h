@@ -19,8 +19,8 @@ class HostTest : public NetworkTest {
   void open();   // closes what is open
   void close();  // as a process that ends
   std::shared_ptr<const PolicyImage> image_of(const std::vector<std::string>& allow) const;
-  bpf::ArmRequest request(const ThrowawayCgroup& cgroup, const std::vector<std::string>& allow) const;
-  bpf::ArmedCgroup arm(const ThrowawayCgroup& cgroup, const std::vector<std::string>& allow);
+  ArmRequest request(const ThrowawayCgroup& cgroup, const std::vector<std::string>& allow) const;
+  ArmedCgroup arm(const ThrowawayCgroup& cgroup, const std::vector<std::string>& allow);
   static std::uint64_t id_of(const ThrowawayCgroup& cgroup);
   int tcp_in(const ThrowawayCgroup& cgroup, const std::string& address, std::uint16_t port = 443) const;
   LookupOutcome look_up_in(const ThrowawayCgroup& cgroup, const std::string& name) const;

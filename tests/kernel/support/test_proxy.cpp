@@ -54,7 +54,7 @@ TestProxy::~TestProxy() {
     thread_.detach();
 }
 
-bpf::ProxyPlace TestProxy::place(Protocol protocol) const {
+ProxyPlace TestProxy::place(Protocol protocol) const {
   return {.netns_cookie = bpf::netns_cookie().value_or(0),
           .resolver = {resolver_.address(), Port{resolver_.port()}},
           .protocol = protocol,

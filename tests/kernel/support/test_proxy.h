@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "bpf/lesson.h"
+#include "policy/proxy_place.h"
 #include "tests/kernel/support/dns_server.h"
 
 namespace namewall::kernel_tests {
@@ -16,7 +16,7 @@ struct ProxiedQuestion {
   std::uint32_t mark = 0;  // of the datagram; 0 of TCP
   SocketAddress peer;
   bool over_tcp = false;
-  bpf::AskerToken token() const { return static_cast<bpf::AskerToken>(mark >> 16); }
+  AskerToken token() const { return static_cast<AskerToken>(mark >> 16); }
   std::string name() const { return read_question(bytes).name; }
 };
 
@@ -27,7 +27,7 @@ class TestProxy {
   TestProxy(const TestProxy&) = delete;
   ~TestProxy();
 
-  bpf::ProxyPlace place(Protocol protocol) const;
+  ProxyPlace place(Protocol protocol) const;
   SocketAddress at() const { return at_; }
   std::vector<ProxiedQuestion> questions() const;
   // Waits for so many; those that came.

@@ -145,7 +145,7 @@ std::uint64_t WorkloadTest::counter(const std::string& name) const {
   return 0;
 }
 
-std::vector<bpf::GrantRecord> WorkloadTest::grants() const {
+std::vector<GrantRecord> WorkloadTest::grants() const {
   auto records = enforcer_->read_grants(workload_);
   if (!records) {
     ADD_FAILURE() << records.error().message();

@@ -69,7 +69,7 @@ class WorkloadTest : public NetworkTest {
   std::vector<std::string> take_reasons();
   std::uint64_t count_of(Reason reason) const;
   std::uint64_t counter(const std::string& name) const;
-  std::vector<bpf::GrantRecord> grants() const;
+  std::vector<GrantRecord> grants() const;
   // The addresses of live grants without a note, sorted.
   std::vector<std::string> granted_addresses() const;
 

@@ -5,16 +5,16 @@
 namespace namewall::agent {
 namespace {
 
-bpf::Counters reading(std::uint64_t questions, std::uint64_t not_allowed = 0) {
-  bpf::Counters counters;
+Counters reading(std::uint64_t questions, std::uint64_t not_allowed = 0) {
+  Counters counters;
   counters.by_reason.resize(NW_REASON_COUNT);
   counters.by_reason[NW_REASON_NAME_NOT_ALLOWED] = not_allowed;
   counters.counters = {{"questions", questions}};
   return counters;
 }
 
-bpf::Counters reading_of(Reason reason, std::uint64_t count) {
-  bpf::Counters counters;
+Counters reading_of(Reason reason, std::uint64_t count) {
+  Counters counters;
   counters.by_reason.resize(NW_REASON_COUNT);
   counters.by_reason[reason] = count;
   return counters;
@@ -82,7 +82,7 @@ TEST(CounterTotals, TellWhichReasonsWithholdAnAnswerAndWhichAreBounds) {
 
 TEST(CounterTotals, IgnoreCountersOfANewerKernelSide) {
   CounterTotals totals;
-  bpf::Counters counters;
+  Counters counters;
   counters.by_reason.resize(64, 1);
   counters.counters = {{"questions", 3}, {"of_the_future", 9}};
   totals.record(1, "p", counters);

@@ -32,16 +32,16 @@ Flow listener(const std::string& local, std::uint16_t port) {
   return out;
 }
 
-bpf::GrantRecord grant(const PolicyImage& image, const std::string& address, std::uint16_t port,
-                       Reason note = NW_REASON_NONE) {
+GrantRecord grant(const PolicyImage& image, const std::string& address, std::uint16_t port,
+                  Reason note = NW_REASON_NONE) {
   const PortMask ports = port == 0 ? 0 : image.mask_of(Protocol::kTcp, Port{port});
   return {{DomainName::from_normal("name.example"), ip(address), BootTime{}, 0, note}, ports, 0, false};
 }
 
 // "keep", "unattributed", or the reason of the end.
 std::string verdict(const PolicyImage& image, const std::vector<Flow>& flows,
-                    const std::vector<bpf::GrantRecord>& grants = {}, bool cut = false,
-                    const std::vector<bpf::ProxyPlace>& places = {}) {
+                    const std::vector<GrantRecord>& grants = {}, bool cut = false,
+                    const std::vector<ProxyPlace>& places = {}) {
   const auto judged = judge_flows(image, grants, flows, cut, places);
   EXPECT_EQ(judged.size(), flows.size());
   switch (judged.at(0).verdict) {
@@ -111,7 +111,7 @@ TEST(FlowJudge, AUdpFlowToTheResolverItselfEndsWhereTheProxyHasToReadIt) {
 TEST(FlowJudge, FlowsToTheProxyAreThoseToItsResolver) {
   const auto image = image_of({});
   const auto place = [](const char* resolver, std::uint16_t port) {
-    return bpf::ProxyPlace{1, {ip(resolver), Port{53}}, Protocol::kTcp, Port{port}};
+    return ProxyPlace{1, {ip(resolver), Port{53}}, Protocol::kTcp, Port{port}};
   };
   const std::vector places = {place("127.0.0.53", 4001), place("192.0.2.53", 4002), place("2001:db8::53", 4003)};
   EXPECT_EQ(verdict(image, {tcp("127.0.0.1", 4001)}, {}, false, places), "keep");

@@ -3,8 +3,8 @@
 
 #include <set>
 
-#include "bpf/image_hash.h"
 #include "bpf/rule_entries.h"
+#include "policy/image_hash.h"
 #include "policy/learning.h"
 #include "policy/policy_loader.h"
 
@@ -31,12 +31,12 @@ TEST(ProxyImage, TheKernelIsGivenNoNamesWhereItCannotHoldThemAll) {
 
 TEST(ProxyImage, WhateverTheProxyDoesOtherwiseIsAnotherPolicy) {
   const PolicyImage image = image_with_globs(1);
-  std::set<std::uint64_t> hashes = {bpf::hash_of(image)};
+  std::set<std::uint64_t> hashes = {hash_of(image)};
   std::size_t changes = 0;
   const auto change = [&](auto alter) {
     PolicyImage other = image;
     alter(other);
-    hashes.insert(bpf::hash_of(other));
+    hashes.insert(hash_of(other));
     ++changes;
   };
   change([](PolicyImage& other) { other.learn = Learn::kProxy; });

@@ -8,7 +8,7 @@
 namespace namewall::agent {
 namespace {
 
-bpf::GrantRecord record(const std::string& name, const Address& address, PortMask ports, std::uint32_t hits) {
+GrantRecord record(const std::string& name, const Address& address, PortMask ports, std::uint32_t hits) {
   return {Grant{DomainName::from_normal(name), address, kNever, ports, NW_REASON_NONE}, ports, hits, false};
 }
 
@@ -54,7 +54,7 @@ TEST(RunSummary, LossesComeFromTheKernelsCounters) {
   Event event = refused_lookup("a.example");
   event.left_out = 9;
   tally.add(event, false);
-  bpf::Counters counters;
+  Counters counters;
   counters.counters = {{"events_limited", 6}, {"events_lost", 3}, {"questions", 100}};
   const EventLosses losses = event_losses(counters, tally, 2);
   EXPECT_EQ(losses.by_rate, 6u);

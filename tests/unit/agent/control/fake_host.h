@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "agent/host/host.h"
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "bpf/file_descriptor.h"
+#include "policy/file_descriptor.h"
 
 namespace namewall::agent {
 

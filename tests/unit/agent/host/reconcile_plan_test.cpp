@@ -23,24 +23,23 @@ DesiredWorkload desired(const std::string& name, const std::string& cgroup, std:
   return {{name, cgroup, id, policy->name(), held_by}, policy, false};
 }
 
-bpf::ArmedCgroup armed(std::uint64_t id, std::uint64_t hash, bool is_known) {
-  bpf::ArmedCgroup cgroup;
+ArmedCgroup armed(std::uint64_t id, std::uint64_t hash, bool is_known) {
+  ArmedCgroup cgroup;
   cgroup.cgroup_id = id;
   cgroup.image_hash = hash;
   cgroup.is_known = is_known;
   return cgroup;
 }
 
-std::vector<std::string> changes(const std::vector<DesiredWorkload>& desired,
-                                 const std::vector<bpf::ArmedCgroup>& armed, const CgroupPaths& existing,
-                                 const std::set<std::uint64_t>& guarded = {}) {
+std::vector<std::string> changes(const std::vector<DesiredWorkload>& desired, const std::vector<ArmedCgroup>& armed,
+                                 const CgroupPaths& existing, const std::set<std::uint64_t>& guarded = {}) {
   std::vector<std::string> texts;
   for (const KernelChange& change : plan_changes(desired, armed, existing, guarded)) texts.push_back(to_string(change));
   return texts;
 }
 
-bpf::ArmedCgroup armed_template(std::uint64_t id, std::uint64_t hash) {
-  bpf::ArmedCgroup cgroup = armed(id, hash, true);
+ArmedCgroup armed_template(std::uint64_t id, std::uint64_t hash) {
+  ArmedCgroup cgroup = armed(id, hash, true);
   cgroup.is_template = true;
   return cgroup;
 }
@@ -74,7 +73,7 @@ TEST(ReconcilePlan, ARemovedCgroupIsForgottenFirst) {
 }
 
 TEST(ReconcilePlan, ATemplatesChildIsMetWithItsTemplatesPolicyAndNamedAfterIt) {
-  bpf::ArmedCgroup child = armed(5, 0x1, false);
+  ArmedCgroup child = armed(5, 0x1, false);
   child.is_child = true;
   child.template_id = 4;
   EXPECT_THAT(changes({desired("jobs", "/ci", 4, kJobs, HeldBy::kTemplate)}, {armed_template(4, 0x1), child},
@@ -83,7 +82,7 @@ TEST(ReconcilePlan, ATemplatesChildIsMetWithItsTemplatesPolicyAndNamedAfterIt) {
 }
 
 TEST(ReconcilePlan, ChildrenOfAPolicyWithSeveralEntriesAreNamedByTheirPath) {
-  bpf::ArmedCgroup child = armed(5, 0x1, false);
+  ArmedCgroup child = armed(5, 0x1, false);
   child.is_child = true;
   child.template_id = 4;
   EXPECT_THAT(changes({desired("jobs::/ci/*", "/ci", 4, kJobs, HeldBy::kTemplate)}, {armed_template(4, 0x1), child},
@@ -92,7 +91,7 @@ TEST(ReconcilePlan, ChildrenOfAPolicyWithSeveralEntriesAreNamedByTheirPath) {
 }
 
 TEST(ReconcilePlan, AChildWithAnExactPolicyIsArmedThoughTheKernelHasMetIt) {
-  bpf::ArmedCgroup child = armed(5, 0x1, false);
+  ArmedCgroup child = armed(5, 0x1, false);
   child.is_child = true;
   child.template_id = 4;
   const std::vector<DesiredWorkload> wanted{desired("jobs", "/ci", 4, kJobs, HeldBy::kTemplate),
@@ -106,7 +105,7 @@ TEST(ReconcilePlan, AChildWithAnExactPolicyIsArmedThoughTheKernelHasMetIt) {
 }
 
 TEST(ReconcilePlan, AChildOfAnUnknownTemplateIsAdopted) {
-  bpf::ArmedCgroup child = armed(5, 0x1, false);
+  ArmedCgroup child = armed(5, 0x1, false);
   child.is_child = true;
   child.template_id = 4;
   EXPECT_THAT(changes({}, {child}, {{5, "/ci/x"}}), ElementsAre("adopt at /ci/x"));

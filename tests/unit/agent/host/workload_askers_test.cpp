@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "bpf/image_hash.h"
+#include "policy/image_hash.h"
 #include "tests/unit/agent/policy_image_builder.h"
 
 namespace namewall::agent {
@@ -14,7 +14,7 @@ HeldPolicyPtr held(const PolicyImage& image) {
   auto policy = std::make_shared<HeldPolicy>();
   policy->version = std::move(version);
   policy->host = std::make_shared<const HostVersion>();
-  policy->image_hash = bpf::hash_of(image);
+  policy->image_hash = hash_of(image);
   return policy;
 }
 
@@ -68,7 +68,7 @@ TEST_F(AskersTest, SayWhichPolicyEachLevelHas) {
   add("inner", "/a/b", 2, learning({"tcp://bank.example:1"}, Learn::kProxy));
   const Asker asker = askers_.find(2);
   ASSERT_TRUE(asker);
-  for (const AskerLevel& level : *asker) EXPECT_EQ(level.image_hash, bpf::hash_of(*level.image));
+  for (const AskerLevel& level : *asker) EXPECT_EQ(level.image_hash, hash_of(*level.image));
 }
 
 TEST_F(AskersTest, AreTheSameUntilAPolicyChanges) {

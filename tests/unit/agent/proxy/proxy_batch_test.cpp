@@ -35,7 +35,7 @@ TEST_F(ProxyBatch, LeavesOnlyWhenItsLessonsAreAcknowledged) {
 }
 
 TEST_F(ProxyBatch, WithholdsOnlyWhatFailed) {
-  sink.refuse = [](std::uint64_t, const bpf::Lesson& lesson) {
+  sink.refuse = [](std::uint64_t, const Lesson& lesson) {
     return lesson.name.text() == "b.example" ? NW_REASON_GRANTS_FULL : NW_REASON_NONE;
   };
   for (const char* name : {"a.example", "b.example", "c.example"}) ask(alone, name);
@@ -62,7 +62,7 @@ TEST_F(ProxyBatch, TeachesAnOuterLevelBehindItsInnerOne) {
 }
 
 TEST_F(ProxyBatch, DoesNotTeachOutsideWhatFailedInside) {
-  sink.refuse = [](std::uint64_t cgroup_id, const bpf::Lesson&) {
+  sink.refuse = [](std::uint64_t cgroup_id, const Lesson&) {
     return cgroup_id == 2 ? NW_REASON_NAMES_FULL : NW_REASON_NONE;
   };
   ask(nested, "d.example");

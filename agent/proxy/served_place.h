@@ -12,7 +12,7 @@
 #include "agent/proxy/proxy_sockets.h"
 #include "agent/proxy/stream_place.h"
 #include "agent/proxy/upstream.h"
-#include "bpf/lesson.h"
+#include "policy/proxy_place.h"
 
 namespace namewall::agent {
 
@@ -21,20 +21,20 @@ namespace namewall::agent {
 std::optional<UpstreamTarget> choose_target(const Asker& asker, const ResolverAddress& resolver,
                                             std::uint64_t place_netns);
 
-class ProxyPlace {
+class ServedPlace {
  public:
   // `number` and number + 1: of the sockets in `poller`.
-  ProxyPlace(ProxySockets sockets, const ProxySocketsPlace& where, const ResolverAddress& resolver,
-             std::uint64_t target_netns, std::uint64_t number, Poller& poller, StreamHost& host);
-  ~ProxyPlace();
-  ProxyPlace(const ProxyPlace&) = delete;
+  ServedPlace(ProxySockets sockets, const ProxySocketsPlace& where, const ResolverAddress& resolver,
+              std::uint64_t target_netns, std::uint64_t number, Poller& poller, StreamHost& host);
+  ~ServedPlace();
+  ServedPlace(const ServedPlace&) = delete;
 
   const ResolverAddress& resolver() const { return resolver_; }
   std::uint64_t udp_number() const { return number_; }
   std::uint64_t tcp_number() const { return number_ + 1; }
   DatagramPlace& datagrams() { return datagrams_; }
   StreamPlace& streams() { return streams_; }
-  bpf::ProxyPlace place_of(Protocol protocol) const;
+  ProxyPlace place_of(Protocol protocol) const;
 
   // nullptr: it may not ask this resolver. Remembered until forget_askers().
   const UpstreamTarget* target_of(const Asker& asker);

@@ -1,19 +1,22 @@
-#include "bpf/image_hash.h"
+#include "policy/image_hash.h"
 
 #include <cstring>
 #include <string_view>
 #include <type_traits>
 
-#include "bpf/hash.h"
-
-namespace namewall::bpf {
+namespace namewall {
 namespace {
+
+std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
+  hash = (hash ^ word) * 0x9E3779B97F4A7C15ULL;
+  return hash ^ (hash >> 32);
+}
 
 class Hasher {
  public:
   template <typename Number>
   requires std::is_integral_v<Number> || std::is_enum_v<Number>
-  void add(Number number) { state_ = nw_mix(state_, static_cast<std::uint64_t>(number)); }
+  void add(Number number) { state_ = mix(state_, static_cast<std::uint64_t>(number)); }
   void add(std::string_view bytes) {
     add(bytes.size());
     for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {
@@ -110,4 +113,4 @@ std::uint64_t hash_of(const PolicyImage& image) {
   return hasher.value();
 }
 
-}  // namespace namewall::bpf
+}  // namespace namewall

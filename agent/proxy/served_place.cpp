@@ -1,4 +1,4 @@
-#include "agent/proxy/proxy_place.h"
+#include "agent/proxy/served_place.h"
 
 #include <algorithm>
 #include <utility>
@@ -33,8 +33,8 @@ std::optional<UpstreamTarget> choose_target(const Asker& asker, const ResolverAd
   return target;
 }
 
-ProxyPlace::ProxyPlace(ProxySockets sockets, const ProxySocketsPlace& where, const ResolverAddress& resolver,
-                       std::uint64_t target_netns, std::uint64_t number, Poller& poller, StreamHost& host)
+ServedPlace::ServedPlace(ProxySockets sockets, const ProxySocketsPlace& where, const ResolverAddress& resolver,
+                         std::uint64_t target_netns, std::uint64_t number, Poller& poller, StreamHost& host)
     : resolver_(resolver),
       where_(where),
       target_netns_(target_netns),
@@ -45,13 +45,13 @@ ProxyPlace::ProxyPlace(ProxySockets sockets, const ProxySocketsPlace& where, con
   (void)poller_.add(datagrams_.fd(), number_, EPOLLIN);
 }
 
-ProxyPlace::~ProxyPlace() { poller_.remove(datagrams_.fd()); }
+ServedPlace::~ServedPlace() { poller_.remove(datagrams_.fd()); }
 
-bpf::ProxyPlace ProxyPlace::place_of(Protocol protocol) const {
+ProxyPlace ServedPlace::place_of(Protocol protocol) const {
   return {where_.netns_cookie, resolver_, protocol, where_.port};
 }
 
-const UpstreamTarget* ProxyPlace::target_of(const Asker& asker) {
+const UpstreamTarget* ServedPlace::target_of(const Asker& asker) {
   if (targets_.size() >= kMaxTargets) targets_.clear();
   const auto [found, is_new] = targets_.try_emplace(asker.get());
   if (is_new) found->second = {asker, choose_target(asker, resolver_, target_netns_)};

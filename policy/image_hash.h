@@ -7,10 +7,10 @@
 
 #include "policy/policy_image.h"
 
-namespace namewall::bpf {
+namespace namewall {
 
 std::uint64_t hash_bytes(std::string_view bytes);
 // Equal images have equal hashes, in every build of one ABI version.
 std::uint64_t hash_of(const PolicyImage& image);
 
-}  // namespace namewall::bpf
+}  // namespace namewall

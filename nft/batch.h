@@ -1,0 +1,64 @@
+// One nftables transaction as bytes: NFNL_MSG_BATCH_BEGIN, messages, NFNL_MSG_BATCH_END. Pure: the same calls give the
+// same bytes; built with libnftnl. All or nothing in the kernel.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nft/element.h"
+
+struct nftnl_rule;
+
+namespace namewall::nft {
+
+enum class TableKind { kOwned, kPlain };  // owner and persist: nobody else can change it, and it outlives its owner
+
+// Of sets whose elements may exist already, or may be gone: what is sent depends on the kernel.
+enum class UpdateWay {
+  kUpdate,   // 6.12: NEWSETELEM with TIMEOUT and EXPIRATION
+  kReplace,  // before: add + delete + add, works whether it is present, expired or absent
+};
+
+class Batch {
+ public:
+  // Messages are numbered from `first_sequence` on; the numbers name them in errors.
+  explicit Batch(std::uint32_t first_sequence = 1);
+  Batch(Batch&&) noexcept;
+  Batch& operator=(Batch&&) noexcept;
+  ~Batch();
+
+  // Each returns the number of its (first) message.
+  std::uint32_t add_table(TableKind kind, std::string_view name = kTableName);
+  std::uint32_t delete_table(std::string_view name = kTableName);
+  std::uint32_t add_set(const SetShape& shape, std::string_view table = kTableName);
+  std::uint32_t add_base_chain(std::string_view name, std::string_view type, std::uint32_t hook, std::int32_t priority,
+                               std::string_view table = kTableName);
+  std::uint32_t add_chain(std::string_view name, std::string_view table = kTableName);
+  std::uint32_t flush_chain(std::string_view name, std::string_view table = kTableName);
+  std::uint32_t add_rule(const nftnl_rule& rule);  // appended
+  // Elements of one set in one message as long as they fit (NFTA_LIST_ELEM_... is 16 bits long); an error then names
+  // the message, and the kernel's error attribute offset is not used: with several elements in a message the sender
+  // finds the culprit by sending them one by one (transaction.h).
+  std::uint32_t add_elements(std::span<const Element> elements, std::string_view table = kTableName);
+  // Renews or adds, with its comment where kReplace.
+  std::uint32_t renew_elements(std::span<const Element> elements, UpdateWay way, std::string_view table = kTableName);
+  // Absent ones: ENOENT, and the whole transaction fails. `destroy`: they are no error (6.3).
+  std::uint32_t delete_elements(std::span<const Element> elements, std::string_view table = kTableName);
+  std::uint32_t destroy_elements(std::span<const Element> elements, std::string_view table = kTableName);
+  std::uint32_t flush_set(SetId set, std::string_view table = kTableName);
+
+  bool empty() const;
+  std::uint32_t next_sequence() const;
+  // With the closing message; nothing can be added any more.
+  std::span<const std::uint8_t> finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace namewall::nft

@@ -1,0 +1,3 @@
+#include "nft/element.h"
+
+namespace namewall::nft {}  // namespace namewall::nft

@@ -1,0 +1,101 @@
+// The sets of `table inet namewall`: their names, keys and flags. One table in each network namespace that has
+// workloads; the sets are shared by all workloads of it, and every key begins with the workload's cgroup id, so that
+// the cost of a packet and of a change does not grow with the number of workloads. What the chains do with them:
+// ruleset.h.
+//
+//   set                key                                        holds
+//   enforced           cgroup                                     the workloads; comment: which policy (WorkloadTag)
+//   audited            cgroup                                     those in audit mode
+//   parents            cgroup                                     templates and guarded cgroups: children that are not
+//                                                                 in `enforced` are refused everything
+//   tokens             cgroup : mark                              whose a packet to the proxy or to NFLOG is (bits
+//   16-31) learned4/6         cgroup . address . protocol . port         grants; timeout = deadline; comment: name and
+//   rule wide1_4 .. wide4_6 cgroup . address . protocol                grants of names whose rule has too many ports to
+//   list wide_ports1 .. 4   cgroup . protocol . port   (intervals)     those ports fixed4/6           cgroup . address
+//   . protocol . port (intervals)  address rules, denies already subtracted listen             cgroup . protocol . port
+//   (intervals) loopback_any, loopback_own   cgroup own_pairs          mark . cgroup                              whose
+//   loopback packets a workload takes resolvers4/6       cgroup . address . protocol . port         trusted resolvers:
+//   their port goes to the proxy places4/6          address . protocol . port : port           the proxy's places of
+//   this namespace, by resolver flows4/6           cgroup . address . protocol . port         made by the kernel: peers
+//   that the workload has a flow
+//                                                                 with (TCP), or may answer for 30 s (UDP)
+//   asked4/6           cgroup . address . protocol . port         made by the kernel: whom UDP was sent to, for 60 s
+//   refused            cgroup, counter                            made by the kernel: refused packets
+//   reported           cgroup, limit                              made by the kernel: the rate of NFLOG messages
+//
+// ICMP echo has no port: its "port" is its first two bytes, type and code (kEchoRequest4, kEchoRequest6).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace namewall::nft {
+
+inline constexpr std::string_view kTableName = "namewall";
+inline constexpr unsigned kWideSets = 4;         // different wide port sets of one policy
+inline constexpr unsigned kMaxListedPorts = 16;  // of one protocol: more are a wide port set
+inline constexpr std::uint16_t kEchoRequest4 = 0x0800, kEchoRequest6 = 0x8000;
+inline constexpr std::uint16_t kLogGroup = 7780;
+inline constexpr unsigned kTokenShift = 16;
+
+enum class SetId : std::uint8_t {
+  kEnforced,
+  kAudited,
+  kParents,
+  kTokens,
+  kLearned4,
+  kLearned6,
+  kWide1_4,
+  kWide2_4,
+  kWide3_4,
+  kWide4_4,
+  kWide1_6,
+  kWide2_6,
+  kWide3_6,
+  kWide4_6,
+  kWidePorts1,
+  kWidePorts2,
+  kWidePorts3,
+  kWidePorts4,
+  kFixed4,
+  kFixed6,
+  kListen,
+  kLoopbackAny,
+  kLoopbackOwn,
+  kOwnPairs,
+  kResolvers4,
+  kResolvers6,
+  kPlaces4,
+  kPlaces6,
+  kFlows4,
+  kFlows6,
+  kAsked4,
+  kAsked6,
+  kRefused,
+  kReported,
+  kCount
+};
+
+// Each part of a key takes a whole number of 32-bit registers; cgroup ids and marks are in the host's byte order,
+// the others in the network's.
+enum class KeyPart : std::uint8_t { kCgroup, kAddress4, kAddress6, kProtocol, kPort, kMark };
+std::size_t size_of(KeyPart part);  // in a key, padding included
+
+struct SetShape {
+  SetId id;
+  std::string_view name;
+  std::span<const KeyPart> key;
+  bool has_intervals = false;
+  bool has_timeouts = false;
+  bool is_dynamic = false;             // the kernel's rules add to it
+  std::span<const KeyPart> data = {};  // of a map: one part
+  enum class Stateful : std::uint8_t { kNone, kCounter, kLimit } stateful = Stateful::kNone;
+};
+
+const SetShape& shape_of(SetId id);
+std::span<const SetShape> all_sets();  // in the order in which they are made
+
+}  // namespace namewall::nft
