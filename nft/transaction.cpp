@@ -244,11 +244,7 @@ Result<NftSocket::Generation> NftSocket::generation() {
   writer.end_message();
   Generation generation;
   auto asked = ask(writer.bytes(), [&](const nlmsghdr& message) {
-    for (const auto& attribute : attributes_of(message)) {
-      if (attribute.type == NFTA_GEN_ID) generation.id = attribute.u32();
-      if (attribute.type == NFTA_GEN_PROC_PID) generation.pid = attribute.u32();
-      if (attribute.type == NFTA_GEN_PROC_NAME) generation.process = attribute.text();
-    }
+    if (const auto id = attributes_of(message).find(NFTA_GEN_ID)) generation.id = id->u32();
   });
   if (!asked) return tl::unexpected(asked.error());
   return generation;

@@ -45,11 +45,10 @@ class NftSocket {
   // times; an error of the system call itself is the Error: kLimit where the batch is larger than the socket may send.
   // EBUSY of a message (a chain or set that a rule holds) is the caller's.
   Result<CommitResult> commit(Batch& batch);
-  // The generation of the ruleset of this namespace, and who made it.
+  // The generation of the ruleset of this namespace: moves with every commit of anybody. (Who made it is told to
+  // listeners only: the name in the answer is that of who asks.)
   struct Generation {
     std::uint32_t id = 0;
-    std::uint32_t pid = 0;
-    std::string process;
   };
   Result<Generation> generation();
   // A request with NLM_F_DUMP. `each` gets every message; a dump that a commit cut short (NLM_F_DUMP_INTR, EINTR) says
