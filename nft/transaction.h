@@ -20,6 +20,8 @@ namespace namewall::nft {
 struct MessageError {
   std::uint32_t sequence = 0;  // of the message in its batch
   int error = 0;               // errno
+  // Which element of the message's list it is, where the kernel tells (6.0): those behind it were not looked at.
+  std::optional<std::uint32_t> element{};
 };
 
 struct CommitResult {
@@ -67,7 +69,7 @@ class NftSocket {
   Result<void> send(std::span<const std::uint8_t> bytes);
   Result<void> send_request(std::span<const std::uint8_t> request, std::uint16_t flags);
   Result<std::size_t> receive(int flags);  // into buffer_
-  void take_answers(CommitResult& result);
+  void take_answers(std::span<const std::uint8_t> sent, CommitResult& result);
 
   FileDescriptor socket_;
   std::uint32_t port_ = 0;
