@@ -40,14 +40,16 @@ class Places {
       left &= ~wide;
     }
     if (left == 0) return;
-    for (const PortRange& range : image_.ports_of(left).ranges()) {
+    const PortSet listed = image_.ports_of(left);
+    for (const PortRange& range : listed.ranges()) {
       if (range.protocol == Protocol::kIcmp) {
         visit(icmp());
         continue;
       }
       const std::uint8_t protocol = range.protocol == Protocol::kTcp ? IPPROTO_TCP : IPPROTO_UDP;
-      // Classes that no name was granted when the image was made are not listed.
-      if (range.last.number - range.first.number >= 2u * kMaxListedPorts * kMaxPortClasses) continue;
+      // So many together are a class that no rule of this image grants to a name.
+      const std::size_t count = std::size_t{range.last.number} - range.first.number + 1;
+      if (count > kMaxListedPorts * kMaxPortClasses) continue;
       for (std::uint32_t port = range.first.number; port <= range.last.number; ++port) {
         if (!is_resolver(static_cast<std::uint16_t>(port)))
           visit({.set = learned(), .ip_protocol = protocol, .port = static_cast<std::uint16_t>(port)});
@@ -167,7 +169,8 @@ Element to_element(std::uint64_t cgroup_id, const Address& address, const Commen
 }
 
 Element to_element(std::uint64_t cgroup_id, const Address& address, const GrantPart& part, BootTime now) {
-  Element element{.set = part.set};
+  Element element;
+  element.set = part.set;
   const bool is_listed = part.set == SetId::kLearned4 || part.set == SetId::kLearned6;
   element.key = is_listed ? encode(EndpointKey{cgroup_id, address, part.ip_protocol, part.port})
                           : encode_address(cgroup_id, address, part.ip_protocol);
