@@ -162,6 +162,11 @@ std::vector<CommentedPart> build_grant_parts(const PolicyImage& image, const Ima
   return parts;
 }
 
+void sort_parts(std::vector<HeldPart>& parts) {
+  std::sort(parts.begin(), parts.end(),
+            [](const HeldPart& a, const HeldPart& b) { return place_of(a.part) < place_of(b.part); });
+}
+
 Element to_element(std::uint64_t cgroup_id, const Address& address, const CommentedPart& part, BootTime now) {
   Element element = to_element(cgroup_id, address, part.part, now);
   element.comment = part.comment;

@@ -89,7 +89,7 @@ Result<void> NamespaceTable::make(const RulesetPlan& plan, const std::vector<Ele
   return note_rules();
 }
 
-Result<void> NamespaceTable::adopt(const RulesetPlan& plan) {
+Result<bool> NamespaceTable::adopt(const RulesetPlan& plan) {
   const auto sets = list_set_names(socket_, name_);
   const auto chains = list_chain_names(socket_, name_);
   if (!sets) return tl::unexpected(sets.error());
@@ -98,13 +98,16 @@ Result<void> NamespaceTable::adopt(const RulesetPlan& plan) {
     if (std::find(sets->begin(), sets->end(), shape.name) == sets->end())
       return fail(ErrorKind::kNotFound, "the set " + std::string(shape.name) + " of table inet " + name_ + " is gone");
   }
+  const auto before = list_rules(socket_, name_);
+  if (!before) return tl::unexpected(before.error());
   Batch batch;
   batch.add_table(abilities_.table, name_);  // becomes its owner
   replace_rules(batch, *chains, plan, name_);
-  if (auto done = commit(batch); !done) return done;
+  if (auto done = commit(batch); !done) return tl::unexpected(done.error());
   is_made_ = true;
   plan_ = plan;
-  return note_rules();
+  if (auto done = note_rules(); !done) return tl::unexpected(done.error());
+  return by_chain(*before) != by_chain(rules_);
 }
 
 Result<void> NamespaceTable::change(const ElementChanges& changes, const RulesetPlan& plan) {

@@ -34,8 +34,8 @@ class NamespaceTable {
   // In the place of whatever is there, in one transaction.
   Result<void> make(const RulesetPlan& plan, const std::vector<Element>& elements);
   // The table is there: its rules become those of `plan`, in one transaction; what the sets hold stays. kNotFound: a set
-  // is missing.
-  Result<void> adopt(const RulesetPlan& plan);
+  // is missing. Whether the rules had been others.
+  Result<bool> adopt(const RulesetPlan& plan);
   // One transaction. `plan`: where other than before.
   Result<void> change(const ElementChanges& changes, const RulesetPlan& plan);
   Result<void> remove();
@@ -52,7 +52,8 @@ class NamespaceTable {
   std::set<std::uint64_t> members;  // cgroup ids; of the own namespace all workloads
   std::unique_ptr<LogReader> log;
   FileDescriptor conntrack;
-  std::uint64_t rebuilt = 0;
+  std::uint64_t rebuilt = 0;  // so often
+  bool needs_rebuild = false;
 
  private:
   Result<void> commit(Batch& batch);

@@ -78,6 +78,25 @@ PartChanges WorkloadModel::changes_at(const Address& address, BootTime now) cons
   return changes_between(has == held.end() ? kNone : has->second.parts, std::move(wanted), now);
 }
 
+std::string WorkloadModel::comment_of(const Address& address, const GrantPart& part, BootTime now) const {
+  const std::vector<Grant> found = grants.find(address, now);
+  if (!image) return found.empty() ? std::string() : to_comment(GrantComment{found.front().name.text(), 0, {}});
+  for (CommentedPart& made : build_grant_parts(*image, *elements, address, found, now)) {
+    if (made.part.set == part.set && made.part.ip_protocol == part.ip_protocol && made.part.port == part.port)
+      return std::move(made.comment);
+  }
+  return {};
+}
+
+void WorkloadModel::widen_grants(std::uint32_t addresses) {
+  if (addresses <= max_addresses) return;
+  GrantTable wider(addresses);
+  // Before any deadline: what has expired is remembered, too.
+  (void)wider.learn(grants.all(), BootTime{});
+  grants = std::move(wider);
+  max_addresses = addresses;
+}
+
 ArmedCgroup WorkloadModel::describe() const {
   ArmedCgroup armed;
   armed.cgroup_id = cgroup_id;
