@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "nft/cgroup_paths.h"
@@ -41,15 +42,14 @@ struct Former {
   }
 };
 
+constexpr std::array kKernelMade = {SetId::kFlows4, SetId::kFlows6,  SetId::kAsked4,
+                                    SetId::kAsked6, SetId::kServed4, SetId::kServed6};
+
 Destination destination_of(const EndpointKey& key) {
   const Protocol protocol = key.ip_protocol == IPPROTO_TCP   ? Protocol::kTcp
                             : key.ip_protocol == IPPROTO_UDP ? Protocol::kUdp
                                                              : Protocol::kIcmp;
   return {protocol, key.address, Port{protocol == Protocol::kIcmp ? std::uint16_t{0} : key.port}};
-}
-
-bool takes_own_loopback(const WorkloadModel& workload) {
-  return workload.image && workload.image->loopback == Loopback::kOwn;
 }
 
 }  // namespace
@@ -110,8 +110,7 @@ Result<std::unique_ptr<WorkloadModel>> HostEnforcer::State::model_of(std::uint64
   if (!request.image) return fail(ErrorKind::kInvalid, "a workload needs a policy");
   if (workloads.size() >= options.max_workloads)
     return fail(ErrorKind::kLimit, "more than " + std::to_string(options.max_workloads) + " workloads");
-  const std::string path =
-      request.cgroup.empty() ? path_of_cgroup(cgroup_mount, request.cgroup_fd) : request.cgroup;
+  const std::string path = request.cgroup.empty() ? path_of_cgroup(cgroup_mount, request.cgroup_fd) : request.cgroup;
   if (path.empty()) return fail(ErrorKind::kInvalid, "the cgroup's path is not known");
   const bool is_template = request.options.children == Children::kApart;
   if (path == "/" && !is_template) return fail(ErrorKind::kUnsupported, "nftables cannot match the root cgroup");
@@ -152,15 +151,14 @@ Result<void> HostEnforcer::State::install(std::vector<std::unique_ptr<WorkloadMo
   }
   for (WorkloadModel* workload : changed) {
     const std::vector<WorkloadModel*> levels = above(workload->cgroup);
-    for (WorkloadModel* level : levels) {
-      if (takes_own_loopback(*level)) touched.insert(level);
-    }
+    const std::vector<WorkloadModel*> nested =
+        workload->is_template ? std::vector<WorkloadModel*>() : below(workload->cgroup);
+    touched.insert(nested.begin(), nested.end());  // whose loopback it may narrow
     for (std::size_t i = 1; i < tables.size(); ++i) {
       std::set<std::uint64_t>& members = tables[i]->members;
       const auto is_in = [&](const WorkloadModel* other) { return members.contains(other->cgroup_id); };
       if (std::any_of(levels.begin(), levels.end(), is_in)) members.insert(workload->cgroup_id);
       if (members.empty() || members.contains(workload->cgroup_id)) continue;
-      const auto nested = below(workload->cgroup);
       if (std::any_of(nested.begin(), nested.end(), is_in)) members.insert(workload->cgroup_id);
     }
   }
@@ -208,6 +206,18 @@ Result<void> HostEnforcer::State::update(const std::vector<WorkloadModel*>& chan
   return {};
 }
 
+std::vector<WorkloadModel*> HostEnforcer::State::nested_in(const std::vector<WorkloadModel*>& changed) {
+  std::vector<WorkloadModel*> all;
+  for (const WorkloadModel* workload : changed) {
+    for (WorkloadModel* nested : below(workload->cgroup)) {
+      if (std::find(changed.begin(), changed.end(), nested) == changed.end()) all.push_back(nested);
+    }
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
 Result<void> HostEnforcer::State::take_image(WorkloadModel& workload, const std::shared_ptr<const PolicyImage>& image,
                                              bool strict) {
   const std::uint64_t hash = hash_of(*image);
@@ -231,7 +241,7 @@ Result<void> HostEnforcer::State::take_image(WorkloadModel& workload, const std:
     one->widen_grants(image->max_addresses);
     one->grants.rejudge(*image);
   }
-  if (auto done = update(changed, {}); !done) {
+  if (auto done = update(changed, nested_in(changed)); !done) {
     for (const Former& before : former) before.restore();
     return done;
   }
@@ -243,8 +253,11 @@ Result<void> HostEnforcer::State::take_image(WorkloadModel& workload, const std:
     GrantTable had = one.grants;
     had.rejudge(*before.image);
     const BootTime now = boot_now();
-    forget_flows(one, [&](const EndpointKey& key) {
+    forget_flows(one, [&](SetId set, const EndpointKey& key) {
       const Destination to = destination_of(key);
+      if (set == SetId::kServed4 || set == SetId::kServed6)
+        return (one.image->mask_of(to.protocol, to.port) & one.image->listen) == 0;
+      if (key.port == 0) return !one.has_wide(key.address, key.ip_protocol);
       return !judge(*one.image, one.grants, to, now).allowed && judge(*before.image, had, to, now).allowed;
     });
   }
@@ -260,7 +273,7 @@ Result<void> HostEnforcer::State::recognise(WorkloadModel& workload, const std::
   workload.elements = std::move(*elements);
   workload.widen_grants(image->max_addresses);
   workload.grants.rejudge(*image);
-  if (auto done = update({&workload}, {}); !done) {
+  if (auto done = update({&workload}, nested_in({&workload})); !done) {
     former.restore();
     return done;
   }
@@ -271,7 +284,6 @@ Result<void> HostEnforcer::State::recognise(WorkloadModel& workload, const std::
 Result<void> HostEnforcer::State::lift(const std::vector<WorkloadModel*>& lifted) {
   const BootTime now = boot_now();
   ElementChanges changes;
-  std::map<WorkloadModel*, std::vector<Element>> kept;  // of those above: without the pairs with these
   for (WorkloadModel* workload : lifted) {
     changes.remove.insert(changes.remove.end(), workload->installed.begin(), workload->installed.end());
     if (abilities.has_destroy) {
@@ -286,18 +298,6 @@ Result<void> HostEnforcer::State::lift(const std::vector<WorkloadModel*>& lifted
           changes.destroy.push_back(to_element(workload->cgroup_id, address, part.part, now));
       }
     }
-    if (workload->token == 0) continue;
-    for (WorkloadModel* level : above(workload->cgroup)) {
-      if (std::find(lifted.begin(), lifted.end(), level) != lifted.end()) continue;
-      std::vector<Element>& list = kept.try_emplace(level, level->installed).first->second;
-      std::erase_if(list, [&](const Element& element) {
-        if (element.set != SetId::kOwnPairs) return false;
-        const auto fields = decode_key(element.set, element.key);
-        if (!fields || fields->mark >> kTokenShift != workload->token) return false;
-        changes.remove.push_back(element);
-        return true;
-      });
-    }
   }
   // Where a guard is, too, it keeps its element.
   for (const WorkloadModel* workload : lifted) {
@@ -305,13 +305,13 @@ Result<void> HostEnforcer::State::lift(const std::vector<WorkloadModel*>& lifted
       changes.add.push_back(guard_element(guard->first, guard->second));
   }
   if (auto done = apply(changes); !done) return done;
-  for (auto& [level, list] : kept) level->installed = std::move(list);
+  const std::vector<WorkloadModel*> nested = nested_in(lifted);
   for (const WorkloadModel* workload : lifted) erase(workload->cgroup_id);
-  return {};
+  return nested.empty() ? Result<void>{} : update({}, nested);  // whose loopback it narrowed
 }
 
-// nft cannot hold a child that nobody told it of to its template's policy: until this finds it, it is refused everything
-// by `parents`.
+// nft cannot hold a child that nobody told it of to its template's policy: until this finds it, it is refused
+// everything by `parents`.
 void HostEnforcer::State::meet_children() {
   std::vector<std::unique_ptr<WorkloadModel>> made;
   std::vector<WorkloadModel*> gone;
@@ -339,16 +339,16 @@ void HostEnforcer::State::meet_children() {
 }
 
 void HostEnforcer::State::forget_flows(const WorkloadModel& workload,
-                                       const std::function<bool(const EndpointKey&)>& is_over) {
+                                       const std::function<bool(SetId, const EndpointKey&)>& is_over) {
   for (const auto& table : tables) {
     if (!table->is_made() || !is_member(*table, workload)) continue;
     ElementChanges changes;
-    for (const SetId set : {SetId::kFlows4, SetId::kFlows6, SetId::kAsked4, SetId::kAsked6}) {
+    for (const SetId set : kKernelMade) {
       (void)list_elements(
           table->socket(), set,
           [&](const Element& element) {
             const auto key = decode_endpoint(element.key);
-            if (!key || key->cgroup_id != workload.cgroup_id || !is_over(*key)) return;
+            if (!key || key->cgroup_id != workload.cgroup_id || !is_over(set, *key)) return;
             Element flow;
             flow.set = set;
             flow.key = element.key;
@@ -369,8 +369,7 @@ void HostEnforcer::State::redirect_old_questions(const std::vector<WorkloadModel
   const std::vector<ResolverAddress> list(resolvers.begin(), resolvers.end());
   for (const auto& table : tables) {
     if (!table->is_made() || !table->plan().redirects_dns || !table->conntrack) continue;
-    const auto forgotten = forget_dns_flows(table->conntrack.get(), list);
-    if (!forgotten) noticed.push_back({"DNS flows older than their policy stay: " + forgotten.error().message(), false});
+    forget_old_questions(*table, list);
   }
 }
 

@@ -57,7 +57,7 @@ Result<void> HostEnforcer::deny_all(std::uint64_t cgroup_id) {
     --workload->generation;
     return done;
   }
-  state_->forget_flows(*workload, [](const EndpointKey&) { return true; });
+  state_->forget_flows(*workload, [](SetId, const EndpointKey&) { return true; });
   return {};
 }
 

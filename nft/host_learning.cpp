@@ -133,9 +133,10 @@ Result<std::vector<GrantRecord>> HostEnforcer::read_grants(std::uint64_t cgroup_
   for (Grant& grant : workload->grants.all()) {
     GrantRecord record{.grant = std::move(grant)};
     record.current_ports = record.grant.note == NW_REASON_NONE ? record.grant.ports : 0;
-    record.is_private = record.grant.note == NW_REASON_NONE
-                            ? classify_address(record.grant.address, !record.grant.address.is_v4()) == SpecialUse::kPrivate
-                            : record.grant.note == NW_REASON_PRIVATE_ANSWER;
+    record.is_private =
+        record.grant.note == NW_REASON_NONE
+            ? classify_address(record.grant.address, !record.grant.address.is_v4()) == SpecialUse::kPrivate
+            : record.grant.note == NW_REASON_PRIVATE_ANSWER;
     records.push_back(std::move(record));
   }
   return records;

@@ -54,7 +54,7 @@ Result<void> HostEnforcer::enter_netns(std::uint64_t cookie, NetnsSockets socket
   const auto found = table->find();
   if (!found) return tl::unexpected(found.error());
   // Flows that an earlier process saw begin are in an adopted table only.
-  Result<void> done = *found ? table->adopt(state.plan_for(*table)) : fail(ErrorKind::kNotFound, "no table");
+  Result<void> done = *found ? state.take_rules(*table) : fail(ErrorKind::kNotFound, "no table");
   if (done) {
     const auto compared = state.compare(*table, true);
     if (!compared) done = tl::unexpected(compared.error());
@@ -101,8 +101,8 @@ Result<void> HostEnforcer::State::join(std::uint64_t cookie, const std::vector<s
 void HostEnforcer::leave_netns(std::uint64_t cookie) {
   const std::lock_guard lock(state_->mutex);
   auto& tables = state_->tables;
-  const auto found = std::find_if(tables.begin() + 1, tables.end(),
-                                  [&](const auto& table) { return table->cookie() == cookie; });
+  const auto found =
+      std::find_if(tables.begin() + 1, tables.end(), [&](const auto& table) { return table->cookie() == cookie; });
   if (found == tables.end()) return;
   (void)(*found)->remove();
   tables.erase(found);
@@ -140,15 +140,18 @@ Result<void> HostEnforcer::add_proxy_place(const ProxyPlace& place) {
       places = before;
       return done;
     }
-    if (table->conntrack) {
-      const auto forgotten = forget_dns_flows(table->conntrack.get(), {&place.resolver, 1});
-      if (!forgotten)
-        state_->noticed.push_back({"DNS flows older than their policy stay: " + forgotten.error().message(), false});
-    }
+    if (table->conntrack) state_->forget_old_questions(*table, {place.resolver});
     return {};
   }
   places.push_back(place);
   return {};
+}
+
+void HostEnforcer::State::forget_old_questions(NamespaceTable& table, const std::vector<ResolverAddress>& resolvers) {
+  std::vector<ProxyPlace> here = places;
+  std::erase_if(here, [&](const ProxyPlace& place) { return place.netns_cookie != table.cookie(); });
+  const auto forgotten = forget_dns_flows(table.conntrack.get(), resolvers, here);
+  if (!forgotten) noticed.push_back({"DNS flows older than their policy stay: " + forgotten.error().message(), false});
 }
 
 Result<void> HostEnforcer::remove_proxy_place(const ProxyPlace& place) {

@@ -22,7 +22,6 @@ bool is_of_image(SetId set) {
     case SetId::kListen:
     case SetId::kLoopbackAny:
     case SetId::kLoopbackOwn:
-    case SetId::kOwnPairs:
     case SetId::kResolvers4:
     case SetId::kResolvers6:
       return true;
@@ -118,10 +117,15 @@ Result<void> HostEnforcer::State::adopt() {
   NamespaceTable& table = own();
   const BootTime now = boot_now();
   std::map<std::uint64_t, Found> found;
+  std::vector<Element> pairs;
   const auto take = [&](const Element& element) {
     if (element.set == SetId::kPlaces4 || element.set == SetId::kPlaces6) {
       const auto place = place_of(table.cookie(), element);
       if (place && std::find(places.begin(), places.end(), *place) == places.end()) places.push_back(*place);
+      return;
+    }
+    if (element.set == SetId::kOwnPairs) {
+      pairs.push_back(element);
       return;
     }
     const auto cgroup = decode_cgroup(element.set, element.key);
@@ -193,6 +197,11 @@ Result<void> HostEnforcer::State::adopt() {
     adoption.live_grants += static_cast<std::uint32_t>(workload->grants.live_count(now));
     ++adoption.workloads;
     enter(std::move(workload));
+  }
+  for (Element& pair : pairs) {
+    const auto key = decode_key(pair.set, pair.key);
+    const auto sender = key ? tokens.find(static_cast<AskerToken>(key->mark >> kTokenShift)) : tokens.end();
+    (sender == tokens.end() ? leftovers.remove : find(sender->second)->installed).push_back(std::move(pair));
   }
   for (const auto& [id, workload] : workloads) {
     const WorkloadModel* of = workload->is_template ? nullptr : template_of(workload->cgroup);

@@ -29,8 +29,8 @@ std::vector<WorkloadModel*> HostEnforcer::State::above(std::string_view cgroup) 
   return found;
 }
 
-std::vector<const WorkloadModel*> HostEnforcer::State::below(std::string_view cgroup) const {
-  std::vector<const WorkloadModel*> found;
+std::vector<WorkloadModel*> HostEnforcer::State::below(std::string_view cgroup) {
+  std::vector<WorkloadModel*> found;
   for (auto at = by_path.upper_bound(cgroup); at != by_path.end() && at->first.starts_with(cgroup); ++at) {
     if (is_below(at->first, cgroup)) found.push_back(workloads.at(at->second).get());
   }
@@ -45,8 +45,8 @@ WorkloadModel* HostEnforcer::State::template_of(std::string_view cgroup) {
 
 std::vector<WorkloadModel*> HostEnforcer::State::children_of(const WorkloadModel& of_template) {
   std::vector<WorkloadModel*> children;
-  for (const WorkloadModel* below_it : below(of_template.cgroup)) {
-    if (below_it->template_id == of_template.cgroup_id) children.push_back(find(below_it->cgroup_id));
+  for (WorkloadModel* nested : below(of_template.cgroup)) {
+    if (nested->template_id == of_template.cgroup_id) children.push_back(nested);
   }
   return children;
 }
@@ -73,11 +73,10 @@ Result<AskerToken> HostEnforcer::State::free_token() {
   return fail(ErrorKind::kLimit, "65535 workloads are armed");
 }
 
-std::vector<Element> HostEnforcer::State::wanted_fixed(const WorkloadModel& workload) const {
-  std::vector<Element> pairs;
-  if (!workload.is_template) pairs = own_pair_elements(workload, below(workload.cgroup));
+std::vector<Element> HostEnforcer::State::wanted_fixed(const WorkloadModel& workload) {
   std::vector<Element> all = workload.fixed_elements();
-  all.insert(all.begin(), std::make_move_iterator(pairs.begin()), std::make_move_iterator(pairs.end()));
+  if (workload.is_template) return all;
+  if (auto pair = own_pair_element(workload, above(workload.cgroup))) all.insert(all.begin(), std::move(*pair));
   return all;
 }
 

@@ -34,13 +34,13 @@ struct HostEnforcer::State {
   WorkloadModel* find(std::uint64_t cgroup_id);
   // Those that hold at a path beside its own, the innermost first; no templates.
   std::vector<WorkloadModel*> above(std::string_view cgroup);
-  std::vector<const WorkloadModel*> below(std::string_view cgroup) const;
+  std::vector<WorkloadModel*> below(std::string_view cgroup);
   WorkloadModel* template_of(std::string_view cgroup);  // on its parent
   std::vector<WorkloadModel*> children_of(const WorkloadModel& of_template);
   Result<std::shared_ptr<const ImageElements>> elements_of(const PolicyImage& image, std::uint64_t image_hash);
   Result<AskerToken> free_token();
-  // The elements that the workload's own state asks for, with the pairs of its loopback.
-  std::vector<Element> wanted_fixed(const WorkloadModel& workload) const;
+  // The elements that the workload's own state asks for, with the pair of its loopback.
+  std::vector<Element> wanted_fixed(const WorkloadModel& workload);
   Element guard_element(std::uint64_t cgroup_id, const std::string& path) const;
   WorkloadModel& enter(std::unique_ptr<WorkloadModel> workload);
   void erase(std::uint64_t cgroup_id);
@@ -60,9 +60,12 @@ struct HostEnforcer::State {
   // Brings a table that was changed by somebody back to the model.
   Result<void> restore(NamespaceTable& table, const std::string& why);
   Result<void> rebuild(NamespaceTable& table);
+  Result<void> take_rules(NamespaceTable& table);  // the model's, in the place of those that are there
   Result<void> ensure_made(NamespaceTable& table);
   Result<void> send_learned(NamespaceTable& table);
+  // ---- host_verify.cpp ----
   Result<DriftReport> compare(NamespaceTable& table, bool repair);
+  void inspect(NamespaceTable& table);  // with repair; into `noticed`
 
   // ---- changes: host_arming.cpp ----
   std::vector<Result<ArmedCgroup>> arm(const std::vector<ArmRequest>& requests);
@@ -74,11 +77,14 @@ struct HostEnforcer::State {
   Result<void> recognise(WorkloadModel& workload, const std::shared_ptr<const PolicyImage>& image);
   Result<void> lift(const std::vector<WorkloadModel*>& workloads);
   void meet_children();
-  void forget_flows(const WorkloadModel& workload, const std::function<bool(const EndpointKey&)>& is_over);
+  // What the kernel's rules entered for it.
+  void forget_flows(const WorkloadModel& workload, const std::function<bool(SetId, const EndpointKey&)>& is_over);
+  std::vector<WorkloadModel*> nested_in(const std::vector<WorkloadModel*>& changed);  // and not among them
   void redirect_old_questions(const std::vector<WorkloadModel*>& changed);
 
   // ---- namespaces: host_namespaces.cpp ----
   std::vector<WorkloadModel*> levels(std::uint64_t cgroup_id);  // itself first; none of a template
+  void forget_old_questions(NamespaceTable& table, const std::vector<ResolverAddress>& resolvers);
   Result<void> join(std::uint64_t cookie, const std::vector<std::uint64_t>& cgroup_ids);
 
   // ---- learning: host_learning.cpp ----
@@ -100,7 +106,7 @@ struct HostEnforcer::State {
   std::unordered_map<std::uint64_t, std::unique_ptr<WorkloadModel>> workloads;
   std::map<std::string, std::uint64_t, std::less<>> by_path;  // cgroup ids, templates among them
   std::unordered_map<AskerToken, std::uint64_t> tokens;
-  std::map<std::uint64_t, std::string> guards;  // paths
+  std::map<std::uint64_t, std::string> guards;    // paths
   std::set<std::uint32_t> depths, parent_depths;  // ever in use: they only grow
   std::vector<ProxyPlace> places;
   std::map<std::uint64_t, std::weak_ptr<const ImageElements>> images;  // by image hash

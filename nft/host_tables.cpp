@@ -117,6 +117,11 @@ Result<void> HostEnforcer::State::ensure_made(NamespaceTable& table) {
   return send_learned(table);
 }
 
+Result<void> HostEnforcer::State::take_rules(NamespaceTable& table) {
+  const auto adopted = table.adopt(plan_for(table));
+  return adopted ? Result<void>{} : tl::unexpected(adopted.error());
+}
+
 Result<void> HostEnforcer::State::rebuild(NamespaceTable& table) {
   ++table.rebuilt;
   if (auto made = table.make(plan_for(table), all_fixed(table)); !made) return made;
@@ -132,7 +137,7 @@ Result<void> HostEnforcer::State::restore(NamespaceTable& table, const std::stri
   if (seen->is_gone) {
     done = rebuild(table);
   } else {
-    if (!seen->differences.empty()) done = table.adopt(plan_for(table));
+    if (!seen->differences.empty()) done = take_rules(table);
     if (done) {
       const auto compared = compare(table, true);
       if (!compared) done = tl::unexpected(compared.error());
@@ -161,7 +166,8 @@ Result<void> HostEnforcer::State::send_learned(NamespaceTable& table) {
     for (const auto& [address, held] : workload->held) {
       for (const HeldPart& held_part : held.parts) {
         if (held_part.part.deadline <= now) continue;
-        changes.add.push_back(to_element(id, address, {held_part.part, workload->comment_of(address, held_part.part, now)}, now));
+        changes.add.push_back(
+            to_element(id, address, {held_part.part, workload->comment_of(address, held_part.part, now)}, now));
       }
       if (changes.add.size() < kElementsAtOnce) continue;
       if (auto sent = send(); !sent) return sent;

@@ -76,6 +76,7 @@ struct WorkloadModel {
   std::vector<Element> fixed_elements() const;
   // As the kernel should have them at `now`, after what was learned about this address.
   PartChanges changes_at(const Address& address, BootTime now) const;
+  bool has_wide(const Address& address, std::uint8_t ip_protocol) const;  // a wide port set is open there
   // As it was sent with the part.
   std::string comment_of(const Address& address, const GrantPart& part, BootTime now) const;
   // A bound that is higher than before. It never becomes lower: that would leave grants out.
@@ -83,7 +84,9 @@ struct WorkloadModel {
   ArmedCgroup describe() const;
 };
 
-std::vector<Element> own_pair_elements(const WorkloadModel& receiver, const std::vector<const WorkloadModel*>& below);
+// The sockets that loopback packets of this sender may reach: those of the innermost of its levels with loopback =
+// "own".
+std::optional<Element> own_pair_element(const WorkloadModel& sender, const std::vector<WorkloadModel*>& above);
 
 // Ports as lesson and image say; the addresses that it concerns, each once.
 std::vector<Grant> grants_of(const Lesson& lesson, const WorkloadModel& workload);
