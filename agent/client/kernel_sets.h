@@ -40,9 +40,9 @@ struct KernelElement {
   PortRange ports;
   std::string port_list;  // of ranges: "1000-2000,3000"; else ""
   Nanoseconds left = kForever;
-  Nanoseconds age = kForever;      // since it was set or renewed; kForever: not known
-  std::vector<KernelName> names;   // nft: the one of the comment
-  unsigned other_names = 0;        // that a comment counts and does not name
+  Nanoseconds age = kForever;     // since it was set or renewed; kForever: not known
+  std::vector<KernelName> names;  // nft: the one of the comment
+  unsigned other_names = 0;       // that a comment counts and does not name
   bool is_wide() const { return !port_list.empty(); }
 };
 

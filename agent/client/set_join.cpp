@@ -6,8 +6,6 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "nft/table_shape.h"
-
 namespace namewall::agent {
 namespace {
 
@@ -19,24 +17,44 @@ struct Key {
   Address address;
   Protocol protocol = Protocol::kTcp;
   bool is_wide = false;
-  Port port;
+  std::uint32_t port = 0;  // of a wide set: which
   friend auto operator<=>(const Key&, const Key&) = default;
 };
+
+// A number for each list of ports: wide sets are told apart by what they hold.
+class WideLists {
+ public:
+  std::uint32_t number_of(const std::string& list) {
+    return numbers_.try_emplace(list, static_cast<std::uint32_t>(numbers_.size())).first->second;
+  }
+
+ private:
+  std::map<std::string, std::uint32_t> numbers_;
+};
+
+Key make_key(std::uint32_t workload, const Address& address, const PortRange& ports, const std::string& list,
+             WideLists& lists) {
+  const bool is_wide = !list.empty();
+  return {workload, address, ports.protocol, is_wide, is_wide ? lists.number_of(list) : ports.first.number};
+}
 
 struct Keyed {
   Key key;
   std::uint32_t index = 0;
+  const HeldPorts* held = nullptr;  // of a grant
 };
 
 bool by_key(const Keyed& a, const Keyed& b) { return std::tie(a.key, a.index) < std::tie(b.key, b.index); }
 
-// The ports of a workload's grants as the kernel holds them, each set of ports looked at once.
+// The ports of a workload's grants as the kernel holds them.
 class PortBook {
  public:
   explicit PortBook(const SetsWorkload& workload) {
-    for (const std::string& text : workload.ports) {
-      const auto ports = parse_port_text(text);
-      held_.push_back(ports ? held_ports(*ports) : std::vector<HeldPorts>());
+    for (const std::vector<std::string>& texts : workload.ports) {
+      std::vector<HeldPorts>& held = held_.emplace_back();
+      for (const std::string& text : texts) {
+        if (auto parsed = parse_held_ports(text)) held.push_back(*std::move(parsed));
+      }
     }
   }
   const std::vector<HeldPorts>& of(const SetsGrant& grant) const {
@@ -48,9 +66,7 @@ class PortBook {
   std::vector<std::vector<HeldPorts>> held_;
 };
 
-std::vector<PortBook> port_books(const ModelSets& model) {
-  return {model.workloads.begin(), model.workloads.end()};
-}
+std::vector<PortBook> port_books(const ModelSets& model) { return {model.workloads.begin(), model.workloads.end()}; }
 
 std::vector<WorkloadRow> merge_workloads(const KernelSets& kernel, const ModelSets* model) {
   std::map<std::uint64_t, WorkloadRow> by_id;
@@ -127,31 +143,28 @@ class Joiner {
       const KernelElement& element = kernel_.elements[i];
       const auto rank = ranks_.find(element.cgroup_id);
       if (rank == ranks_.end()) continue;
-      const bool is_wide = element.is_wide();
-      elements_.push_back({{rank->second, element.address, element.ports.protocol, is_wide,
-                            is_wide ? Port{} : element.ports.first},
-                           i});
+      elements_.push_back({make_key(rank->second, element.address, element.ports, element.port_list, lists_), i});
     }
     std::sort(elements_.begin(), elements_.end(), by_key);
     // A listing may give one twice.
-    elements_.erase(std::unique(elements_.begin(), elements_.end(),
-                                [](const Keyed& a, const Keyed& b) { return a.key == b.key; }),
-                    elements_.end());
+    elements_.erase(
+        std::unique(elements_.begin(), elements_.end(), [](const Keyed& a, const Keyed& b) { return a.key == b.key; }),
+        elements_.end());
   }
 
   void collect_grants() {
-    const std::vector<PortBook> books = port_books(*model_);
+    books_ = port_books(*model_);
     grants_.reserve(model_->grants.size());
     for (std::uint32_t i = 0; i < model_->grants.size(); ++i) {
       const auto& [told, grant] = model_->grants[i];
       const auto rank = ranks_.find(model_->workloads[told].cgroup_id);
       if (rank == ranks_.end()) continue;
-      for (const HeldPorts& held : books[told].of(grant)) {
-        const bool is_wide = !held.port_list.empty();
-        grants_.push_back({{rank->second, grant.address, held.ports.protocol, is_wide,
-                            is_wide ? Port{} : held.ports.first},
-                           i});
-        if (is_wide) wide_lists_.try_emplace({told, grant.ports, held.ports.protocol}, held.port_list);
+      if (view_.workloads[rank->second].backend != "nft") {
+        names_.emplace(std::pair(rank->second, std::string_view(grant.name)), i);
+        continue;
+      }
+      for (const HeldPorts& held : books_[told].of(grant)) {
+        grants_.push_back({make_key(rank->second, grant.address, held.ports, held.port_list, lists_), i, &held});
       }
     }
     std::sort(grants_.begin(), grants_.end(), by_key);
@@ -189,11 +202,24 @@ class Joiner {
   void add_unmatched(const Keyed& element) {
     const KernelElement& held = kernel_.elements[element.index];
     SetRow row = row_of(element);
-    for (const KernelName& name : held.names) row.names.push_back({name.name, name.rule, name.left, -1, -1, name.hits});
+    for (const KernelName& name : held.names) row.names.push_back(name_of(row.workload, name));
     row.other_names = held.other_names;
     if (model_ != nullptr && view_.workloads[row.workload].backend == "nft" && !is_newer(row.workload, held))
       row.drift = Drift::kUnknown;
     view_.rows.push_back(std::move(row));
+  }
+
+  // The kernel's own, with what the model knows beside it.
+  NameRow name_of(std::uint32_t rank, const KernelName& name) const {
+    NameRow row{name.name, name.rule, name.left, kUnknownTime, kUnknownTime, name.hits};
+    const auto found = names_.find(std::pair(rank, std::string_view(name.name)));
+    if (found == names_.end()) return row;
+    const auto& [told, grant] = model_->grants[found->second];
+    const NameRow known = name_row(model_->workloads[told], grant);
+    row.rule = known.rule;
+    row.learned_ms_ago = known.learned_ms_ago;
+    row.renewed_ms_ago = known.renewed_ms_ago;
+    return row;
   }
 
   // Whether the element may be younger than what the model told, or over by then.
@@ -201,7 +227,7 @@ class Joiner {
     const auto told = told_.find(rank);
     if (told == told_.end()) return false;
     const BootTime model_time = as_of(model_->workloads[told->second]);
-    if (held.age != kForever && kernel_.ended + kSlack - held.age > model_time) return true;
+    if (held.age != kForever && kernel_.ended + (kSlack - held.age) > model_time) return true;
     return held.left != kForever && kernel_.begun + held.left < model_time + kSlack;
   }
 
@@ -211,11 +237,10 @@ class Joiner {
     if (element != nullptr) {
       row = row_of(*element);
     } else {
-      const Key& key = grants_[begin].key;
-      row.workload = key.workload;
-      row.address = key.address;
-      row.ports = {key.protocol, key.port, key.is_wide ? Port{65535} : key.port};
-      if (key.is_wide) row.port_list = wide_lists_.at({first.workload, first.grant.ports, key.protocol});
+      row.workload = grants_[begin].key.workload;
+      row.address = first.grant.address;
+      row.ports = grants_[begin].held->ports;
+      row.port_list = grants_[begin].held->port_list;
       row.left = Nanoseconds(0);
     }
     bool may_be_newer = false;
@@ -228,7 +253,6 @@ class Joiner {
         may_be_newer |= ago >= 0 && time + kSlack > kernel_.begun + std::chrono::milliseconds(ago);
     }
     if (element == nullptr) {
-      if (view_.workloads[row.workload].backend != "nft") return;  // both are read from the same maps
       const BootTime time = as_of(model_->workloads[first.workload]);
       if (row.left != kForever && time + row.left < kernel_.ended + kSlack) return;
       if (!may_be_newer) row.drift = Drift::kMissing;
@@ -242,7 +266,15 @@ class Joiner {
   std::unordered_map<std::uint64_t, std::uint32_t> ranks_;  // cgroup id -> place among the workloads
   std::unordered_map<std::uint32_t, std::uint32_t> told_;   // that place -> the model's workload
   std::vector<Keyed> elements_, grants_;
-  std::map<std::tuple<std::uint32_t, std::uint32_t, Protocol>, std::string> wide_lists_;
+  std::vector<PortBook> books_;
+  WideLists lists_;
+  struct PlaceHash {
+    std::size_t operator()(const std::pair<std::uint32_t, std::string_view>& place) const {
+      return std::hash<std::string_view>()(place.second) ^ place.first;
+    }
+  };
+  // Of BPF workloads, whose grants the daemon reads from the maps that are read here: (workload, name) -> a grant.
+  std::unordered_map<std::pair<std::uint32_t, std::string_view>, std::uint32_t, PlaceHash> names_;
 };
 
 }  // namespace
@@ -293,24 +325,22 @@ std::vector<std::uint32_t> doubtful_workloads(const SetsView& view) {
 }
 
 void settle(SetsView& view, const std::function<bool(const SetRow&)>& is_in_kernel, const ModelSets& model) {
-  using Place = std::tuple<std::uint64_t, Address, Protocol, bool, Port>;
-  std::vector<Place> known;
+  std::unordered_map<std::uint64_t, std::uint32_t> ranks;
+  for (std::uint32_t i = 0; i < view.workloads.size(); ++i) ranks.emplace(view.workloads[i].cgroup_id, i);
+  WideLists lists;
+  std::vector<Key> known;
   const std::vector<PortBook> books = port_books(model);
   for (const auto& [told, grant] : model.grants) {
-    for (const HeldPorts& held : books[told].of(grant)) {
-      const bool is_wide = !held.port_list.empty();
-      known.emplace_back(model.workloads[told].cgroup_id, grant.address, held.ports.protocol, is_wide,
-                         is_wide ? Port{} : held.ports.first);
-    }
+    const auto rank = ranks.find(model.workloads[told].cgroup_id);
+    if (rank == ranks.end()) continue;
+    for (const HeldPorts& held : books[told].of(grant))
+      known.push_back(make_key(rank->second, grant.address, held.ports, held.port_list, lists));
   }
   std::sort(known.begin(), known.end());
   std::erase_if(view.rows, [&](SetRow& row) {
     if (row.drift == Drift::kNone) return false;
-    const bool is_wide = !row.port_list.empty();
-    const bool is_known = std::binary_search(
-        known.begin(), known.end(),
-        Place(view.workloads[row.workload].cgroup_id, row.address, row.ports.protocol, is_wide,
-              is_wide ? Port{} : row.ports.first));
+    const bool is_known = std::binary_search(known.begin(), known.end(),
+                                             make_key(row.workload, row.address, row.ports, row.port_list, lists));
     const bool is_held = is_in_kernel(row);
     if (!is_known && !is_held) return true;  // it went
     if (is_known && is_held) row.drift = Drift::kNone;
@@ -318,48 +348,19 @@ void settle(SetsView& view, const std::function<bool(const SetRow&)>& is_in_kern
   });
 }
 
-std::vector<HeldPorts> held_ports(const PortSet& ports) {
-  std::vector<HeldPorts> held;
-  for (const Protocol protocol : {Protocol::kIcmp, Protocol::kTcp, Protocol::kUdp}) {
-    std::size_t count = 0;
-    for (const PortRange& range : ports.ranges()) {
-      if (range.protocol == protocol) count += static_cast<std::size_t>(range.last.number - range.first.number) + 1;
-    }
-    if (count > nft::kMaxListedPorts) {
-      held.push_back({{protocol, Port{}, Port{65535}}, ports.list_of(protocol)});
-      continue;
-    }
-    for (const PortRange& range : ports.ranges()) {
-      if (range.protocol != protocol) continue;
-      for (std::uint32_t port = range.first.number; port <= range.last.number; ++port) {
-        const Port one{static_cast<std::uint16_t>(port)};
-        held.push_back({{protocol, one, one}, ""});
-      }
-    }
-  }
-  return held;
-}
-
-std::optional<PortSet> parse_port_text(std::string_view text) {
-  constexpr std::array kTcp{Protocol::kTcp}, kUdp{Protocol::kUdp};
-  constexpr std::array kBoth{Protocol::kTcp, Protocol::kUdp};
-  PortSet all;
-  while (!text.empty()) {
-    const std::string_view part = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(text.size(), part.size() + 1));
-    if (part == "icmp") {
-      all = all.united(PortSet({{Protocol::kIcmp, Port{}, Port{}}}));
-      continue;
-    }
-    const std::size_t slash = part.find('/');
-    if (slash == std::string_view::npos) return std::nullopt;
-    const std::string_view protocols = part.substr(0, slash);
-    const auto read = [&](std::span<const Protocol> of) { return parse_ports(part.substr(slash + 1), of); };
-    const auto ports = protocols == "tcp" ? read(kTcp) : protocols == "udp" ? read(kUdp) : read(kBoth);
-    if (!ports || (protocols != "tcp" && protocols != "udp" && protocols != "tcp+udp")) return std::nullopt;
-    all = all.united(*ports);
-  }
-  return all;
+std::optional<HeldPorts> parse_held_ports(std::string_view text) {
+  constexpr std::string_view kWide = "wide ";
+  const bool is_wide = text.starts_with(kWide);
+  if (is_wide) text.remove_prefix(kWide.size());
+  if (text == "icmp") return HeldPorts{{Protocol::kIcmp, Port{}, Port{}}, ""};
+  const Protocol protocol = text.starts_with("tcp/") ? Protocol::kTcp : Protocol::kUdp;
+  if (!text.starts_with(to_string(protocol) + "/") || text.size() == 4) return std::nullopt;
+  text.remove_prefix(4);
+  if (is_wide) return HeldPorts{{protocol, Port{}, Port{65535}}, std::string(text)};
+  std::uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return HeldPorts{{protocol, Port{port}, Port{port}}, ""};
 }
 
 }  // namespace namewall::agent

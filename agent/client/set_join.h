@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +46,7 @@ struct SetRow {
   std::string_view set;        // "" of what is missing
   Address address;
   PortRange ports;
-  std::string port_list;           // of ranges
+  std::string port_list;  // of ranges
   Nanoseconds left = kForever;
   std::vector<NameRow> names;
   unsigned other_names = 0;
@@ -53,7 +54,7 @@ struct SetRow {
 };
 
 struct WorkloadRow {
-  std::string name;    // the daemon's; "": it does not know it, or there is none
+  std::string name;  // the daemon's; "": it does not know it, or there is none
   std::string cgroup;
   std::uint64_t cgroup_id = 0;
   std::string backend;
@@ -80,12 +81,11 @@ std::vector<std::uint32_t> doubtful_workloads(const SetsView& view);
 // their mark, or go.
 void settle(SetsView& view, const std::function<bool(const SetRow&)>& is_in_kernel, const ModelSets& model);
 
-// Of a policy's ports that are more than a few of one protocol, nft holds the protocol alone.
+// One element's ports as the daemon writes them (sets_view.h).
 struct HeldPorts {
   PortRange ports;        // one port; of a wide set the whole protocol
   std::string port_list;  // of a wide set: "1000-2000"
 };
-std::vector<HeldPorts> held_ports(const PortSet& ports);
-std::optional<PortSet> parse_port_text(std::string_view text);  // as PortSet::to_string() writes it
+std::optional<HeldPorts> parse_held_ports(std::string_view text);
 
 }  // namespace namewall::agent

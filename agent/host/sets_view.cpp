@@ -40,13 +40,12 @@ std::optional<SetsGrant> parse_grant(std::string_view line) {
   GrantReader reader(line);
   SetsGrant grant;
   std::string_view name, address;
-  const bool is_whole = reader.take('[') && reader.take_string(name) && reader.take(',') &&
-                        reader.take_string(address) && reader.take(',') && reader.take_number(grant.ports) &&
-                        reader.take(',') && reader.take_number(grant.rule) && reader.take(',') &&
-                        reader.take_number(grant.left_ms) && reader.take(',') &&
-                        reader.take_number(grant.learned_ms_ago) && reader.take(',') &&
-                        reader.take_number(grant.renewed_ms_ago) && reader.take(',') && reader.take_number(grant.hits) &&
-                        reader.take(']') && reader.is_at_end();
+  const bool is_whole =
+      reader.take('[') && reader.take_string(name) && reader.take(',') && reader.take_string(address) &&
+      reader.take(',') && reader.take_number(grant.ports) && reader.take(',') && reader.take_number(grant.rule) &&
+      reader.take(',') && reader.take_number(grant.left_ms) && reader.take(',') &&
+      reader.take_number(grant.learned_ms_ago) && reader.take(',') && reader.take_number(grant.renewed_ms_ago) &&
+      reader.take(',') && reader.take_number(grant.hits) && reader.take(']') && reader.is_at_end();
   const auto parsed = is_whole ? parse_address(address) : std::nullopt;
   if (!parsed) return std::nullopt;
   grant.name = name;
@@ -65,7 +64,7 @@ std::optional<SetsWorkload> parse_workload(std::string_view line) {
     view.mode = json.value("mode", "");
     view.as_of_ns = json.at("as_of_ns").get<std::int64_t>();
     view.rules = json.at("rules").get<std::vector<std::string>>();
-    view.ports = json.at("ports").get<std::vector<std::string>>();
+    view.ports = json.at("ports").get<std::vector<std::vector<std::string>>>();
     view.is_unreadable = json.value("unreadable", false);
     return view;
   } catch (const nlohmann::json::exception&) {
@@ -83,9 +82,10 @@ void append_number(Number number, std::string& out) {
 }  // namespace
 
 std::string to_line(const SetsWorkload& view) {
-  const nlohmann::json json = {{"workload", view.workload}, {"cgroup", view.cgroup},     {"cgroup_id", view.cgroup_id},
-                               {"backend", view.backend},   {"mode", view.mode},         {"as_of_ns", view.as_of_ns},
-                               {"rules", view.rules},       {"ports", view.ports},       {"unreadable", view.is_unreadable}};
+  const nlohmann::json json = {
+      {"workload", view.workload}, {"cgroup", view.cgroup}, {"cgroup_id", view.cgroup_id},
+      {"backend", view.backend},   {"mode", view.mode},     {"as_of_ns", view.as_of_ns},
+      {"rules", view.rules},       {"ports", view.ports},   {"unreadable", view.is_unreadable}};
   return json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
