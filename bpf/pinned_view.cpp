@@ -3,8 +3,8 @@
 #include <bpf/bpf.h>
 #include <dirent.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <map>
 #include <memory>
 #include <set>
 #include <unordered_map>
@@ -14,7 +14,6 @@
 #include "bpf/map_access.h"
 #include "bpf/rule_entries.h"
 #include "bpf/workload_tables.h"
-#include "policy/port_classes.h"
 
 namespace namewall::bpf {
 namespace {
@@ -38,20 +37,6 @@ Result<std::vector<std::string>> list(const std::string& path) {
   return names;
 }
 
-struct PortTexts {
-  explicit PortTexts(const nw_workload& workload) {
-    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(workload.interval_count, NW_MAX_PORT_INTERVALS); ++i)
-      intervals.push_back({workload.intervals[i] >> 8, static_cast<std::uint8_t>(workload.intervals[i])});
-  }
-  const PortSet& of(PortMask mask) {
-    const auto [found, is_new] = known.try_emplace(mask);
-    if (is_new && !intervals.empty()) found->second = ports_of(intervals, mask);
-    return found->second;
-  }
-  std::vector<PortInterval> intervals;
-  std::map<PortMask, PortSet> known;
-};
-
 Result<std::vector<PinnedGrant>> read_grants(const std::string& tables, const nw_workload& workload) {
   const std::string pin = tables + "/" + std::to_string(workload.slot);
   auto grants = open_pin(pin + "-grants");
@@ -62,7 +47,6 @@ Result<std::vector<PinnedGrant>> read_grants(const std::string& tables, const nw
   if (!adopted) return tl::unexpected(adopted.error());
   const auto learned = adopted->read();
   if (!learned) return tl::unexpected(learned.error());
-  PortTexts ports(workload);
   std::vector<PinnedGrant> found;
   found.reserve(learned->size());
   for (const auto& [slot, name] : *learned) {
@@ -71,15 +55,12 @@ Result<std::vector<PinnedGrant>> read_grants(const std::string& tables, const nw
     std::uint64_t word = slot.ports;
     if (generation_of(word) != workload.generation)
       word = (slot.use & NW_USE_PRIVATE) != 0 ? name.private_ports : name.ports;
-    PinnedGrant grant{.address = to_address(slot.address),
-                      .name = name_of(name.window, name.length),
-                      .deadline = BootTime{Nanoseconds(slot.deadline)},
-                      .ports = {},
-                      .is_judged = generation_of(word) == workload.generation,
-                      .note = static_cast<Reason>(NW_USE_NOTE(slot.use)),
-                      .hits = slot.use & NW_USE_HITS};
-    if (grant.is_judged && grant.note == NW_REASON_NONE) grant.ports = ports.of(word & kAllPorts);
-    found.push_back(std::move(grant));
+    found.push_back({.address = to_address(slot.address),
+                     .name = name_of(name.window, name.length),
+                     .deadline = BootTime{Nanoseconds(slot.deadline)},
+                     .mask = generation_of(word) == workload.generation ? word & kAllPorts : 0,
+                     .note = static_cast<Reason>(NW_USE_NOTE(slot.use)),
+                     .hits = slot.use & NW_USE_HITS});
   }
   return found;
 }
@@ -136,6 +117,10 @@ Result<std::vector<PinnedWorkload>> read_pinned_workloads(const std::string& dir
       workload.generation = config.generation;
       workload.is_audit = config.mode == NW_MODE_AUDIT;
       workload.is_template = (config.flags & NW_FLAG_TEMPLATE) != 0;
+      for (std::uint32_t i = 0; i < std::min<std::uint32_t>(config.interval_count, NW_MAX_PORT_INTERVALS); ++i) {
+        const std::uint32_t word = config.intervals[i];
+        workload.intervals.push_back({word >> 8, static_cast<std::uint8_t>(word)});
+      }
       auto grants = read_grants(root + "/" + layer + "/tables", config);
       if (!grants && grants.error().kind == ErrorKind::kPermission) return tl::unexpected(grants.error());
       if (grants) {

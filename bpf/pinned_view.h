@@ -7,7 +7,7 @@
 
 #include "policy/address.h"
 #include "policy/boot_time.h"
-#include "policy/port_set.h"
+#include "policy/port_classes.h"
 #include "policy/reason.h"
 #include "policy/result.h"
 
@@ -17,8 +17,7 @@ struct PinnedGrant {
   Address address;
   std::string name;  // "": the name table no longer has it
   BootTime deadline;
-  PortSet ports;                 // under the policy in force; empty where nobody has judged the name under it yet
-  bool is_judged = false;        // else a first use judges
+  PortMask mask = 0;             // under the policy in force; 0 where nobody has judged the name under it yet
   Reason note = NW_REASON_NONE;  // an address that was remembered without being granted
   std::uint32_t hits = 0;
 };
@@ -30,6 +29,7 @@ struct PinnedWorkload {
   std::uint32_t generation = 0;
   bool is_audit = false;
   bool is_template = false;
+  std::vector<PortInterval> intervals;  // what the bits of the masks are: port_classes.h
   std::vector<PinnedGrant> grants;
   std::string unread;  // why the grants could not be read; "" if they were
 };

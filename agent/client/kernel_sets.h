@@ -63,6 +63,16 @@ struct KernelSets {
 
 // Adds what the table, and what the pins hold. kPermission: the user may not.
 Result<void> read_nft(KernelSets& sets);
-Result<void> read_bpf(const std::string& pin_directory, KernelSets& sets);
+Result<void> read_bpf(const std::string& pin_directory, BootTime now, KernelSets& sets);
+
+// Whether the table has these elements, one by one.
+struct KernelPlace {
+  std::uint64_t cgroup_id = 0;
+  Address address;
+  Protocol protocol = Protocol::kTcp;
+  Port port;
+  bool is_wide = false;  // in any of the wide sets
+};
+Result<std::vector<bool>> look_up_nft(const std::vector<KernelPlace>& places);
 
 }  // namespace namewall::agent

@@ -291,6 +291,12 @@ bool ModelSets::add(std::string_view line) {
   return true;
 }
 
+void ModelSets::take(ModelSets&& other) {
+  const auto offset = static_cast<std::uint32_t>(workloads.size());
+  for (SetsWorkload& workload : other.workloads) workloads.push_back(std::move(workload));
+  for (Held& held : other.grants) grants.push_back({held.workload + offset, std::move(held.grant)});
+}
+
 std::string_view word_of(Drift drift) {
   switch (drift) {
     case Drift::kUnknown:
@@ -314,6 +320,11 @@ std::size_t SetsView::count(Drift drift) const {
 
 SetsView join(const KernelSets& kernel, const ModelSets* model, std::string_view only) {
   return Joiner(kernel, model, only).run();
+}
+
+KernelPlace place_of(const SetsView& view, const SetRow& row) {
+  return {view.workloads[row.workload].cgroup_id, row.address, row.ports.protocol, row.ports.first,
+          !row.port_list.empty()};
 }
 
 std::vector<std::uint32_t> doubtful_workloads(const SetsView& view) {

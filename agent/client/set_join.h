@@ -25,6 +25,7 @@ struct ModelSets {
   std::vector<Held> grants;
 
   bool add(std::string_view line);  // false: no such line
+  void take(ModelSets&& other);     // behind what is there
 };
 
 enum class Drift : std::uint8_t {
@@ -75,10 +76,11 @@ struct SetsView {
 // `only`: the workload of that name, cgroup path, or cgroup id; "": all.
 SetsView join(const KernelSets& kernel, const ModelSets* model, std::string_view only = "");
 
+KernelPlace place_of(const SetsView& view, const SetRow& row);
 // The workloads whose rows differ, as indexes into `workloads`.
 std::vector<std::uint32_t> doubtful_workloads(const SetsView& view);
 // A second look: what the kernel holds of a row now, and a model read after the first. Rows that agree by now lose
-// their mark, or go.
+// their mark, or go. Asked for each row that differs, in order.
 void settle(SetsView& view, const std::function<bool(const SetRow&)>& is_in_kernel, const ModelSets& model);
 
 // One element's ports as the daemon writes them (sets_view.h).
