@@ -40,14 +40,16 @@ class Places {
       left &= ~wide;
     }
     if (left == 0) return;
-    for (const PortRange& range : image_.ports_of(left).ranges()) {
+    const PortSet listed = image_.ports_of(left);
+    for (const PortRange& range : listed.ranges()) {
       if (range.protocol == Protocol::kIcmp) {
         visit(icmp());
         continue;
       }
       const std::uint8_t protocol = range.protocol == Protocol::kTcp ? IPPROTO_TCP : IPPROTO_UDP;
-      // Classes that no name was granted when the image was made are not listed.
-      if (range.last.number - range.first.number >= 2u * kMaxListedPorts * kMaxPortClasses) continue;
+      // So many together are a class that no rule of this image grants to a name.
+      const std::size_t count = std::size_t{range.last.number} - range.first.number + 1;
+      if (count > kMaxListedPorts * kMaxPortClasses) continue;
       for (std::uint32_t port = range.first.number; port <= range.last.number; ++port) {
         if (!is_resolver(static_cast<std::uint16_t>(port)))
           visit({.set = learned(), .ip_protocol = protocol, .port = static_cast<std::uint16_t>(port)});
@@ -167,7 +169,8 @@ Element to_element(std::uint64_t cgroup_id, const Address& address, const Commen
 }
 
 Element to_element(std::uint64_t cgroup_id, const Address& address, const GrantPart& part, BootTime now) {
-  Element element{.set = part.set};
+  Element element;
+  element.set = part.set;
   const bool is_listed = part.set == SetId::kLearned4 || part.set == SetId::kLearned6;
   element.key = is_listed ? encode(EndpointKey{cgroup_id, address, part.ip_protocol, part.port})
                           : encode_address(cgroup_id, address, part.ip_protocol);
@@ -183,16 +186,18 @@ PartChanges changes_between(const std::vector<HeldPart>& held, std::vector<Comme
   // One way through both: they are sorted alike.
   auto old = held.begin();
   const auto leave = [&] {
-    changes.remove.push_back(old->part);
+    if (old->part.deadline > now) changes.remove.push_back(old->part);
     ++old;
   };
   for (CommentedPart& part : wanted) {
     while (old != held.end() && place_of(old->part) < place_of(part.part)) leave();
     if (old == held.end() || place_of(old->part) != place_of(part.part)) {
+      changes.after.push_back({part.part, now});
       changes.add.push_back(std::move(part));
       continue;
     }
     const HeldPart& has = *old++;
+    changes.after.push_back({part.part, now});
     const bool was_forever = has.part.deadline == kNever, is_forever = part.part.deadline == kNever;
     // The kernel may have dropped an expired one any moment: to it, it is a new one with the room taken.
     const bool is_over = !was_forever && has.part.deadline <= now;
@@ -205,9 +210,12 @@ PartChanges changes_between(const std::vector<HeldPart>& held, std::vector<Comme
       const BootTime due = has.set_at + half;
       if (now < due && part.part.deadline - has.part.deadline < half) {
         changes.due = std::min(changes.due, due);
+        changes.after.back() = has;
       } else {
         changes.renew.push_back(std::move(part));
       }
+    } else {
+      changes.after.back() = has;
     }
   }
   while (old != held.end()) leave();

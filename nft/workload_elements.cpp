@@ -96,7 +96,8 @@ std::vector<AddressRange> cut(const PolicyImage& image, bool is_v4, bool opens_l
   for (std::size_t i = 0; i < starts.size(); ++i) {
     PortSet ports = open_ports(image, starts[i], opens_loopback);
     const Address last = i + 1 < starts.size() ? before(starts[i + 1]) : last_of(everything);
-    const bool continues = !ranges.empty() && ranges.back().ports == ports && after(ranges.back().last, is_v4) == starts[i];
+    const bool continues =
+        !ranges.empty() && ranges.back().ports == ports && after(ranges.back().last, is_v4) == starts[i];
     if (continues) {
       ranges.back().last = last;
     } else if (!ports.empty()) {
@@ -106,9 +107,12 @@ std::vector<AddressRange> cut(const PolicyImage& image, bool is_v4, bool opens_l
   return ranges;
 }
 
-std::uint8_t ip_protocol_of(Protocol protocol, bool is_v4) {
-  if (protocol == Protocol::kIcmp) return is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-  return protocol == Protocol::kTcp ? IPPROTO_TCP : IPPROTO_UDP;
+Element make_element(SetId set, Bytes key, Bytes key_end = {}) {
+  Element element;
+  element.set = set;
+  element.key = std::move(key);
+  element.key_end = std::move(key_end);
+  return element;
 }
 
 void add_fixed(const PolicyImage& image, std::vector<Element>& elements) {
@@ -116,9 +120,9 @@ void add_fixed(const PolicyImage& image, std::vector<Element>& elements) {
   for (const bool is_v4 : {true, false}) {
     for (const AddressRange& range : cut(image, is_v4, opens_loopback)) {
       for (const PortRange& ports : range.ports.ranges()) {
-        elements.push_back({.set = is_v4 ? SetId::kFixed4 : SetId::kFixed6,
-                            .key = encode(endpoint_key(0, range.first, ports.protocol, ports.first)),
-                            .key_end = encode(endpoint_key(0, range.last, ports.protocol, ports.last))});
+        elements.push_back(make_element(is_v4 ? SetId::kFixed4 : SetId::kFixed6,
+                                        encode(endpoint_key(0, range.first, ports.protocol, ports.first)),
+                                        encode(endpoint_key(0, range.last, ports.protocol, ports.last))));
       }
     }
   }
@@ -127,10 +131,9 @@ void add_fixed(const PolicyImage& image, std::vector<Element>& elements) {
 void add_port_ranges(SetId set, const PortSet& ports, std::vector<Element>& elements) {
   for (const PortRange& range : ports.ranges()) {
     if (range.protocol == Protocol::kIcmp) continue;
-    const std::uint8_t protocol = ip_protocol_of(range.protocol, true);
-    elements.push_back({.set = set,
-                        .key = encode_port(0, protocol, range.first.number),
-                        .key_end = encode_port(0, protocol, range.last.number)});
+    const std::uint8_t protocol = range.protocol == Protocol::kTcp ? IPPROTO_TCP : IPPROTO_UDP;
+    elements.push_back(
+        make_element(set, encode_port(0, protocol, range.first.number), encode_port(0, protocol, range.last.number)));
   }
 }
 
@@ -139,8 +142,8 @@ void add_resolvers(const PolicyImage& image, std::vector<Element>& elements) {
     const PortMask denied = denied_at(image, resolver.address);
     for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp}) {
       if ((image.mask_of(protocol, resolver.port) & denied) != 0) continue;
-      elements.push_back({.set = resolver.address.is_v4() ? SetId::kResolvers4 : SetId::kResolvers6,
-                          .key = encode(endpoint_key(0, resolver.address, protocol, resolver.port))});
+      elements.push_back(make_element(resolver.address.is_v4() ? SetId::kResolvers4 : SetId::kResolvers6,
+                                      encode(endpoint_key(0, resolver.address, protocol, resolver.port))));
     }
   }
 }
@@ -190,9 +193,7 @@ std::vector<PortMask> wide_sets(const PolicyImage& image) {
   return sets;
 }
 
-SetId wide_ports(std::size_t index) {
-  return static_cast<SetId>(static_cast<std::size_t>(SetId::kWidePorts1) + index);
-}
+SetId wide_ports(std::size_t index) { return static_cast<SetId>(static_cast<std::size_t>(SetId::kWidePorts1) + index); }
 
 }  // namespace
 
@@ -205,12 +206,12 @@ Result<ImageElements> build_image_elements(const PolicyImage& image) {
                                        " ports: nftables has room for " + std::to_string(kWideSets) + " (" +
                                        image.ports_of(built.wide[kWideSets]).to_string() + " is one too many)");
   }
-  if (image.mode == Mode::kAudit) built.fixed.push_back({.set = SetId::kAudited, .key = encode_cgroup(0)});
+  if (image.mode == Mode::kAudit) built.fixed.push_back(make_element(SetId::kAudited, encode_cgroup(0)));
   if (image.loopback != Loopback::kNone) {
     const bool is_any = image.loopback == Loopback::kAny;
     // Denied ports of loopback cannot be told apart by these sets.
     if (!has_denies_on_loopback(image))
-      built.fixed.push_back({.set = is_any ? SetId::kLoopbackAny : SetId::kLoopbackOwn, .key = encode_cgroup(0)});
+      built.fixed.push_back(make_element(is_any ? SetId::kLoopbackAny : SetId::kLoopbackOwn, encode_cgroup(0)));
   }
   add_resolvers(image, built.fixed);
   add_port_ranges(SetId::kListen, image.ports_of(image.listen & kAllPorts), built.fixed);
@@ -231,3 +232,5 @@ Element with_cgroup(Element element, std::uint64_t cgroup_id) {
   if (!element.key_end.empty()) std::memcpy(element.key_end.data(), &cgroup_id, sizeof(cgroup_id));
   return element;
 }
+
+}  // namespace namewall::nft

@@ -1,8 +1,8 @@
 // What a workload's policy and grants are as elements of the table. Pure; compared with judge() by a randomised test.
 //
-// Static: the addresses of a policy are cut into disjoint ranges, each with the ports that judge() allows there (denies,
-// the host's among them, and trusted resolvers subtracted): one lookup decides. Loopback with `any` is part of them
-// where a deny rule reaches into it, else the set loopback_any.
+// Static: the addresses of a policy are cut into disjoint ranges, each with the ports that judge() allows there
+// (denies, the host's among them, and trusted resolvers subtracted): one lookup decides. Loopback with `any` is part of
+// them where a deny rule reaches into it, else the set loopback_any.
 //
 // Learned: an address has the ports that any of its live names gives it, without those that a deny rule by address
 // takes; the deadline of a port is the latest of those names. Classes of ports (port_classes.h) with more than
@@ -36,7 +36,7 @@ struct GrantPart {
   SetId set = SetId::kLearned4;
   std::uint8_t ip_protocol = 0;
   std::uint16_t port = 0;  // 0 of wide sets
-  BootTime deadline;       // kNever: no timeout
+  BootTime deadline{};     // kNever: no timeout
   std::uint64_t comment_hash = 0;
   friend bool operator==(const GrantPart&, const GrantPart&) = default;
 };
@@ -64,7 +64,8 @@ struct HeldPart {
 // another comment too, or from a timeout to none or back.
 struct PartChanges {
   std::vector<CommentedPart> add, renew, replace;
-  std::vector<GrantPart> remove;
+  std::vector<GrantPart> remove;  // what is over by itself is not among them
+  std::vector<HeldPart> after;    // what is held then
   // Later deadlines that can wait, for more than half of the time is left: until when. kNever: none.
   BootTime due = kNever;
   bool empty() const { return add.empty() && renew.empty() && replace.empty() && remove.empty(); }

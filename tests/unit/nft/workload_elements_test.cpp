@@ -75,7 +75,8 @@ Grant grant(const std::string& name, const std::string& address, PortMask ports,
 using Texts = std::vector<std::string>;
 
 TEST(ImageElements, AddressRulesAreDisjointRangesWithoutWhatIsDenied) {
-  const PolicyImage image = compile(policy_of({"tcp://192.0.2.0/24:443", "tcp://192.0.2.128/25:80"}, {"tcp://192.0.2.5:443"}));
+  const PolicyImage image =
+      compile(policy_of({"tcp://192.0.2.0/24:443", "tcp://192.0.2.128/25:80"}, {"tcp://192.0.2.5:443"}));
   EXPECT_EQ(describe(of_set(build(image), SetId::kFixed4)),
             (Texts{"192.0.2.0-192.0.2.4 tcp/443", "192.0.2.6-192.0.2.127 tcp/443", "192.0.2.128-192.0.2.255 tcp/80",
                    "192.0.2.128-192.0.2.255 tcp/443"}));
@@ -99,8 +100,8 @@ TEST(ImageElements, AResolverIsNeverReachedPastTheProxy) {
   Policy policy = policy_of({"*://8.8.8.8:50-60"});
   policy.dns.resolvers = {{address_of("8.8.8.8"), Port{53}}};
   const ImageElements built = build(compile(policy));
-  EXPECT_EQ(describe(of_set(built, SetId::kFixed4)), (Texts{"8.8.8.8 tcp/50-52", "8.8.8.8 tcp/54-60",
-                                                            "8.8.8.8 udp/50-52", "8.8.8.8 udp/54-60"}));
+  EXPECT_EQ(describe(of_set(built, SetId::kFixed4)),
+            (Texts{"8.8.8.8 tcp/50-52", "8.8.8.8 tcp/54-60", "8.8.8.8 udp/50-52", "8.8.8.8 udp/54-60"}));
   EXPECT_EQ(describe(of_set(built, SetId::kResolvers4)), (Texts{"8.8.8.8 tcp/53", "8.8.8.8 udp/53"}));
 }
 
@@ -152,9 +153,9 @@ TEST(GrantParts, HaveTheLatestDeadlineOfTheNamesThatShareTheAddress) {
 
 TEST(GrantParts, ADeniedPortNeverBecomesAnElement) {
   const PolicyImage image = compile(policy_of({"tcp://a.test:443,80"}, {"tcp://192.0.2.0/24:80"}));
-  const auto parts = build_grant_parts(image, build(image), address_of("192.0.2.1"),
-                                       {grant("a.test", "192.0.2.1", decide_name(image, name_of("a.test")).allow, 30s)},
-                                       kNow);
+  const auto parts =
+      build_grant_parts(image, build(image), address_of("192.0.2.1"),
+                        {grant("a.test", "192.0.2.1", decide_name(image, name_of("a.test")).allow, 30s)}, kNow);
   ASSERT_EQ(parts.size(), 1u);
   EXPECT_EQ(parts[0].part.port, 443);
 }
@@ -171,7 +172,8 @@ TEST(GrantParts, ExpiredGrantsAndNotesAreNone) {
 TEST(GrantParts, AWideSetIsOneElementForEachProtocol) {
   const PolicyImage image = compile(policy_of({"*://a.test:1000-2000"}));
   const auto parts = build_grant_parts(image, build(image), address_of("2001:db8::1"),
-                                       {grant("a.test", "2001:db8::1", kAllPorts, 30s)}, kNow);
+                                       {grant("a.test", "2001:db8::1", decide_name(image, name_of("a.test")).allow, 30s)},
+                                       kNow);
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_EQ(parts[0].part.set, SetId::kWide1_6);
   EXPECT_EQ(parts[0].part.ip_protocol, IPPROTO_TCP);
@@ -222,7 +224,8 @@ TEST(PartChanges, ReplaceWhatHasAnotherCommentIsOverOrHasATimeoutNoMore) {
 }
 
 TEST(PartChanges, AddAndRemove) {
-  const PartChanges changes = changes_between({held(22, 60s, 0s), held(443, 60s, 0s)}, {part(80, 60s), part(443, 60s)}, kNow);
+  const PartChanges changes =
+      changes_between({held(22, 60s, 0s), held(443, 60s, 0s)}, {part(80, 60s), part(443, 60s)}, kNow);
   ASSERT_EQ(changes.add.size(), 1u);
   EXPECT_EQ(changes.add[0].part.port, 80);
   ASSERT_EQ(changes.remove.size(), 1u);
