@@ -23,6 +23,13 @@ TEST(SetsLines, OfAWorkloadReadBackAsItIs) {
   EXPECT_EQ(std::get<SetsWorkload>(*line), workload());
 }
 
+TEST(SetsLines, OfTheHostReadBackAsItIs) {
+  const SetsHost host{{"a \"rule\" is gone"}};
+  const auto line = parse_sets_line(to_line(host));
+  ASSERT_TRUE(line);
+  EXPECT_EQ(std::get<SetsHost>(*line), host);
+}
+
 TEST(SetsLines, OfAGrantReadBackAsItIs) {
   for (const SetsGrant& grant :
        {SetsGrant{"registry.npmjs.org", *parse_address("104.16.0.35"), 1, 2, 3600, 12, 7, 38},
