@@ -191,6 +191,14 @@ struct ReloadView {
   std::uint32_t armed = 0, replaced = 0, let_go = 0, unchanged = 0;
 };
 
+// POST /v1/sets/repair
+struct RepairView {
+  std::uint64_t unknown = 0;         // elements that the model did not know: removed
+  std::uint64_t missing = 0;         // elements that the kernel had lost: put back
+  std::vector<std::string> changed;  // what else somebody had changed, a sentence each: rebuilt
+  std::vector<std::string> unrepaired;
+};
+
 struct ProofView {
   std::string workload;
   bool passed = false;
