@@ -55,7 +55,7 @@ TEST(SetsText, ShowsNamesRuleTimesAndWhatDiffers) {
   const Scene scene;
   const std::string text = sets_text(scene.view(), scene.kernel, scene.facts, kWide);
   EXPECT_THAT(text, HasSubstr("builder:job  192.0.2.1  tcp/443  4 min  a.example, b.example"));
-  EXPECT_THAT(text, HasSubstr("*.example:443   12 min    60 s"));
+  EXPECT_THAT(text, HasSubstr("*.example:443   12 min     60 s"));
   EXPECT_THAT(text, HasSubstr("not in the model"));
   EXPECT_THAT(text, HasSubstr("not in the kernel"));
   EXPECT_THAT(text, HasSubstr("1 element that the model does not know, 1 element is missing"));
