@@ -85,6 +85,7 @@ class HostEnforcer final : public HostBackend {
   std::vector<Damage> verify_policies(std::size_t budget) override;
   // Compares every element of every table with the model.
   Result<DriftReport> find_drift(bool repair) override;
+  std::vector<std::string> find_table_changes() override;
   std::optional<bool> seems_detached() override;
   std::size_t begin_turn() override;
   Result<void> keep_house() override;

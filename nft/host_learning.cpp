@@ -136,8 +136,13 @@ Result<std::vector<GrantRecord>> HostEnforcer::read_grants(std::uint64_t cgroup_
   const WorkloadModel* workload = state_->find(cgroup_id);
   if (workload == nullptr) return fail(ErrorKind::kNotFound, "the cgroup is not armed");
   std::vector<GrantRecord> records;
-  for (Grant& grant : workload->grants.all()) {
-    GrantRecord record{.grant = std::move(grant)};
+  const BootTime now = boot_now();
+  for (GrantTable::Timed& known : workload->grants.all_timed()) {
+    GrantRecord record{.grant = std::move(known.grant)};
+    if (record.grant.is_live(now)) {
+      record.learned = known.learned;
+      if (known.renewed != known.learned) record.renewed = known.renewed;
+    }
     record.current_ports = record.grant.note == NW_REASON_NONE ? record.grant.ports : 0;
     if (const auto held = workload->held.find(record.grant.address); held != workload->held.end()) {
       record.learned = held->second.learned;

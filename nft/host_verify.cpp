@@ -128,6 +128,20 @@ Result<DriftReport> HostEnforcer::find_drift(bool repair) {
   return whole;
 }
 
+std::vector<std::string> HostEnforcer::find_table_changes() {
+  const std::lock_guard lock(state_->mutex);
+  std::vector<std::string> found;
+  for (const auto& table : state_->tables) {
+    if (!table->is_made()) continue;
+    const auto seen = table->inspect();
+    if (!seen) continue;
+    found.insert(found.end(), seen->differences.begin(), seen->differences.end());
+    // It was only looked at: verify() would take it for seen.
+    if (!seen->differences.empty()) state_->inspects_anyway = true;
+  }
+  return found;
+}
+
 void HostEnforcer::State::inspect(NamespaceTable& table) {
   const bool is_own = &table == tables.front().get();
   if (!table.is_made()) return;

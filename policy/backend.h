@@ -53,6 +53,7 @@ struct ArmedCgroup {
   std::string cgroup;  // "" of a child that the kernel met
   std::uint32_t workload_id = 0;
   std::uint32_t generation = 0;
+  Backend backend = Backend::kBpf;
   std::uint32_t layer = 0;  // BPF
   bool is_strict = false;
   bool is_template = false;
@@ -126,6 +127,8 @@ class HostBackend {
   // Processes in new children of this cgroup get no sockets (nft: no connections) until the child (or a cgroup between)
   // is armed.
   virtual Result<void> guard(int cgroup_fd, std::uint64_t cgroup_id) = 0;
+  // The same, by the one that will arm those children; of one backend alone there is no choice.
+  virtual Result<void> guard_by(Backend, int cgroup_fd, std::uint64_t cgroup_id) { return guard(cgroup_fd, cgroup_id); }
   virtual Result<void> unguard(int cgroup_fd, std::uint64_t cgroup_id) = 0;
   // By cgroup id, its path as of the guarding, or of the adoption.
   virtual std::map<std::uint64_t, std::string> guarded() const = 0;
@@ -172,6 +175,8 @@ class HostBackend {
   virtual Result<DriftReport> find_drift([[maybe_unused]] bool repair) {
     return fail(ErrorKind::kUnsupported, "this backend is compared in turns only");
   }
+  // Of tables alone, and cheaply: rules, chains and sets that are not as they were left, a sentence each.
+  virtual std::vector<std::string> find_table_changes() { return {}; }
   // By one question to the kernel: whether something of ours seems to be gone since verify() last ended a turn. BPF:
   // true only if the call before saw it too (a cgroup that ends loses its programs a moment before or after it is
   // forgotten). nullopt: this kernel does not tell.

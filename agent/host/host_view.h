@@ -42,6 +42,7 @@ struct WorkloadView {
   double ttl_left_s = -1;  // of a workload by call; -1: none
   std::string dns;         // which way its DNS over UDP goes: "kernel", "proxy"; TCP always by the proxy
   std::string dns_why;     // why by the proxy, a clause
+  std::string backend;     // what enforces it: "bpf", "nft"
 };
 
 struct RuleView {
