@@ -9,7 +9,7 @@
 #include <set>
 #include <thread>
 
-#include "tests/kernel/support/nft_table.h"
+#include "tests/kernel/support/nft_sets_test.h"
 #include "tests/kernel/support/throwaway_cgroup.h"
 
 namespace namewall::kernel_tests {
@@ -25,7 +25,7 @@ using testing::IsEmpty;
 
 constexpr std::uint8_t kTcp = 6, kUdp = 17, kIcmpv6 = 58;
 
-class NftListing : public NftTableTest {
+class NftListing : public NftSetsTest {
  protected:
   std::uint64_t cgroup_id() const {
     struct stat status {};

@@ -8,7 +8,7 @@
 #include <ctime>
 #include <thread>
 
-#include "tests/kernel/support/nft_table.h"
+#include "tests/kernel/support/nft_sets_test.h"
 
 namespace namewall::kernel_tests {
 namespace {
@@ -28,7 +28,7 @@ double median(std::vector<double> times) {
   return *middle;
 }
 
-class NftPace : public NftTableTest {
+class NftPace : public NftSetsTest {
  protected:
   void fill(std::uint32_t count) {
     constexpr std::uint32_t kPart = 10'000;

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <thread>
 
-#include "tests/kernel/support/nft_table.h"
+#include "tests/kernel/support/nft_sets_test.h"
 
 namespace namewall::kernel_tests {
 namespace {
@@ -18,7 +18,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class NftTransaction : public NftTableTest {
+class NftTransaction : public NftSetsTest {
  protected:
   Nanoseconds time_left(const Element& element) {
     Nanoseconds left{0};
@@ -197,9 +197,9 @@ TEST_F(NftTransaction, TheGenerationMovesWithEveryCommit) {
   EXPECT_EQ(socket_.generation()->id, before->id + 2);
 }
 
-class NftOwnedTable : public NftTableTest {
+class NftOwnedTable : public NftSetsTest {
  protected:
-  NftOwnedTable() : NftTableTest(TableKind::kOwned) { add({numbered_grant(1)}); }
+  NftOwnedTable() : NftSetsTest(TableKind::kOwned) { add({numbered_grant(1)}); }
   void SetUp() override {
     if (HasFailure()) GTEST_SKIP() << "this kernel has no owned, persistent tables";
   }
