@@ -22,7 +22,7 @@ inline constexpr int kExitNoSuchObject = 6;    // no workload, policy or cgroup 
 inline constexpr int kExitConflict = 7;        // in other use, in the wrong state, of another version, or only partial
 inline constexpr int kExitLimit = 8;           // a bound is reached
 inline constexpr int kExitUnsupported = 9;     // this kernel or host cannot do it
-inline constexpr int kExitNotEnforcing = 10;   // status, test: something is not held as it should be
+inline constexpr int kExitNotEnforcing = 10;   // status, test, sets: something is not held as it should be
 inline constexpr int kExitStopOnRefusal = 123;
 inline constexpr int kExitOwnFailure = 125;
 inline constexpr int kExitCannotExecute = 126;
@@ -42,6 +42,7 @@ void add_list_command(CLI::App& app, int& exit_code);
 void add_show_command(CLI::App& app, int& exit_code);
 void add_events_command(CLI::App& app, int& exit_code);
 void add_why_command(CLI::App& app, int& exit_code);
+void add_sets_command(CLI::App& app, int& exit_code);
 void add_reload_command(CLI::App& app, int& exit_code);
 void add_top_command(CLI::App& app, int& exit_code);
 void add_test_command(CLI::App& app, int& exit_code);

@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "nft/table_shape.h"
+#include "nft/transaction.h"
 #include "policy/backend.h"
 #include "policy/file_descriptor.h"
 
@@ -22,6 +24,7 @@ struct HostOptions {
   std::uint16_t log_group = kLogGroup;
   std::uint64_t own_netns = 0;  // cookie
   std::uint32_t max_workloads = 16384;
+  std::optional<NftAbilities> abilities = std::nullopt;  // in the place of what is found, as of an older kernel
 };
 
 // Sockets made in a network namespace (open_netns_sockets()), wherever they are used.
@@ -29,12 +32,6 @@ struct NetnsSockets {
   FileDescriptor nft, log, conntrack;
 };
 Result<NetnsSockets> open_netns_sockets(std::uint16_t log_group);
-
-// One element as `namewall sets` shows it.
-struct DriftReport {
-  std::size_t unknown = 0, missing = 0;  // elements
-  std::vector<std::string> table;        // what somebody changed, a sentence each
-};
 
 class HostEnforcer final : public HostBackend {
  public:
@@ -53,9 +50,6 @@ class HostEnforcer final : public HostBackend {
   // Nobody is there any more: the table is deleted, if the namespace still lives.
   void leave_netns(std::uint64_t cookie);
   std::vector<std::uint64_t> namespaces() const;  // cookies, the own among them
-
-  // Compares every element of every table with the model; `repair` rebuilds what differs.
-  Result<DriftReport> find_drift(bool repair);
 
   // ---- HostBackend ----
   const AdoptionReport& adoption() const override;
@@ -89,6 +83,9 @@ class HostEnforcer final : public HostBackend {
   Result<std::size_t> consume_events(std::size_t max, const std::function<void(const Event&)>& handle) override;
   std::vector<Damage> verify(std::size_t budget) override;
   std::vector<Damage> verify_policies(std::size_t budget) override;
+  // Compares every element of every table with the model.
+  Result<DriftReport> find_drift(bool repair) override;
+  std::vector<std::string> find_table_changes() override;
   std::optional<bool> seems_detached() override;
   std::size_t begin_turn() override;
   Result<void> keep_house() override;
