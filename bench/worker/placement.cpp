@@ -19,6 +19,7 @@ Result<Descriptor> bind_to_any(int type, std::uint16_t& port) {
   if (socket.get() < 0) return fail_errno(errno, "make a server socket");
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  address.sin_port = htons(port);
   socklen_t length = sizeof(address);
   if (bind(socket.get(), reinterpret_cast<sockaddr*>(&address), length) != 0)
     return fail_errno(errno, "bind a server socket");
