@@ -28,9 +28,9 @@ Result<void> list_elements(NftSocket& socket, SetId set, const std::function<voi
 // One rule as the kernel lists it: its chain and the bytes of its expressions (NFTA_RULE_EXPRESSIONS), to be compared
 // with those that were sent and read back before.
 struct ListedRule {
-  std::string chain;
+  std::string chain{};
   std::uint64_t handle = 0;
-  Bytes expressions;
+  Bytes expressions{};
   friend bool operator==(const ListedRule&, const ListedRule&) = default;
 };
 Result<std::vector<ListedRule>> list_rules(NftSocket& socket, std::string_view table = kTableName);

@@ -1,0 +1,108 @@
+#include "nft/listing.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "nft/attribute.h"
+#include "nft/element_message.h"
+#include "nft/kernel_abi.h"
+#include "nft/message_writer.h"
+
+namespace namewall::nft {
+namespace {
+
+Bytes request_for(std::uint16_t message, std::uint16_t table_attribute, std::string_view table) {
+  MessageWriter writer;
+  writer.begin_message(message_type(message), NLM_F_REQUEST, 0, NFPROTO_INET);
+  writer.put_string(table_attribute, table);
+  writer.end_message();
+  return {writer.bytes().begin(), writer.bytes().end()};
+}
+
+std::string read_string(const nlmsghdr& message, std::uint16_t type) {
+  const auto attribute = attributes_of(message).find(type);
+  return attribute ? std::string(attribute->text()) : "";
+}
+
+std::uint32_t read_u32(const nlmsghdr& message, std::uint16_t type) {
+  const auto attribute = attributes_of(message).find(type);
+  return attribute ? attribute->u32() : 0;
+}
+
+// One thing of a table each: small dumps, begun anew where a commit cut them short, and taken as they came at last.
+template <typename Item, typename Read>
+Result<std::vector<Item>> list_all(NftSocket& socket, const Bytes& request, Read&& read) {
+  constexpr int kTries = 8;
+  std::vector<Item> items;
+  for (int i = 0; i < kTries; ++i) {
+    items.clear();
+    const auto is_cut = socket.dump(request, [&](const nlmsghdr& message) { items.push_back(read(message)); });
+    if (!is_cut) return tl::unexpected(is_cut.error());
+    if (!*is_cut) break;
+  }
+  return items;
+}
+
+// Older kernels list everything and only newer ones the table that was asked for.
+template <typename Item, typename Read>
+Result<std::vector<Item>> list_of_table(NftSocket& socket, std::uint16_t message_kind, std::uint16_t table_attribute,
+                                        std::string_view table, Read&& read) {
+  auto all = list_all<std::optional<Item>>(socket, request_for(message_kind, table_attribute, table),
+                                           [&](const nlmsghdr& message) -> std::optional<Item> {
+                                             if (read_string(message, table_attribute) != table) return std::nullopt;
+                                             return read(message);
+                                           });
+  if (!all) return tl::unexpected(all.error());
+  std::vector<Item> items;
+  for (auto& item : *all) {
+    if (item) items.push_back(std::move(*item));
+  }
+  return items;
+}
+
+}  // namespace
+
+Result<std::optional<TableListing>> read_table(NftSocket& socket, std::string_view table) {
+  std::optional<TableListing> listing;
+  const auto asked = socket.ask(request_for(NFT_MSG_GETTABLE, NFTA_TABLE_NAME, table), [&](const nlmsghdr& message) {
+    const auto flags = read_u32(message, NFTA_TABLE_FLAGS);
+    listing = TableListing{.is_owned = (flags & kTableOwner) != 0,
+                           .is_persistent = (flags & kTablePersist) != 0,
+                           .is_dormant = (flags & kTableDormant) != 0,
+                           .owner = read_u32(message, NFTA_TABLE_OWNER)};
+  });
+  if (!asked && asked.error().kind != ErrorKind::kNotFound) return tl::unexpected(asked.error());
+  return listing;
+}
+
+Result<void> list_elements(NftSocket& socket, SetId set, const std::function<void(const Element&)>& each,
+                           std::string_view table) {
+  const auto dumped =
+      socket.dump(get_elements_request(set, table), [&](const nlmsghdr& message) { each_element(message, set, each); });
+  if (!dumped) return tl::unexpected(dumped.error());
+  return {};
+}
+
+Result<std::vector<ListedRule>> list_rules(NftSocket& socket, std::string_view table) {
+  return list_of_table<ListedRule>(socket, NFT_MSG_GETRULE, NFTA_RULE_TABLE, table, [](const nlmsghdr& message) {
+    ListedRule rule{.chain = read_string(message, NFTA_RULE_CHAIN)};
+    if (const auto handle = attributes_of(message).find(NFTA_RULE_HANDLE)) rule.handle = handle->u64();
+    if (const auto expressions = attributes_of(message).find(NFTA_RULE_EXPRESSIONS)) {
+      rule.expressions.assign(expressions->payload.begin(), expressions->payload.end());
+    }
+    return rule;
+  });
+}
+
+Result<std::vector<std::string>> list_set_names(NftSocket& socket, std::string_view table) {
+  return list_of_table<std::string>(socket, NFT_MSG_GETSET, NFTA_SET_TABLE, table,
+                                    [](const nlmsghdr& message) { return read_string(message, NFTA_SET_NAME); });
+}
+
+Result<std::vector<std::string>> list_chain_names(NftSocket& socket, std::string_view table) {
+  return list_of_table<std::string>(socket, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, table,
+                                    [](const nlmsghdr& message) { return read_string(message, NFTA_CHAIN_NAME); });
+}
+
+}  // namespace namewall::nft
