@@ -186,16 +186,18 @@ PartChanges changes_between(const std::vector<HeldPart>& held, std::vector<Comme
   // One way through both: they are sorted alike.
   auto old = held.begin();
   const auto leave = [&] {
-    changes.remove.push_back(old->part);
+    if (old->part.deadline > now) changes.remove.push_back(old->part);
     ++old;
   };
   for (CommentedPart& part : wanted) {
     while (old != held.end() && place_of(old->part) < place_of(part.part)) leave();
     if (old == held.end() || place_of(old->part) != place_of(part.part)) {
+      changes.after.push_back({part.part, now});
       changes.add.push_back(std::move(part));
       continue;
     }
     const HeldPart& has = *old++;
+    changes.after.push_back({part.part, now});
     const bool was_forever = has.part.deadline == kNever, is_forever = part.part.deadline == kNever;
     // The kernel may have dropped an expired one any moment: to it, it is a new one with the room taken.
     const bool is_over = !was_forever && has.part.deadline <= now;
@@ -208,9 +210,12 @@ PartChanges changes_between(const std::vector<HeldPart>& held, std::vector<Comme
       const BootTime due = has.set_at + half;
       if (now < due && part.part.deadline - has.part.deadline < half) {
         changes.due = std::min(changes.due, due);
+        changes.after.back() = has;
       } else {
         changes.renew.push_back(std::move(part));
       }
+    } else {
+      changes.after.back() = has;
     }
   }
   while (old != held.end()) leave();

@@ -64,7 +64,8 @@ struct HeldPart {
 // another comment too, or from a timeout to none or back.
 struct PartChanges {
   std::vector<CommentedPart> add, renew, replace;
-  std::vector<GrantPart> remove;
+  std::vector<GrantPart> remove;  // what is over by itself is not among them
+  std::vector<HeldPart> after;    // what is held then
   // Later deadlines that can wait, for more than half of the time is left: until when. kNever: none.
   BootTime due = kNever;
   bool empty() const { return add.empty() && renew.empty() && replace.empty() && remove.empty(); }
