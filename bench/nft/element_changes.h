@@ -29,8 +29,8 @@ class ElementChanges {
     Timed own;
     std::optional<Timed> text;
   };
-  // One transaction of `count` elements: built, sent and acknowledged; and the same as one text command. Before and after
-  // both have as many as filled.
+  // One transaction of `count` elements: built, sent and acknowledged; and the same as one text command. Before and
+  // after both have as many as filled.
   Result<Round> change(Change change, std::uint32_t count);
 
  private:

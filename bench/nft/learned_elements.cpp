@@ -21,8 +21,8 @@ std::chrono::milliseconds lifetime(std::uint32_t round) {
 nft::Element learned_element(std::uint64_t cgroup_id, std::uint32_t number, std::uint32_t round) {
   nft::Element element;
   element.set = nft::SetId::kLearned4;
-  element.key = nft::encode(
-      nft::endpoint_key(cgroup_id, Address::v4(granted_address(number)), Protocol::kTcp, Port{kPort}));
+  element.key =
+      nft::encode(nft::endpoint_key(cgroup_id, Address::v4(granted_address(number)), Protocol::kTcp, Port{kPort}));
   element.timeout = element.expires = lifetime(round);
   element.comment = kComment;
   return element;
@@ -45,7 +45,8 @@ std::string change_text(Change change, const std::string& cgroup, std::uint32_t 
   const std::string time = std::to_string(lifetime(round).count()) + "ms";
   for (std::uint32_t i = 0; i < count; ++i) {
     text += i == 0 ? "\"" : ", \"";
-    text += cgroup + "\" . " + Address::v4(granted_address(first + i)).to_string() + " . tcp . " + std::to_string(kPort);
+    text +=
+        cgroup + "\" . " + Address::v4(granted_address(first + i)).to_string() + " . tcp . " + std::to_string(kPort);
     if (change == Change::kRemove) continue;
     text += " timeout " + time + (change == Change::kRenew ? " expires " + time : "");
     text += std::string(" comment \"") + kComment + "\"";

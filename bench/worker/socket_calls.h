@@ -38,7 +38,7 @@ class SocketCalls {
   int listener_;
   Destinations tcp_hot_, tcp_cold_, udp_hot_, udp_cold_;
   Descriptor connecting_, unconnected_;
-  Descriptor client_, served_;  // of tcp_ping_pong
+  Descriptor client_, served_;                          // of tcp_ping_pong
   std::vector<Descriptor> hot_senders_, cold_senders_;  // connected
 };
 

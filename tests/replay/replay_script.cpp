@@ -59,7 +59,7 @@ struct Level {
   std::optional<PolicyImage> image;
   std::optional<GrantTable> grants;
   std::optional<TableDouble> table;  // what nft would hold of it; none: a policy that nft cannot hold
-  std::string parent;  // "" : none
+  std::string parent;                // "" : none
 };
 
 class Replay {

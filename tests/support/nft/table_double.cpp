@@ -55,8 +55,8 @@ void TableDouble::update(const Address& address, const std::vector<Grant>& grant
 
 void TableDouble::advance(const GrantTable& grants, BootTime now) {
   for (;;) {
-    const auto next = std::min_element(due_.begin(), due_.end(),
-                                       [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto next =
+        std::min_element(due_.begin(), due_.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
     if (next == due_.end() || next->second > now) return;
     const auto [address, when] = *next;
     update(address, grants.find(address, when), when);

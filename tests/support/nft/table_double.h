@@ -24,8 +24,8 @@ class TableDouble {
   // Whether every packet to it passes (audit mode: not looked at).
   bool allows(const Destination& to, LoopbackListener listener, BootTime now) const;
   int fixed_ranges_at(const Destination& to) const;  // that hold it: at most one
-  // Deny rules that reach loopback close all of it to `loopback = "own"`: nft knows the sender of a loopback packet, not
-  // which of the rules it met.
+  // Deny rules that reach loopback close all of it to `loopback = "own"`: nft knows the sender of a loopback packet,
+  // not which of the rules it met.
   bool closes_own_loopback() const { return closes_own_loopback_; }
 
  private:

@@ -173,9 +173,9 @@ TEST(GrantParts, ExpiredGrantsAndNotesAreNone) {
 
 TEST(GrantParts, AWideSetIsOneElementForEachProtocol) {
   const PolicyImage image = compile(policy_of({"*://a.test:1000-2000"}));
-  const auto parts = build_grant_parts(image, build(image), address_of("2001:db8::1"),
-                                       {grant("a.test", "2001:db8::1", decide_name(image, name_of("a.test")).allow, 30s)},
-                                       kNow);
+  const auto parts =
+      build_grant_parts(image, build(image), address_of("2001:db8::1"),
+                        {grant("a.test", "2001:db8::1", decide_name(image, name_of("a.test")).allow, 30s)}, kNow);
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_EQ(parts[0].part.set, SetId::kWide1_6);
   EXPECT_EQ(parts[0].part.ip_protocol, IPPROTO_TCP);
