@@ -18,11 +18,10 @@ std::chrono::milliseconds lifetime(std::uint32_t round) {
 
 }  // namespace
 
-nft::Element learned_element(std::uint64_t cgroup_id, std::uint32_t number, std::uint32_t round) {
+nft::Element learned_element(std::uint64_t cgroup_id, std::uint32_t number, std::uint32_t round, Protocol protocol) {
   nft::Element element;
   element.set = nft::SetId::kLearned4;
-  element.key =
-      nft::encode(nft::endpoint_key(cgroup_id, Address::v4(granted_address(number)), Protocol::kTcp, Port{kPort}));
+  element.key = nft::encode(nft::endpoint_key(cgroup_id, Address::v4(granted_address(number)), protocol, Port{kPort}));
   element.timeout = element.expires = lifetime(round);
   element.comment = kComment;
   return element;

@@ -11,9 +11,10 @@ namespace namewall::bench {
 
 enum class Change { kAdd, kRenew, kRemove };
 
-// Address `number` of addresses.h for TCP port 443, for an hour and a bit that grows with `round`: a renewal to the
+// Address `number` of addresses.h for port 443, for an hour and a bit that grows with `round`: a renewal to the
 // time that an element has already could be none.
-nft::Element learned_element(std::uint64_t cgroup_id, std::uint32_t number, std::uint32_t round = 0);
+nft::Element learned_element(std::uint64_t cgroup_id, std::uint32_t number, std::uint32_t round = 0,
+                             Protocol protocol = Protocol::kTcp);
 std::vector<nft::Element> learned_elements(std::uint64_t cgroup_id, std::uint32_t first, std::uint32_t count,
                                            std::uint32_t round = 0);
 

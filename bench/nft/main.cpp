@@ -1,6 +1,9 @@
 // bench_nft: the nft backend's own work, on command, in this process's network namespace. bench/run reads one line for
 // each line it writes; "error ..." says what went wrong.
 //
+//   table CGROUP WORKLOADS GRANTS    the whole table, this cgroup being one of its workloads; it stays until the
+//   process
+//                                    or the namespace ends
 //   elements TEXT-NETNS CGROUP       a table with learned elements of this cgroup, and one for libnftables in the other
 //                                    namespace
 //   fill N                           both get N elements -> bytes of slab that it took
@@ -14,6 +17,7 @@
 #include <string>
 
 #include "bench/nft/element_changes.h"
+#include "bench/nft/whole_table.h"
 #include "bench/worker/placement.h"
 
 namespace namewall::bench {
@@ -26,6 +30,7 @@ class NftBench {
   Result<std::string> answer(std::istringstream& words) {
     std::string command;
     words >> command;
+    if (command == "table") return make_table(words);
     if (command == "elements") return open_elements(words);
     if (command == "fill") return fill(words);
     if (command == "change") return change(words);
@@ -33,6 +38,20 @@ class NftBench {
   }
 
  private:
+  Result<std::string> make_table(std::istringstream& words) {
+    std::string path;
+    std::uint32_t workloads = 0, grants = 0;
+    words >> path >> workloads >> grants;
+    auto cgroup = find_cgroup(path);
+    if (!cgroup) return tl::unexpected<Error>(std::move(cgroup.error()));
+    auto socket = nft::NftSocket::open();
+    if (!socket) return tl::unexpected<Error>(std::move(socket.error()));
+    table_owner_.emplace(std::move(*socket));
+    auto made = make_whole_table(*table_owner_, *cgroup, workloads, grants);
+    if (!made) return tl::unexpected<Error>(std::move(made.error()));
+    return "made";
+  }
+
   Result<std::string> open_elements(std::istringstream& words) {
     std::string netns, cgroup;
     words >> netns >> cgroup;
@@ -74,6 +93,7 @@ class NftBench {
 
   static Result<std::string> fail_early() { return namewall::fail(ErrorKind::kInvalid, "not now, or not so"); }
 
+  std::optional<nft::NftSocket> table_owner_;
   std::optional<ElementChanges> elements_;
 };
 
