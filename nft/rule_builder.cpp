@@ -10,8 +10,12 @@
 #include <array>
 #include <cassert>
 
+#include "nft/attribute.h"
+
 namespace namewall::nft {
 namespace {
+
+constexpr std::array<std::uint8_t, 16> kZeros{};
 
 // The kernel lists the first word of each group of four as the register of 128 bits that begins there.
 std::uint32_t to_register(unsigned word) {
@@ -92,11 +96,10 @@ RuleBuilder& RuleBuilder::load_flow_status(unsigned to) {
   return *this;
 }
 
-RuleBuilder& RuleBuilder::load_zero(unsigned to) {
-  constexpr std::array<std::uint8_t, 2> kZero{};
+RuleBuilder& RuleBuilder::load_zero(std::uint32_t length, unsigned to) {
   auto* expression = add("immediate");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, to_register(to));
-  nftnl_expr_set(expression, NFTNL_EXPR_IMM_DATA, kZero.data(), kZero.size());
+  nftnl_expr_set(expression, NFTNL_EXPR_IMM_DATA, kZeros.data(), length);
   return *this;
 }
 
@@ -113,7 +116,6 @@ RuleBuilder& RuleBuilder::require(Comparison comparison, unsigned from, std::ini
 }
 
 RuleBuilder& RuleBuilder::mask(unsigned at, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> flip) {
-  constexpr std::array<std::uint8_t, 16> kZeros{};
   const auto size = static_cast<std::uint32_t>(mask.size());
   assert(size <= kZeros.size() && (flip.empty() || flip.size() == size));
   auto* expression = add("bitwise");
@@ -228,15 +230,11 @@ RuleBuilder& RuleBuilder::redirect(unsigned port_from) {
 std::vector<std::uint8_t> RuleBuilder::expressions() const {
   std::array<char, 16384> buffer{};
   auto* message = mnl_nlmsg_put_header(buffer.data());
+  mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg));
   nftnl_rule_nlmsg_build_payload(message, rule_.get());
-  const nlattr* attribute = nullptr;
-  std::vector<std::uint8_t> bytes;
-  mnl_attr_for_each(attribute, message, 0) {
-    if (mnl_attr_get_type(attribute) != NFTA_RULE_EXPRESSIONS) continue;
-    const auto* payload = static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute));
-    bytes.assign(payload, payload + mnl_attr_get_payload_len(attribute));
-  }
-  return bytes;
+  const auto found = attributes_of(*message).find(NFTA_RULE_EXPRESSIONS);
+  if (!found) return {};
+  return {found->payload.begin(), found->payload.end()};
 }
 
 }  // namespace namewall::nft

@@ -38,7 +38,7 @@ class RuleBuilder {
   RuleBuilder& load(Header header, std::uint32_t offset, std::uint32_t length, unsigned to);
   RuleBuilder& load(Meta key, unsigned to);
   RuleBuilder& load_flow_status(unsigned to);  // enum ip_conntrack_status; switches connection tracking on
-  RuleBuilder& load_zero(unsigned to);         // 16 bits
+  RuleBuilder& load_zero(std::uint32_t length, unsigned to);
 
   RuleBuilder& require(Comparison comparison, unsigned from, std::span<const std::uint8_t> bytes);
   RuleBuilder& require(Comparison comparison, unsigned from, std::initializer_list<std::uint8_t> bytes);

@@ -1,41 +1,60 @@
 // The chains of `table inet namewall`, as messages. Pure. Verdicts are judge()'s (policy/verdict.h) as far as a packet
-// tells; docs/backends.md has the table of what it does not tell.
+// tells; docs/backends.md has the table of what it does not tell. N: depth of a cgroup; F: 4 or 6, the IP version.
 //
 // output (filter, hook output, priority -150: before dstnat, so that translations beneath us keep working)
-//   for each depth D in use, the deepest first:
-//     socket cgroupv2 level D @enforced                            goto enter_D
-//     socket cgroupv2 level D exists, level D-1 @parents           goto unknown_D   (a child nobody has armed yet)
-//   accept
-// enter_D: the innermost workload is at depth D. Marks packets for the proxy's places and loopback with its token, then
-//   jumps to out_D and to out_E of each depth E < D that is enforced, too: every level has to return.
-// out_D:
-//   odd packets (IP options, extension headers, fragments, other protocols)      refuse
-//   TCP that does not begin a flow: peers in flows4/6 (renewed by each packet for kFlowKept), fixed4/6, learned,
-//   loopback
-//     return; what was never allowed is refused: a non-SYN segment is no way out. Expiry of a grant does not touch an
-//     established flow: it is in flows4/6 since its SYN passed. Nor does it touch replies of an inbound service: the
-//     SYN that came in at a listed port entered its peer.
-//   learned, fixed, wide: pass_D (enters TCP into flows, UDP into asked), return
-//   UDP to a peer in flows (it asked a listed port in the last 30 s): return
-//   resolvers4/6: return (the nat chain takes it to the proxy)
-//   loopback: by loopback_any; by loopback_own (judged where it arrives)
-//   audited: reported, pass_D, return
-//   refuse_D: counted per workload, reported to NFLOG up to a rate per workload, TCP reset, else admin-prohibited
-// input (filter, hook input, priority -150): TCP that begins a flow and UDP, for sockets of workloads
-//   in_D: listen (enters the peer into flows), asked, learned and fixed by the peer's address and port, own_pairs; else
-//   refused: TCP reset, UDP dropped
-// dns (nat, hook output, priority -100): resolvers of the packet's workload -> redirect to the port in places
+//   for each depth N in use, the deepest first:
+//     level N in `enforced`: enter_N; level N exists and level N-1 is in `parents`: unknown_N (a child that nobody has
+//     armed). What is left is no workload's and passes, for one look at its socket for each depth.
+// enter_N, enter6_N: the innermost workload is at depth N. Marks packets to loopback with its token, asks outF_N, and
+//   outF_E of each depth E < N that is enforced too, and accepts what all of them return. An established TCP flow of a
+//   workload that is in no other is accepted here.
+// outF_N: the first that applies; what no rule returns is refused.
+//   TCP that does not begin a flow, peer in flowsF          returned, and its entry renewed, for kFlowKept
+//   IP options, extension headers, fragments; loopback addresses that leave by another device; other protocols: refused
+//   ICMP (pingF_N): echo to learned, fixed, loopback; neighbour discovery. Other messages that a workload's own socket
+//     sends are refused; errors and echo replies are the kernel's own and carry none of its sockets
+//   resolvers (dnsF_N): marked with the innermost token and returned, if the nat chain takes or took them to a place
+//   TCP on loopback that does not begin a flow: returned with loopback any or own
+//   learned: TCP enters flowsF, UDP askedF; fixed: neither (a table entry for every address of a network would be a way
+//     to fill the table for everybody; such flows are looked up in `fixed`)
+//   servedF: answers of inbound services
+//   loopback (loopF_N): any; own: marked, and judged where it arrives
+//   wide port sets: flowsF and askedF with port 0
+// refuse_N: counted for each workload, reported to NFLOG up to a rate for each workload, TCP reset, else
+//   admin-prohibited. In audit mode: counted, reported, returned.
+//
+// A non-SYN segment of a flow that was never allowed is no way out: it is in none of these sets. An established flow
+// survives the expiry of its grant in flowsF, for its SYN entered it there. Replies of an inbound service pass because
+// the client's SYN entered servedF; a handshake that is never used is forgotten after kHandshakeKept.
+//
+// input (filter, hook input, priority 150: after translations are taken back, so that the peer is the one that the
+//   socket sees): TCP that begins a flow and UDP, for sockets of workloads; all else passes unread.
+//   own: packets with kOwnMark pass only to a socket that own_pairs has for their sender.
+//   entered_N, inF_N: `listen` (enters servedF), loopback any and own_pairs, UDP from askedF, learnedF, fixedF,
+//   resolversF by the loopback device (the proxy's answers). Else refuse_in_N: TCP reset, UDP dropped.
+// dns (nat, hook output, priority -100): resolvers of the packet's workload -> redirect to the port in places. A flow
+//   that connection tracking knew before, untranslated, is refused by dnsF_N.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <set>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "nft/batch.h"
+#include "nft/listing.h"
 
 namespace namewall::nft {
 
 inline constexpr std::uint32_t kRulesetVersion = 1;
+inline constexpr std::chrono::hours kFlowKept{5 * 24};      // since its last packet
+inline constexpr std::chrono::minutes kHandshakeKept{5};    // of an inbound service, until its first data
+inline constexpr std::chrono::seconds kAskedKept{60};       // who may answer a datagram
+inline constexpr std::chrono::seconds kAnswerableKept{30};  // who may be sent answers
+inline constexpr std::uint32_t kLoggedLength = 128;         // bytes of a packet
 
 struct RulesetPlan {
   std::set<std::uint32_t> depths;         // at which workloads lie; 1: children of the root
@@ -51,12 +70,29 @@ void add_whole_table(Batch& batch, TableKind kind, const RulesetPlan& plan, std:
 // no moment without.
 void replace_rules(Batch& batch, const RulesetPlan& before, const RulesetPlan& plan,
                    std::string_view table = kTableName);
+// Likewise, where only the names of the chains that are there are known (list_chain_names()).
+void replace_rules(Batch& batch, const std::vector<std::string>& present_chains, const RulesetPlan& plan,
+                   std::string_view table = kTableName);
 
-// What an NFLOG message's prefix says: "namewall out 2", "namewall in 2", "namewall unknown 2".
+// The rules of a plan as the kernel lists them (listing.h), handles 0, chain by chain.
+std::vector<ListedRule> expected_rules(const RulesetPlan& plan, std::string_view table = kTableName);
+std::vector<std::string> expected_chains(const RulesetPlan& plan);
+// What of a table's rules is not the plan's, a sentence each: rules in a chain that are missing, more, or different.
+std::vector<std::string> compare_rules(const RulesetPlan& plan, const std::vector<ListedRule>& listed,
+                                       std::string_view table = kTableName);
+
+// What an NFLOG message's prefix says: "namewall out 2", "namewall in 2", "namewall unknown 3", "namewall own 0",
+// with " audit" behind it.
 struct LogPrefix {
-  enum class Kind { kOut, kIn, kUnknown } kind = Kind::kOut;
+  enum class Kind {
+    kOut,      // the mark is the token of the workload at `depth`
+    kIn,       // likewise; the packet came in
+    kUnknown,  // an unarmed cgroup at `depth`; the mark is the token of its parent, if it has one
+    kOwn,      // came in by loopback for a socket that is not the sender's workload's; the mark is the sender's token
+  } kind = Kind::kOut;
   std::uint32_t depth = 0;
   bool is_audit = false;
+  friend bool operator==(const LogPrefix&, const LogPrefix&) = default;
 };
 std::string to_prefix(const LogPrefix& prefix);
 std::optional<LogPrefix> parse_prefix(std::string_view text);

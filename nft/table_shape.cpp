@@ -20,7 +20,7 @@ constexpr std::array kMarkData{kMark};
 constexpr std::array kPortData{kPort};
 
 constexpr std::uint32_t kGrantGc = 30'000, kDynamicGc = 10'000;
-constexpr std::uint32_t kMaxFlows = 262'144, kMaxAsked = 131'072, kMaxCounted = 65'536;
+constexpr std::uint32_t kMaxFlows = 262'144, kMaxAsked = 131'072, kMaxServed = 262'144, kMaxCounted = 65'536;
 
 constexpr SetShape grants(SetId id, std::string_view name, std::span<const KeyPart> key) {
   return {.id = id, .name = name, .key = key, .has_timeouts = true, .gc_interval_ms = kGrantGc};
@@ -73,6 +73,8 @@ constexpr std::array kShapes{
     peers(SetId::kFlows6, "flows6", kEndpoint6, kMaxFlows),
     peers(SetId::kAsked4, "asked4", kEndpoint4, kMaxAsked),
     peers(SetId::kAsked6, "asked6", kEndpoint6, kMaxAsked),
+    peers(SetId::kServed4, "served4", kEndpoint4, kMaxServed),
+    peers(SetId::kServed6, "served6", kEndpoint6, kMaxServed),
     SetShape{.id = SetId::kRefused,
              .name = "refused",
              .key = kCgroupKey,

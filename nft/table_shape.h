@@ -19,9 +19,13 @@
 //   own_pairs          mark . cgroup                              whose loopback packets a workload takes
 //   resolvers4/6       cgroup . address . protocol . port         trusted resolvers: their port goes to the proxy
 //   places4/6          address . protocol . port : port           the proxy's places of this namespace, by resolver
-//   flows4/6           cgroup . address . protocol . port         made by the kernel: peers that the workload has a flow
-//                                                                 with (TCP), or may answer for 30 s (UDP)
-//   asked4/6           cgroup . address . protocol . port         made by the kernel: whom UDP was sent to, for 60 s
+//   flows4/6           cgroup . address . protocol . port         made by the kernel: learned endpoints that TCP was
+//                                                                 begun with; port 0: by a wide port set
+//   asked4/6           cgroup . address . protocol . port         made by the kernel: learned endpoints that UDP was
+//                                                                 sent to; port 0: by a wide port set
+//   served4/6          cgroup . address . protocol . port         made by the kernel: whose requests to a port in
+//                                                                 `listen` may be answered. TCP: the client's address
+//                                                                 and the own port. UDP: the client's address and port
 //   refused            cgroup, counter                            made by the kernel: refused packets
 //   reported           cgroup, limit                              made by the kernel: the rate of NFLOG messages
 // clang-format on
@@ -45,6 +49,9 @@ inline constexpr unsigned kMaxListedPorts = 16;  // of one protocol: more are a 
 inline constexpr std::uint16_t kEchoRequest4 = 0x0800, kEchoRequest6 = 0x8000;
 inline constexpr std::uint16_t kLogGroup = 7780;
 inline constexpr unsigned kTokenShift = 16;
+// Bits 0 to 15 of the mark of a loopback packet that only a socket of the same workload may take (loopback = "own").
+// None of those that kube-proxy uses.
+inline constexpr std::uint16_t kOwnMark = 0x0e77;
 
 enum class SetId : std::uint8_t {
   kEnforced,
@@ -79,6 +86,8 @@ enum class SetId : std::uint8_t {
   kFlows6,
   kAsked4,
   kAsked6,
+  kServed4,
+  kServed6,
   kRefused,
   kReported,
   kCount

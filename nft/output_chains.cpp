@@ -1,0 +1,264 @@
+// Packets of workloads, as they leave: ruleset.h.
+#include <netinet/in.h>
+// Behind it: they define the same.
+#include <linux/netfilter.h>
+
+#include <array>
+
+#include "nft/chain_sheet.h"
+
+namespace namewall::nft {
+namespace {
+
+constexpr std::int32_t kBeforeTranslation = -150, kDestinationTranslation = -100;
+
+std::string enter_chain(const Family& family, std::uint32_t depth) {
+  return at(family.number == NFPROTO_IPV4 ? "enter" : "enter6", depth);
+}
+std::string chain(const char* name, const Family& family, std::uint32_t depth) {
+  return at(name + family.digit, depth);
+}
+
+// TCP to a peer in flows that does not begin a flow: most packets end here, so that this takes few expressions and
+// those that set it apart come first.
+RuleBuilder& established(RuleBuilder& rule, const Family& family, std::uint32_t depth) {
+  require_protocol(rule, family, IPPROTO_TCP);
+  if (family.number == NFPROTO_IPV4) {
+    rule.load(Header::kNetwork, 0, 1, kScratch).require(Comparison::kEqual, kScratch, {0x45});
+    rule.load(Header::kNetwork, 6, 2, kScratch)
+        .mask(kScratch, {0x3f, 0xff})
+        .require(Comparison::kEqual, kScratch, {0, 0});
+  }
+  require_tcp_underway(rule);
+  return load_key(rule, family, depth, Remote::kDestination)
+      .require_in(family.flows, kKey)
+      .enter(family.flows, kKey, Entering::kUpdate, kFlowKept);
+}
+
+// Whether established() is tried before outF_N is entered at all.
+bool is_tried_before(const ChainSheet& sheet, std::uint32_t depth) { return depth == *sheet.plan.depths.begin(); }
+bool is_asked_by_deeper(const ChainSheet& sheet, std::uint32_t depth) { return depth != *sheet.plan.depths.rbegin(); }
+
+void add_enter_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
+  const auto name = enter_chain(family, depth);
+  sheet.chains.push_back(name);
+  if (family.number == NFPROTO_IPV4)
+    sheet.rule(name)
+        .load(Meta::kFamily, kScratch)
+        .require(Comparison::kEqual, kScratch, {NFPROTO_IPV6})
+        .go_to(enter_chain(ipv6(), depth));
+  if (is_tried_before(sheet, depth)) established(sheet.rule(name), family, depth).accept();
+  // Whoever may write marks could write another's. A workload without a token has none.
+  require_loopback(sheet.rule(name), family, Remote::kDestination).load_zero(4, kScratch).set_mark(kScratch);
+  set_token(require_loopback(sheet.rule(name), family, Remote::kDestination), depth);
+  sheet.rule(name).jump(chain("out", family, depth));
+  for (const auto outer : sheet.depths_below(depth))
+    require_cgroup_in(sheet.rule(name), outer, SetId::kEnforced).jump(chain("out", family, outer));
+  sheet.rule(name).accept();
+}
+
+void add_ping_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
+  const auto name = chain("ping", family, depth);
+  sheet.chains.push_back(name);
+  if (family.number == NFPROTO_IPV6) {
+    // The kernel's own, of the cgroup that made the network namespace. Routers do not pass on what hosts take.
+    for (const auto type :
+         std::array<std::uint8_t, 3>{133, 135, 136})  // router solicitation, neighbour solicitation and advertisement
+      sheet.rule(name)
+          .load(Header::kTransport, 0, 1, kScratch)
+          .require(Comparison::kEqual, kScratch, {type})
+          .load(Header::kNetwork, 7, 1, kScratch)
+          .require(Comparison::kEqual, kScratch, {255})
+          .return_();
+  }
+  for (const auto set : {family.learned, family.fixed})
+    load_key(sheet.rule(name), family, depth, Remote::kDestination, 0).require_in(set, kKey).return_();
+  const auto echo = static_cast<std::uint8_t>((family.number == NFPROTO_IPV4 ? kEchoRequest4 : kEchoRequest6) >> 8);
+  for (const auto set : {SetId::kLoopbackAny, SetId::kLoopbackOwn}) {
+    auto& rule =
+        sheet.rule(name).load(Header::kTransport, 0, 2, kScratch).require(Comparison::kEqual, kScratch, {echo, 0});
+    require_cgroup_in(require_loopback(rule, family, Remote::kDestination), depth, set).return_();
+  }
+  sheet.rule(name).go_to(refuse);
+}
+
+// Questions to a resolver pass only if the nat chain takes them to the proxy: the flow is new to connection tracking,
+// or was translated already.
+void add_dns_chain_of(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
+  const auto name = chain("dns", family, depth);
+  sheet.chains.push_back(name);
+  if (sheet.plan.redirects_dns) {
+    constexpr std::uint32_t kConfirmed = 1 << 3, kTranslated = 1 << 5;  // IPS_CONFIRMED, IPS_DST_NAT
+    sheet.rule(name)
+        .load_flow_status(kScratch)
+        .mask(kScratch, in_host_order(kConfirmed | kTranslated))
+        .require(Comparison::kUnequal, kScratch, in_host_order(kConfirmed))
+        .load(Header::kNetwork, family.destination_at, family.address_size, kKey)
+        .load(Header::kNetwork, family.protocol_at, 1, kKey + family.address_size / 4)
+        .load(Header::kTransport, 2, 2, kKey + family.address_size / 4 + 1)
+        .map(family.places, kKey, kScratch)
+        .go_to(at("mark", depth));
+  }
+  sheet.rule(name).go_to(refuse);
+}
+
+void add_mark_chain(ChainSheet& sheet, std::uint32_t depth) {
+  const auto name = at("mark", depth);
+  sheet.chains.push_back(name);
+  for (const auto inner : sheet.depths_from(depth)) set_token(sheet.rule(name), inner).return_();
+  sheet.rule(name).go_to(at("refuse", depth));
+}
+
+void add_loop_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
+  const auto name = chain("loop", family, depth);
+  sheet.chains.push_back(name);
+  require_cgroup_in(sheet.rule(name), depth, SetId::kLoopbackAny).return_();
+  require_cgroup_in(sheet.rule(name), depth, SetId::kLoopbackOwn)
+      .load(Meta::kMark, kScratch)
+      .mask(kScratch, in_host_order(0xffff0000), in_host_order(kOwnMark))
+      .set_mark(kScratch)
+      .return_();
+  sheet.rule(name).go_to(refuse);
+}
+
+void add_wide_rules(ChainSheet& sheet, const std::string& name, const Family& family, std::uint32_t depth) {
+  constexpr std::array kPorts{SetId::kWidePorts1, SetId::kWidePorts2, SetId::kWidePorts3, SetId::kWidePorts4};
+  for (unsigned i = 0; i < kWideSets; ++i) {
+    auto& rule =
+        load_address_key(sheet.rule(name), family, depth, Remote::kDestination).require_in(family.wide[i], kKey);
+    load_port_key(rule, family, depth, 2).require_in(kPorts[i], kKey).go_to(chain("wide", family, depth));
+  }
+  for (const auto ports : kPorts) {
+    auto& rule = require_tcp_underway(require_protocol(sheet.rule(name), family, IPPROTO_TCP));
+    load_address_key(rule, family, depth, Remote::kDestination)
+        .load_zero(2, port_word(family))
+        .require_in(family.flows, kKey)
+        .enter(family.flows, kKey, Entering::kUpdate, kFlowKept);
+    load_port_key(rule, family, depth, 2).require_in(ports, kKey).return_();
+  }
+}
+
+void add_wide_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
+  const auto name = chain("wide", family, depth);
+  sheet.chains.push_back(name);
+  load_address_key(require_protocol(sheet.rule(name), family, IPPROTO_TCP), family, depth, Remote::kDestination)
+      .load_zero(2, port_word(family))
+      .enter(family.flows, kKey, Entering::kUpdate, kFlowKept)
+      .return_();
+  load_address_key(require_protocol(sheet.rule(name), family, IPPROTO_UDP), family, depth, Remote::kDestination)
+      .load_zero(2, port_word(family))
+      .enter(family.asked, kKey, Entering::kUpdate, kAskedKept)
+      .return_();
+  sheet.rule(name).go_to(refuse);
+}
+
+void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
+  const auto name = chain("out", family, depth);
+  const auto refuse = at("refuse", depth);
+  sheet.chains.push_back(name);
+  const auto key = [&](RuleBuilder& rule) -> RuleBuilder& {
+    return load_key(rule, family, depth, Remote::kDestination);
+  };
+  const auto of = [&](std::uint8_t protocol) -> RuleBuilder& {
+    return require_protocol(sheet.rule(name), family, protocol);
+  };
+  if (!is_tried_before(sheet, depth) || is_asked_by_deeper(sheet, depth))
+    established(sheet.rule(name), family, depth).return_();
+  if (family.number == NFPROTO_IPV4) {
+    sheet.rule(name)
+        .load(Header::kNetwork, 0, 1, kScratch)
+        .require(Comparison::kUnequal, kScratch, {0x45})
+        .go_to(refuse);
+    sheet.rule(name)
+        .load(Header::kNetwork, 6, 2, kScratch)
+        .mask(kScratch, {0x3f, 0xff})
+        .require(Comparison::kUnequal, kScratch, {0, 0})
+        .go_to(refuse);
+  }
+  // IP_PKTINFO or a bound device would put it on the wire, where nobody judges loopback and no proxy reads.
+  require_device(require_loopback(sheet.rule(name), family, Remote::kDestination), Meta::kOutDevice,
+                 Comparison::kUnequal)
+      .go_to(refuse);
+  of(family.icmp).go_to(chain("ping", family, depth));
+  sheet.rule(name)
+      .load(Header::kNetwork, family.protocol_at, 1, kScratch)
+      .require(Comparison::kUnequal, kScratch, {IPPROTO_TCP})
+      .require(Comparison::kUnequal, kScratch, {IPPROTO_UDP})
+      .go_to(refuse);
+  // Before all that allows: the port of a resolver is for questions that somebody reads.
+  key(sheet.rule(name)).require_in(family.resolvers, kKey).go_to(chain("dns", family, depth));
+  for (const auto set : {SetId::kLoopbackOwn, SetId::kLoopbackAny}) {
+    auto& rule = require_tcp_underway(require_loopback(of(IPPROTO_TCP), family, Remote::kDestination));
+    require_cgroup_in(rule, depth, set).return_();
+  }
+  key(of(IPPROTO_UDP))
+      .require_in(family.learned, kKey)
+      .enter(family.asked, kKey, Entering::kUpdate, kAskedKept)
+      .return_();
+  key(of(IPPROTO_TCP))
+      .require_in(family.learned, kKey)
+      .enter(family.flows, kKey, Entering::kUpdate, kFlowKept)
+      .return_();
+  key(sheet.rule(name)).require_in(family.fixed, kKey).return_();
+  key(of(IPPROTO_UDP)).require_in(family.served, kKey).return_();
+  load_key(require_tcp_underway(of(IPPROTO_TCP)), family, depth, Remote::kDestination, 0)
+      .require_in(family.served, kKey)
+      .enter(family.served, kKey, Entering::kUpdate, kFlowKept)
+      .return_();
+  require_loopback(sheet.rule(name), family, Remote::kDestination).go_to(chain("loop", family, depth));
+  add_wide_rules(sheet, name, family, depth);
+  sheet.rule(name).go_to(refuse);
+
+  add_ping_chain(sheet, family, depth, refuse);
+  add_dns_chain_of(sheet, family, depth, refuse);
+  add_loop_chain(sheet, family, depth, refuse);
+  add_wide_chain(sheet, family, depth, refuse);
+}
+
+}  // namespace
+
+void add_output_chains(ChainSheet& sheet) {
+  const std::string output = "output";
+  sheet.base_chains.push_back({output, "filter", NF_INET_LOCAL_OUT, kBeforeTranslation});
+  for (const auto depth : sheet.looked_at()) {
+    if (sheet.plan.depths.contains(depth))
+      require_cgroup_in(sheet.rule(output), depth, SetId::kEnforced).go_to(enter_chain(ipv4(), depth));
+    if (depth > 0 && sheet.plan.parent_depths.contains(depth - 1)) {
+      constexpr std::array<std::uint8_t, 8> kNone{};
+      auto& rule = sheet.rule(output).load_cgroup(depth, kScratch).require(Comparison::kUnequal, kScratch, kNone);
+      require_cgroup_in(rule, depth - 1, SetId::kParents).go_to(at("unknown", depth));
+    }
+  }
+  for (const auto depth : sheet.plan.depths) {
+    for (const auto* family : {&ipv4(), &ipv6()}) {
+      add_enter_chain(sheet, *family, depth);
+      add_out_chain(sheet, *family, depth);
+    }
+    add_mark_chain(sheet, depth);
+    add_refusal(sheet, at("refuse", depth), depth, {LogPrefix::Kind::kOut, depth}, Answer::kReject, true);
+  }
+  for (const auto parent : sheet.plan.parent_depths)
+    add_refusal(sheet, at("unknown", parent + 1), parent, {LogPrefix::Kind::kUnknown, parent + 1}, Answer::kReject,
+                false);
+}
+
+void add_dns_chain(ChainSheet& sheet) {
+  if (!sheet.plan.redirects_dns) return;
+  const std::string dns = "dns";
+  sheet.base_chains.push_back({dns, "nat", NF_INET_LOCAL_OUT, kDestinationTranslation});
+  for (const auto depth : sheet.depths_from(0)) {
+    for (const auto* family : {&ipv4(), &ipv6()}) {
+      auto& rule =
+          sheet.rule(dns).load(Meta::kFamily, kScratch).require(Comparison::kEqual, kScratch, {family->number});
+      load_key(rule, *family, depth, Remote::kDestination)
+          .require_in(family->resolvers, kKey)
+          .load(Header::kNetwork, family->destination_at, family->address_size, kKey)
+          .load(Header::kNetwork, family->protocol_at, 1, kKey + family->address_size / 4)
+          .load(Header::kTransport, 2, 2, kKey + family->address_size / 4 + 1)
+          .map(family->places, kKey, kScratch)
+          .redirect(kScratch);
+    }
+  }
+}
+
+}  // namespace namewall::nft
