@@ -43,6 +43,27 @@ std::span<const std::uint8_t> as_span(std::initializer_list<std::uint8_t> bytes)
   return {bytes.begin(), bytes.size()};
 }
 
+std::vector<std::uint8_t> expressions_of(const nftnl_rule& rule) {
+  std::vector<char> buffer(65536);
+  auto* message = mnl_nlmsg_put_header(buffer.data());
+  mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg));
+  // libnftnl only reads it.
+  nftnl_rule_nlmsg_build_payload(message, const_cast<nftnl_rule*>(&rule));
+  const auto found = attributes_of(*message).find(NFTA_RULE_EXPRESSIONS);
+  if (!found) return {};
+  return {found->payload.begin(), found->payload.end()};
+}
+
+// Of what the kernel lists though it was not said.
+int write_out_defaults(nftnl_expr* expression, void*) {
+  if (nftnl_expr_get_str(expression, NFTNL_EXPR_NAME) != std::string_view("dynset")) return 0;
+  if (!nftnl_expr_is_set(expression, NFTNL_EXPR_DYNSET_TIMEOUT))
+    nftnl_expr_set_u64(expression, NFTNL_EXPR_DYNSET_TIMEOUT, 0);
+  if (!nftnl_expr_is_set(expression, NFTNL_EXPR_DYNSET_FLAGS))
+    nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_FLAGS, 0);
+  return 0;
+}
+
 }  // namespace
 
 void RuleBuilder::Free::operator()(nftnl_rule* rule) const { nftnl_rule_free(rule); }
@@ -227,14 +248,18 @@ RuleBuilder& RuleBuilder::redirect(unsigned port_from) {
   return *this;
 }
 
-std::vector<std::uint8_t> RuleBuilder::expressions() const {
-  std::array<char, 16384> buffer{};
+std::vector<std::uint8_t> RuleBuilder::expressions() const { return in_own_order(expressions_of(*rule_)); }
+
+std::vector<std::uint8_t> in_own_order(std::span<const std::uint8_t> expressions) {
+  std::vector<char> buffer(MNL_NLMSG_HDRLEN + 64 + expressions.size());
   auto* message = mnl_nlmsg_put_header(buffer.data());
   mnl_nlmsg_put_extra_header(message, sizeof(nfgenmsg));
-  nftnl_rule_nlmsg_build_payload(message, rule_.get());
-  const auto found = attributes_of(*message).find(NFTA_RULE_EXPRESSIONS);
-  if (!found) return {};
-  return {found->payload.begin(), found->payload.end()};
+  mnl_attr_put(message, NLA_F_NESTED | NFTA_RULE_EXPRESSIONS, expressions.size(), expressions.data());
+  const std::unique_ptr<nftnl_rule, void (*)(nftnl_rule*)> rule(nftnl_rule_alloc(),
+                                                                [](nftnl_rule* one) { nftnl_rule_free(one); });
+  if (!rule || nftnl_rule_nlmsg_parse(message, rule.get()) < 0) return {};
+  nftnl_expr_foreach(rule.get(), write_out_defaults, nullptr);
+  return expressions_of(*rule);
 }
 
 }  // namespace namewall::nft

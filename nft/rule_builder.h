@@ -1,5 +1,5 @@
-// One rule, expression by expression, as the kernel will list it: what is sent is, byte for byte, what is read back.
-// Built with libnftnl, kept as bytes.
+// One rule, expression by expression, with every attribute that the kernel will list: what it lists in another order,
+// in_own_order() makes byte for byte what was sent. Built with libnftnl.
 //
 // Registers are numbered in words of 32 bits, 0 to 15; a key lies in consecutive ones. A rule loads what it reads:
 // newer kernels refuse one that relies on what another rule left.
@@ -79,5 +79,9 @@ class RuleBuilder {
   std::string chain_;
   std::unique_ptr<nftnl_rule, Free> rule_;
 };
+
+// What the kernel lists as NFTA_RULE_EXPRESSIONS, in the order and with the flags that libnftnl gives it. Empty: there
+// is an expression that it does not know.
+std::vector<std::uint8_t> in_own_order(std::span<const std::uint8_t> expressions);
 
 }  // namespace namewall::nft

@@ -80,7 +80,7 @@ std::vector<std::string> compare_rules(const RulesetPlan& plan, const std::vecto
                                        std::string_view table) {
   std::map<std::string, std::vector<Bytes>> expected, found;
   for (auto& rule : expected_rules(plan, table)) expected[rule.chain].push_back(std::move(rule.expressions));
-  for (const auto& rule : listed) found[rule.chain].push_back(rule.expressions);
+  for (const auto& rule : listed) found[rule.chain].push_back(in_own_order(rule.expressions));
   std::vector<std::string> differences;
   for (const auto& [chain, rules] : expected) {
     const auto& there = found[chain];

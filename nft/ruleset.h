@@ -74,7 +74,7 @@ void replace_rules(Batch& batch, const RulesetPlan& before, const RulesetPlan& p
 void replace_rules(Batch& batch, const std::vector<std::string>& present_chains, const RulesetPlan& plan,
                    std::string_view table = kTableName);
 
-// The rules of a plan as the kernel lists them (listing.h), handles 0, chain by chain.
+// The rules of a plan as in_own_order() (rule_builder.h) gives what the kernel lists; handles 0, chain by chain.
 std::vector<ListedRule> expected_rules(const RulesetPlan& plan, std::string_view table = kTableName);
 std::vector<std::string> expected_chains(const RulesetPlan& plan);
 // What of a table's rules is not the plan's, a sentence each: rules in a chain that are missing, more, or different.
