@@ -9,7 +9,6 @@
 #include "agent/host/cgroup_scan.h"
 #include "agent/policy_check.h"
 #include "agent/policy_sources.h"
-#include "bpf/kernel_probe.h"
 
 namespace namewall::agent {
 namespace {
@@ -55,8 +54,7 @@ int run_check(const Options& options) {
   for (const std::string& file : options.files) {
     auto loaded = load_policy_file(file);
     if (!loaded) return fail_with(loaded.error());
-    checks.push_back(check_policy(display_name(file), *std::move(loaded), host->value, *system, origins_of_names,
-                                  bpf::probe_abilities().has_loop));
+    checks.push_back(check_policy(display_name(file), *std::move(loaded), host->value, *system, origins_of_names));
   }
   check_cgroups_together(checks, list_guarded_cgroups(checks));
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "policy/learning.h"
+#include "agent/backend_fit.h"
 
 namespace namewall::agent {
 namespace {
@@ -49,6 +49,7 @@ Json json_of(const PolicyCheck& check) {
   for (const ResolverAddress& resolver : check.resolvers) resolvers.push_back(text_of(resolver));
   Json agent_names = Json::array();
   for (const DomainName& name : check.agent_names) agent_names.push_back(name.text());
+  out["backend"] = {{"name", word_of(check.backend)}, {"cannot", check.limits}};
   out["dns"] = {{"path", check.dns_path},
                 {"why", check.dns_reason},
                 {"tcp_and_truncated", "proxy"},
@@ -70,6 +71,17 @@ std::string why_this_way(const Policy& policy, const PolicyImage& image) {
   return image.learn_why.empty() ? "nothing in the policy needs the proxy" : image.learn_why;
 }
 
+std::string why_this_backend(const Policy& policy, Backend backend) {
+  if (policy.backend) return "the policy says so";
+  return backend == Backend::kBpf ? "nothing says otherwise" : "host.toml says so";
+}
+
+std::string limit_lines(const std::vector<std::string>& limits) {
+  std::string lines;
+  for (const std::string& limit : limits) lines += "#   " + limit + "\n";
+  return lines;
+}
+
 std::string agent_names_line(const std::vector<DomainName>& names) {
   if (names.empty()) return "";
   std::string list;
@@ -81,7 +93,7 @@ std::string agent_names_line(const std::vector<DomainName>& names) {
 
 PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const HostPolicy& host,
                          const ResolvConf& system, std::map<std::string, Origin>& origins_of_names,
-                         bool kernel_can_learn) {
+                         std::optional<bool> kernel_can_learn) {
   PolicyCheck check;
   check.file = file;
   check.diagnostics = std::move(loaded.diagnostics);
@@ -95,10 +107,12 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
   Result<PolicyImage> image = compile_policy(policy, host, system);
   if (!image) {
     refuse(image.error().message());
-  } else if (const auto chosen = choose_learning(*image, kernel_can_learn); !chosen) {
+  } else if (const auto chosen = fit_to_backend(*image, kernel_can_learn); !chosen) {
     refuse(chosen.error().message());
   }
   if (has_error(check.diagnostics)) return check;
+  check.backend = image->backend;
+  check.limits = limits_of_backend(policy, *image);
   check.dns_path = word_of(image->learn);
   check.dns_reason = why_this_way(policy, *image);
   check.resolvers = image->resolvers;
@@ -142,8 +156,9 @@ std::string to_text(const PolicyCheck& check) {
     resolvers += (resolvers.empty() ? "" : ", ") + text_of(resolver);
   const Policy& policy = *check.policy;
   return "# " + check.file + ": ok, allow " + count_of(policy.allow.size(), "rule") + ", deny " +
-         count_of(policy.deny.size(), "rule") + "\n# dns: " + check.dns_path + " (" + check.dns_reason +
-         ")\n# dns over TCP, and what is truncated: proxy (always)\n# resolvers: " +
+         count_of(policy.deny.size(), "rule") + "\n# backend: " + std::string(word_of(check.backend)) + " (" +
+         why_this_backend(policy, check.backend) + ")\n" + limit_lines(check.limits) + "# dns: " + check.dns_path +
+         " (" + check.dns_reason + ")\n# dns over TCP, and what is truncated: proxy (always)\n# resolvers: " +
          (resolvers.empty() ? "none" : resolvers) + "\n" + agent_names_line(check.agent_names) +
          to_comment(check.cgroups) + to_canonical_toml(policy);
 }

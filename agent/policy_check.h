@@ -17,8 +17,10 @@ struct PolicyCheck {
   std::string file;
   std::vector<Diagnostic> diagnostics;
   std::optional<Policy> policy;  // without errors
-  std::string dns_path;          // "kernel" or "proxy"; "" with errors
-  std::string dns_reason;        // why that one
+  Backend backend = Backend::kBpf;
+  std::vector<std::string> limits;  // of the backend (backend_fit.h)
+  std::string dns_path;             // "kernel" or "proxy"; "" with errors
+  std::string dns_reason;           // why that one
   std::vector<ResolverAddress> resolvers;
   std::vector<DomainName> agent_names;  // that the agent looks up
   CgroupChecks cgroups;
@@ -29,7 +31,7 @@ struct PolicyCheck {
 // (`origins_of_names` grows).
 PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const HostPolicy& host,
                          const ResolvConf& system, std::map<std::string, Origin>& origins_of_names,
-                         bool kernel_can_learn);
+                         std::optional<bool> kernel_can_learn = std::nullopt);
 
 // Once all files are checked: patterns that two policies share become errors of both, and the others learn how their
 // cgroups are held on a host with these `existing` ones.

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "agent/backend_fit.h"
 #include "agent/policy_sources.h"
-#include "policy/learning.h"
 
 namespace namewall::agent {
 namespace {
@@ -34,12 +34,13 @@ LoadedRunPolicy load_run_policy(const RunPolicySources& sources) {
   if (!system) result.messages.push_back(system.error().message());
   if (!policy || !host || !system) return result;
   if (sources.audit) policy->mode = Mode::kAudit;
+  if (sources.backend) policy->backend = sources.backend;
   Result<PolicyImage> image = compile_policy(*policy, *host, *system);
   if (!image) {
     result.messages.push_back(image.error().message());
     return result;
   }
-  if (auto chosen = choose_learning(*image, sources.kernel_can_learn); !chosen) {
+  if (auto chosen = fit_to_backend(*image, sources.kernel_can_learn); !chosen) {
     result.messages.push_back(chosen.error().message());
     return result;
   }

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "bpf/kernel_probe.h"
 #include "policy/policy.h"
 #include "policy/policy_image.h"
 
@@ -14,9 +13,10 @@ namespace namewall::agent {
 struct RunPolicySources {
   std::string policy_file;  // "-": standard input; "": `allow` and `deny`
   std::vector<std::string> allow, deny;
-  std::string host_file;                                    // "": kHostPolicyPath, where it exists
-  bool audit = false;                                       // whatever the policy's mode says
-  bool kernel_can_learn = bpf::probe_abilities().has_loop;  // see choose_learning
+  std::string host_file;                 // "": kHostPolicyPath, where it exists
+  bool audit = false;                    // whatever the policy's mode says
+  std::optional<Backend> backend;        // whatever policy and host say
+  std::optional<bool> kernel_can_learn;  // see fit_to_backend
 };
 
 struct RunPolicy {

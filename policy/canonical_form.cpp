@@ -59,6 +59,7 @@ Json tree_of(const Policy& policy) {
   if (!policy.cgroups.empty()) out["cgroup"] = policy.cgroups;
   out["unarmed_children"] = word_of(policy.unarmed_children);
   if (!policy.guard_shared.empty()) out["guard_shared"] = policy.guard_shared;
+  if (policy.backend) out["backend"] = word_of(*policy.backend);
   out["mode"] = word_of(policy.mode);
   if (!policy.allow.empty()) out["allow"] = rules_of(policy.allow);
   if (!policy.deny.empty()) out["deny"] = rules_of(policy.deny);
@@ -110,6 +111,8 @@ std::string to_canonical_toml(const Policy& policy) {
 std::string to_canonical_json(const Policy& policy) {
   return tree_of(policy).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
+
+std::string_view word_of(Backend backend) { return backend == Backend::kNft ? "nft" : "bpf"; }
 
 std::string_view word_of(Mode mode) { return mode == Mode::kAudit ? "audit" : "enforce"; }
 

@@ -14,6 +14,7 @@ std::string to_canonical_toml(const Policy& policy);
 std::string to_canonical_json(const Policy& policy);
 
 // The words of the language for the values of an enumeration.
+std::string_view word_of(Backend backend);
 std::string_view word_of(Mode mode);
 std::string_view word_of(UnarmedChildren unarmed_children);
 std::string_view word_of(Loopback loopback);

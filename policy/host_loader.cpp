@@ -43,6 +43,10 @@ class HostReader {
     HostPolicy& policy = host_.policy;
     policy.origin = config_.origin_of({1, 1});
     const KeyReader keys[] = {
+        {"backend",
+         [&](const ConfigNode& node) {
+           choose(node, "backend", {"bpf", "nft"}, policy.backend);
+         }},
         {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
         {"log", [&](const ConfigNode& node) { read_log(node); }},

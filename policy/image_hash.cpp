@@ -57,6 +57,7 @@ std::uint64_t hash_bytes(std::string_view bytes) {
 std::uint64_t hash_of(const PolicyImage& image) {
   Hasher hasher;
   hasher.add(std::string_view(image.name));
+  if (image.backend != Backend::kBpf) hasher.add(image.backend);
   hasher.add(image.mode);
   hasher.add(image.loopback);
   hasher.add(image.listen);

@@ -6,7 +6,8 @@ namespace namewall {
 namespace {
 
 // "" where nothing does.
-std::string why_proxy(const DnsSettings& dns, const std::string& crowd) {
+std::string why_proxy(Backend backend, const DnsSettings& dns, const std::string& crowd) {
+  if (backend == Backend::kNft) return "nftables cannot read DNS answers";
   if (dns.retain == Retain::kUntilNextAnswer) {
     return "`retain = \"until-next-answer\"` ends what an answer leaves out, and the kernel adds only";
   }
@@ -18,7 +19,7 @@ std::string why_proxy(const DnsSettings& dns, const std::string& crowd) {
 }  // namespace
 
 Result<void> settle_learning(const Policy& policy, const std::string& crowd, PolicyImage& image) {
-  const std::string why = why_proxy(policy.dns, crowd);
+  const std::string why = why_proxy(image.backend, policy.dns, crowd);
   image.learn_is_written = policy.dns.learn.has_value();
   if (policy.dns.learn == Learn::kKernel && !why.empty()) {
     return fail(ErrorKind::kInvalid, policy.dns.learn_origin.to_string() + ": `learn = \"kernel\"` cannot be: " + why +
@@ -30,7 +31,7 @@ Result<void> settle_learning(const Policy& policy, const std::string& crowd, Pol
 }
 
 Result<void> choose_learning(PolicyImage& image, bool kernel_can_learn) {
-  if (kernel_can_learn) return {};
+  if (kernel_can_learn || image.backend == Backend::kNft) return {};
   if (image.retain == Retain::kUntilNextAnswer) {
     return fail(ErrorKind::kUnsupported, "policy " + image.name +
                                              " has `retain = \"until-next-answer\"`, and this kernel's programs cannot "

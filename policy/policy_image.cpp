@@ -203,6 +203,7 @@ PortSet PolicyImage::ports_of(PortMask mask) const { return namewall::ports_of(p
 Result<PolicyImage> compile_policy(const Policy& policy, const HostPolicy& host, const ResolvConf& system) {
   PolicyImage image;
   image.name = policy.name;
+  image.backend = policy.backend.value_or(host.backend);
   image.mode = policy.mode;
   image.loopback = policy.loopback;
   image.min_ttl = policy.dns.min_ttl;

@@ -41,6 +41,11 @@ class PolicyReader {
         {"cgroup", [&](const ConfigNode& node) { cgroups.read_cgroup(node); }},
         {"unarmed_children", [&](const ConfigNode& node) { cgroups.read_unarmed_children(node); }},
         {"guard_shared", [&](const ConfigNode& node) { cgroups.read_guard_shared(node); }},
+        {"backend",
+         [&](const ConfigNode& node) {
+           Backend backend{};
+           if (choose(node, "backend", {"bpf", "nft"}, backend)) policy_.backend = backend;
+         }},
         {"mode",
          [&](const ConfigNode& node) {
            choose(node, "mode", {"enforce", "audit"}, policy_.mode);
@@ -69,11 +74,13 @@ class PolicyReader {
   }
 
  private:
-  // Words in the order of the enumeration's values.
+  // Words in the order of the enumeration's values. False: it is none of them.
   template <typename Enum>
-  void choose(const ConfigNode& node, std::string_view key, std::initializer_list<std::string_view> words,
+  bool choose(const ConfigNode& node, std::string_view key, std::initializer_list<std::string_view> words,
               Enum& value) {
-    if (const auto index = config_.read_choice(node, key, words)) value = static_cast<Enum>(*index);
+    const auto index = config_.read_choice(node, key, words);
+    if (index) value = static_cast<Enum>(*index);
+    return index.has_value();
   }
 
   void read_name(const ConfigNode& node) {
@@ -234,8 +241,8 @@ class PolicyReader {
       add(*item);
   }
 
-  static constexpr std::array<std::string_view, 10> kRootKeys = {
-      "name",  "cgroup", "unarmed_children", "guard_shared", "mode",
+  static constexpr std::array<std::string_view, 11> kRootKeys = {
+      "name",  "cgroup", "unarmed_children", "guard_shared", "backend",         "mode",
       "allow", "deny",   "listen",           "loopback",     "cut_unattributed"};
   ConfigReader& config_;
   Policy policy_;

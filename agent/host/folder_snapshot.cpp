@@ -5,9 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "agent/backend_fit.h"
 #include "agent/host/sha256.h"
 #include "policy/host_loader.h"
-#include "policy/learning.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {
@@ -19,6 +19,7 @@ using HostPtr = std::shared_ptr<const HostVersion>;
 // What of host.toml a compiled policy depends on.
 std::string text_of(const HostPolicy& host) {
   std::string text;
+  if (host.backend != Backend::kBpf) text += "backend " + std::string(word_of(host.backend)) + "\n";
   for (const Rule& rule : host.deny) text += "deny " + to_canonical_string(rule.endpoint) + "\n";
   for (const Rule& rule : host.private_names) text += "private " + to_canonical_string(rule.endpoint) + "\n";
   return text;
@@ -124,7 +125,7 @@ HostFileStatus read_host(const std::optional<FileText>& host, const HostFileStat
 // Compiles what the files say. `is_host_new`: policies in force have to be compiled anew; one that cannot be is the
 // host's fault, and returned.
 std::optional<Error> compile_entries(std::vector<Entry>& entries, const HostPolicy& host, const ResolvConf& system,
-                                     bool is_host_new, bool is_system_new, bool kernel_can_learn) {
+                                     bool is_host_new, bool is_system_new, std::optional<bool> kernel_can_learn) {
   for (Entry& entry : entries) {
     if (entry.before && (is_host_new || is_system_new)) {
       Result<VersionPtr> again =
@@ -209,10 +210,10 @@ std::string_view word_of(FileState state) {
 }
 
 Result<VersionPtr> compile_version(const std::string& file, const Policy& policy, const HostPolicy& host,
-                                   const ResolvConf& system, bool kernel_can_learn) {
+                                   const ResolvConf& system, std::optional<bool> kernel_can_learn) {
   Result<PolicyImage> image = compile_policy(policy, host, system);
   if (!image) return tl::unexpected(image.error());
-  if (auto chosen = choose_learning(*image, kernel_can_learn); !chosen) return tl::unexpected(chosen.error());
+  if (auto chosen = fit_to_backend(*image, kernel_can_learn); !chosen) return tl::unexpected(chosen.error());
   PolicyVersion version;
   version.policy = policy;
   version.image = std::make_shared<const PolicyImage>(*std::move(image));
@@ -232,7 +233,7 @@ Result<VersionPtr> compile_version(const std::string& file, const Policy& policy
 }
 
 FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapshot& previous, const ResolvConf& system,
-                             BootTime now, bool kernel_can_learn) {
+                             BootTime now, std::optional<bool> kernel_can_learn) {
   FolderSnapshot next;
   next.errors = contents.errors;
   next.system = system;

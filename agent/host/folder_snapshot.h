@@ -13,11 +13,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/host/policy_folder.h"
-#include "bpf/kernel_probe.h"
 #include "policy/boot_time.h"
 #include "policy/host_settings.h"
 #include "policy/policy.h"
@@ -77,16 +77,16 @@ struct FolderSnapshot {
   std::shared_ptr<const PolicyVersion> find(std::string_view policy_name) const;  // in force
 };
 
-// `kernel_can_learn`: see choose_learning (policy/learning.h); the image is as it will be armed.
+// `kernel_can_learn`: see fit_to_backend (agent/backend_fit.h); the image is as it will be armed.
 //
 // A version that was in force before this process began (from the state file): how a first `previous` is filled, so
 // that a file that is broken or gone at start keeps it.
 Result<std::shared_ptr<const PolicyVersion>> compile_version(const std::string& file, const Policy& policy,
                                                              const HostPolicy& host, const ResolvConf& system,
-                                                             bool kernel_can_learn = bpf::probe_abilities().has_loop);
+                                                             std::optional<bool> kernel_can_learn = std::nullopt);
 
 FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapshot& previous, const ResolvConf& system,
-                             BootTime now, bool kernel_can_learn = bpf::probe_abilities().has_loop);
+                             BootTime now, std::optional<bool> kernel_can_learn = std::nullopt);
 
 // After a teardown: no longer kept. Only a file that is gone can be forgotten; false for any other.
 bool forget_gone_file(FolderSnapshot& snapshot, std::string_view policy_name);

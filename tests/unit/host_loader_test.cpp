@@ -7,6 +7,7 @@ namespace namewall {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -37,18 +38,29 @@ TEST(HostLoader, ReadsDeniesAndPrivateNames) {
   EXPECT_EQ(loaded.value.private_names[0].origin.to_string(), "host.toml:2:19");
 }
 
+TEST(HostLoader, SaysWhatEnforcesPoliciesThatDoNotSay) {
+  const auto backend_of = [](std::string_view text) {
+    return load_host_policy(text, Format::kToml, "host.toml").value.backend;
+  };
+  EXPECT_EQ(backend_of(""), Backend::kBpf);
+  EXPECT_EQ(backend_of("backend = \"bpf\""), Backend::kBpf);
+  EXPECT_EQ(backend_of("backend = \"nft\""), Backend::kNft);
+  EXPECT_THAT(messages_of_toml("backend = \"nftables\""),
+              ElementsAre(AllOf(HasSubstr("host.toml:1:11: error: "), HasSubstr("bpf"), HasSubstr("nft"))));
+}
+
 TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
   EXPECT_THAT(
       messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\nblock_networks = []\n[limits]\n",
                                    Format::kToml, "host.toml")
                       .diagnostics),
-      ElementsAre(
-          "host.toml:1:1: error: unknown key `allow`; accepted: deny, private_names, log, metrics, daemon, proxy",
-          HasSubstr("host.toml:2:18: error: "),
-          "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
-          "as a string",
-          "host.toml:3:1: error: `block_networks` is not in this version; leave it out",
-          "host.toml:4:2: error: `limits` is not in this version; leave it out"));
+      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: backend, deny, private_names, log, metrics, "
+                  "daemon, proxy",
+                  HasSubstr("host.toml:2:18: error: "),
+                  "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
+                  "as a string",
+                  "host.toml:3:1: error: `block_networks` is not in this version; leave it out",
+                  "host.toml:4:2: error: `limits` is not in this version; leave it out"));
 }
 
 TEST(HostLoader, ReadsEverySetting) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "policy/image_hash.h"
 #include "policy/learning.h"
 #include "tests/support/dns_builder.h"
 #include "tests/support/random_policy.h"
@@ -410,6 +411,32 @@ TEST(PolicyImage, LearnsByTheKernelUnlessSomethingNeedsTheProxy) {
   arranged.policy.dns.learn = Learn::kProxy;
   EXPECT_EQ(compile(arranged).learn, Learn::kProxy);
   EXPECT_EQ(compile(arranged).learn_why, "");
+}
+
+TEST(PolicyImage, IsForTheHostsBackendUnlessThePolicySays) {
+  Arranged arranged = arrange({"a.example"});
+  EXPECT_EQ(compile(arranged).backend, Backend::kBpf);
+  arranged.host.backend = Backend::kNft;
+  EXPECT_EQ(compile(arranged).backend, Backend::kNft);
+  EXPECT_NE(hash_of(compile(arranged)), hash_of(compile(arrange({"a.example"}))));
+  arranged.policy.backend = Backend::kBpf;
+  EXPECT_EQ(compile(arranged).backend, Backend::kBpf);
+}
+
+TEST(PolicyImage, OfNftablesLearnsByTheProxy) {
+  Arranged arranged = arrange({"a.example"});
+  arranged.policy.backend = Backend::kNft;
+  PolicyImage image = compile(arranged);
+  EXPECT_EQ(image.learn, Learn::kProxy);
+  EXPECT_EQ(image.learn_why, "nftables cannot read DNS answers");
+  arranged.policy.dns.retain = Retain::kUntilNextAnswer;
+  image = compile(arranged);
+  EXPECT_TRUE(choose_learning(image, false).has_value());  // it asks nothing of BPF
+  arranged.policy.dns.learn = Learn::kKernel;
+  arranged.policy.dns.learn_origin = {"p.toml", 4, 9};
+  EXPECT_EQ(compile_policy(arranged.policy, arranged.host, arranged.system).error().what,
+            "p.toml:4:9: `learn = \"kernel\"` cannot be: nftables cannot read DNS answers; leave `learn` out, or "
+            "write \"proxy\"");
 }
 
 TEST(PolicyImage, AKernelThatCannotLearnMakesItTheProxyUnlessThePolicyForbids) {

@@ -7,6 +7,7 @@ namespace namewall {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -80,6 +81,20 @@ TEST(PolicyLoader, ReadsEveryKey) {
   EXPECT_EQ(policy.dns.retain, Retain::kWorkload);
   EXPECT_EQ(policy.dns.max_addresses, 4096u);
   EXPECT_EQ(policy.dns.refuse_with, RefuseWith::kNodata);
+}
+
+TEST(PolicyLoader, ReadsWhatEnforces) {
+  const auto backend_of = [](const std::string& line) {
+    const Loaded<Policy> loaded = load_policy("name = \"a\"\n" + line, Format::kToml, "p.toml");
+    EXPECT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+    return loaded.value.backend;
+  };
+  EXPECT_EQ(backend_of(""), std::nullopt);
+  EXPECT_EQ(backend_of("backend = \"bpf\""), Backend::kBpf);
+  EXPECT_EQ(backend_of("backend = \"nft\""), Backend::kNft);
+  EXPECT_THAT(messages_of_lines("backend = \"ntf\""),
+              ElementsAre(AllOf(HasSubstr("p.toml:2:11: error: "), HasSubstr("nft"))));
+  EXPECT_THAT(messages_of_lines("[dns]\nbackend = \"nft\""), ElementsAre(HasSubstr("the policy itself")));
 }
 
 TEST(PolicyLoader, HasTheDefaultsOfTheLanguage) {

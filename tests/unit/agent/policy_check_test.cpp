@@ -39,6 +39,7 @@ TEST(PolicyCheck, PrintsTheCanonicalFormUnderTheDnsPath) {
   const PolicyCheck check = Checker().check("a.toml", "name = \"a\"\nallow = [ \"a.example\" ]");
   ASSERT_TRUE(check.ok());
   EXPECT_THAT(to_text(check), StartsWith("# a.toml: ok, allow 1 rule, deny 0 rules\n"
+                                         "# backend: bpf (nothing says otherwise)\n"
                                          "# dns: kernel (nothing in the policy needs the proxy)\n"
                                          "# dns over TCP, and what is truncated: proxy (always)\n"
                                          "# resolvers: 192.0.2.53:53\n"
@@ -70,6 +71,18 @@ TEST(PolicyCheck, RefusesTheKernelPathBesideWhatItCannotDo) {
   ASSERT_FALSE(check.ok());
   EXPECT_THAT(check.diagnostics.back().message,
               HasSubstr("a.toml:3:9: `learn = \"kernel\"` cannot be: `ech = \"strip\"` changes"));
+}
+
+TEST(PolicyCheck, SaysWhatEnforcesAndWhatItCannotDo) {
+  const PolicyCheck check = Checker().check(
+      "a.toml", "name = \"a\"\nbackend = \"nft\"\ncgroup = \"/ci.slice/*\"\nallow = [ \"b.example\" ]\n");
+  EXPECT_THAT(to_text(check), HasSubstr("# backend: nft (the policy says so)\n#   a refused TCP connect fails with "
+                                        "ECONNREFUSED"));
+  EXPECT_THAT(to_text(check), HasSubstr("\n#   cgroups that appear below a template are refused everything"));
+  EXPECT_THAT(to_text(check), HasSubstr("\n# dns: proxy (nftables cannot read DNS answers)\n"));
+  const auto json = nlohmann::json::parse(to_json({check}, {}));
+  EXPECT_EQ(json["files"][0]["backend"]["name"], "nft");
+  EXPECT_EQ(json["files"][0]["backend"]["cannot"].size(), check.limits.size());
 }
 
 TEST(PolicyCheck, PrintsNothingOfAPolicyWithErrors) {

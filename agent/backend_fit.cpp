@@ -1,0 +1,36 @@
+#include "agent/backend_fit.h"
+
+#include <algorithm>
+
+#include "bpf/kernel_probe.h"
+#include "policy/learning.h"
+
+namespace namewall::agent {
+
+Result<void> fit_to_backend(PolicyImage& image, std::optional<bool> kernel_can_learn) {
+  if (image.backend == Backend::kNft) return {};
+  return choose_learning(image, kernel_can_learn ? *kernel_can_learn : bpf::probe_abilities().has_loop);
+}
+
+std::vector<std::string> limits_of_backend(const Policy& policy, const PolicyImage& image) {
+  if (image.backend != Backend::kNft) return {};
+  std::vector<std::string> out = {
+      "a refused TCP connect fails with ECONNREFUSED, other refused traffic with EPERM, EHOSTUNREACH or EACCES",
+      "sockets can be made and bound as everywhere: it is packets that are refused",
+      "in a network namespace of its own a process is not held before namewalld has found it there",
+  };
+  const auto is_glob = [](const std::string& text) { return text.find('*') != std::string::npos; };
+  if (std::any_of(policy.cgroups.begin(), policy.cgroups.end(), is_glob)) {
+    out.push_back("cgroups that appear below a template are refused everything until namewalld has armed them");
+  }
+  if (policy.unarmed_children == UnarmedChildren::kRefuse) {
+    out.push_back("cgroups that wait to be armed have sockets, and no connections");
+  }
+  if (policy.loopback == Loopback::kOwn) {
+    out.push_back("`loopback = \"own\"` is decided where a packet arrives, by the sender's mark");
+  }
+  if (policy.mode == Mode::kAudit) out.push_back("reports name no process: NFLOG tells the user only");
+  return out;
+}
+
+}  // namespace namewall::agent
