@@ -63,6 +63,7 @@ int main(int argc, char** argv) {
   namewall::agent::add_status_command(app, exit_code);
   namewall::agent::add_list_command(app, exit_code);
   namewall::agent::add_show_command(app, exit_code);
+  namewall::agent::add_sets_command(app, exit_code);
   namewall::agent::add_events_command(app, exit_code);
   namewall::agent::add_why_command(app, exit_code);
   namewall::agent::add_top_command(app, exit_code);

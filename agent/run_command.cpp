@@ -13,6 +13,7 @@ namespace {
 struct Arguments {
   RunOptions options;
   std::vector<std::string> keep;
+  std::string backend;
 };
 
 }  // namespace
@@ -43,6 +44,9 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
   run.add_option("--host", options.policy.host_file,
                  std::string("The host's policy (default: ") + kHostPolicyPath + ", where it exists)")
       ->type_name("FILE");
+  run.add_option("--backend", arguments->backend, "What enforces: bpf or nft (default: as policy and host's policy say)")
+      ->type_name("BACKEND")
+      ->check(CLI::IsMember({"bpf", "nft"}));
   run.add_flag("--audit", options.policy.audit, "Refuse nothing; report what would be refused");
   run.add_option("--user", options.user, "Run as this user (default: the invoking one, also behind sudo)")
       ->type_name("USER[:GROUP]");
@@ -61,6 +65,9 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
     RunOptions& chosen = arguments->options;
     for (const std::string& words : arguments->keep) {
       if (auto added = chosen.keep.add_words(words); !added) throw CLI::ValidationError(added.error().message());
+    }
+    if (!arguments->backend.empty()) {
+      chosen.policy.backend = arguments->backend == "nft" ? Backend::kNft : Backend::kBpf;
     }
     if (chosen.command.empty())
       throw CLI::ValidationError("run needs a command behind --: namewall run [OPTIONS] -- CMD");

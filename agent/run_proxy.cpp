@@ -53,19 +53,18 @@ Result<FileDescriptor> make_socket_in(const ProxyNetns& netns, int family, int t
 
 }  // namespace
 
-RunProxy::RunProxy(bpf::Enforcer& enforcer, const bpf::Workload& workload, Options options)
-    : enforcer_(enforcer), cgroup_id_(workload.cgroup_id), options_(std::move(options)) {}
+RunProxy::RunProxy(RunBackend& enforcer, Options options)
+    : enforcer_(enforcer), cgroup_id_(enforcer.cgroup_id()), options_(std::move(options)) {}
 
 RunProxy::~RunProxy() {
   if (!proxy_) return;
   for (const std::uint64_t cookie : proxy_->namespaces()) proxy_->remove_netns(cookie);
 }
 
-Result<std::unique_ptr<RunProxy>> RunProxy::open(bpf::Enforcer& enforcer, const bpf::Workload& workload,
-                                                 const PolicyImage& image, Options options) {
-  std::unique_ptr<RunProxy> made(new RunProxy(enforcer, workload, std::move(options)));
-  made->asker_ = std::make_shared<const std::vector<AskerLevel>>(std::vector<AskerLevel>{
-      AskerLevel{workload.cgroup_id, made->options_.name, std::make_shared<const PolicyImage>(image), hash_of(image)}});
+Result<std::unique_ptr<RunProxy>> RunProxy::open(RunBackend& enforcer, const PolicyImage& image, Options options) {
+  std::unique_ptr<RunProxy> made(new RunProxy(enforcer, std::move(options)));
+  made->asker_ = std::make_shared<const std::vector<AskerLevel>>(std::vector<AskerLevel>{AskerLevel{
+      enforcer.cgroup_id(), made->options_.name, std::make_shared<const PolicyImage>(image), hash_of(image)}});
   DnsProxyOptions proxy_options;
   proxy_options.use_marks = made->options_.use_marks;
   proxy_options.own_netns_cookie = made->options_.own_netns_cookie;
@@ -101,10 +100,9 @@ Result<void> RunProxy::add_own_places() {
   return {};
 }
 
-Result<void> RunProxy::serve_namespace_of(const Event& event) {
-  const std::uint64_t cookie = event.netns_cookie;
+Result<void> RunProxy::serve_namespace(std::uint64_t cookie, std::uint32_t pid) {
   const BootTime now = boot_now();
-  if (event.pid == 0 || cookie == 0 || cookie == options_.own_netns_cookie || inodes_.contains(cookie)) {
+  if (pid == 0 || cookie == 0 || cookie == options_.own_netns_cookie || inodes_.contains(cookie)) {
     return fail(ErrorKind::kConflict, "the network namespace is served as far as it can be");
   }
   if (const auto tried = retry_after_.find(cookie); tried != retry_after_.end() && now < tried->second) {
@@ -114,7 +112,7 @@ Result<void> RunProxy::serve_namespace_of(const Event& event) {
   if (retry_after_.size() >= kMaxNamespaces) retry_after_.clear();
   retry_after_[cookie] = now + kRetryAfter;
   const std::vector<ResolverAddress>& resolvers = asker_->front().image->resolvers;
-  auto opened = in_thread([&] { return open_netns_proxy(event.pid, cookie, resolvers); });
+  auto opened = in_thread([&] { return open_netns_proxy(pid, cookie, resolvers); });
   if (!opened) return tl::unexpected(opened.error());
   struct stat status {};
   if (::fstat(opened->netns.get(), &status) != 0) return fail_errno(errno, "cannot look at a network namespace");

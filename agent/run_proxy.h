@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "agent/proxy/dns_proxy.h"
-#include "bpf/enforcer.h"
+#include "agent/run_backend.h"
 
 namespace namewall::agent {
 
@@ -28,16 +28,16 @@ class RunProxy final : public ProxyHost, public GrantSink {
     std::function<void(const Event&)> report;
   };
 
-  // Opens the places in the own namespace and tells the kernel; the workload is armed. All outlive this. `image` needs
-  // not. kUnsupported: there can be none here, because loopback is down.
-  static Result<std::unique_ptr<RunProxy>> open(bpf::Enforcer& enforcer, const bpf::Workload& workload,
-                                                const PolicyImage& image, Options options);
+  // Opens the places in the own namespace and tells the kernel; the run is armed. All outlive this. `image` needs not.
+  // kUnsupported: there can be none here, because loopback is down.
+  static Result<std::unique_ptr<RunProxy>> open(RunBackend& enforcer, const PolicyImage& image, Options options);
   ~RunProxy() override;  // the places are withdrawn
 
   void set_own_addresses(const std::vector<Address>& addresses) { proxy_->set_own_addresses(addresses); }
   // A process found no proxy in its network namespace. Opens it, within a thread that enters that namespace. An error
   // when it cannot be had, or the namespace is served or tried already.
-  Result<void> serve_namespace_of(const Event& event);
+  Result<void> serve_namespace_of(const Event& event) { return serve_namespace(event.netns_cookie, event.pid); }
+  Result<void> serve_namespace(std::uint64_t cookie, std::uint32_t pid);
 
   int fd() const { return proxy_->fd(); }
   void serve() { proxy_->serve(); }
@@ -58,13 +58,13 @@ class RunProxy final : public ProxyHost, public GrantSink {
   Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now) override {
     return enforcer_.teach(cgroup_id, lesson, now);
   }
-  void teach_all(std::span<LessonOrder> orders, BootTime) override { enforcer_.teach_all(orders); }
+  void teach_all(std::span<LessonOrder> orders, BootTime now) override { enforcer_.teach_all(orders, now); }
 
  private:
-  RunProxy(bpf::Enforcer& enforcer, const bpf::Workload& workload, Options options);
+  RunProxy(RunBackend& enforcer, Options options);
   Result<void> add_own_places();
 
-  bpf::Enforcer& enforcer_;
+  RunBackend& enforcer_;
   std::uint64_t cgroup_id_;
   Options options_;
   Asker asker_;

@@ -21,6 +21,7 @@
 #include "agent/launch.h"
 #include "agent/own_addresses.h"
 #include "agent/refusal_answer.h"
+#include "agent/run_backend.h"
 #include "agent/run_proxy.h"
 #include "agent/signal_relay.h"
 #include "agent/start_notes.h"
@@ -84,8 +85,7 @@ class CgroupOwner {
 struct Session {
   const RunOptions& options;
   const RunPolicy& policy;
-  bpf::Enforcer enforcer;
-  bpf::Workload workload;
+  std::unique_ptr<RunBackend> enforcer;
   CgroupOwner& cgroup;
   OwnAddresses addresses;
   std::optional<RefusalAnswerer> answerer;  // none within a workload: raw sockets are refused there
@@ -94,6 +94,7 @@ struct Session {
   std::unique_ptr<RunProxy> proxy = nullptr;  // none where loopback is down
   bool stopped_on_refusal = false;
   bool told_of_failure = false;
+  BootTime next_look{};  // for network namespaces
 
   // Of what a run can go on without: the first one is told.
   void tell(const Error& error) {
@@ -101,8 +102,12 @@ struct Session {
     told_of_failure = true;
   }
 
+  ~Session() {
+    if (cgroup.remove()) enforcer->clear();
+  }
+
   std::size_t serve_events() {
-    const auto count = enforcer.consume_events(kEventsPerTurn, [&](const Event& event) {
+    const auto count = enforcer->consume_events(kEventsPerTurn, [&](const Event& event) {
       report.add(event);
       // Where it cannot be had, the refusals go on and tell of it.
       if (proxy && event.reason == NW_REASON_NO_PROXY_IN_NETNS) (void)proxy->serve_namespace_of(event);
@@ -130,9 +135,20 @@ struct Session {
     proxy->tick(now());
     stop_if_refused();
   }
+  // Processes of the run in network namespaces of their own. True: there are new ones, and maybe descriptors to watch.
+  bool follow_namespaces() {
+    if (!enforcer->follows_namespaces() || now() < next_look) return false;
+    next_look = now() + RunProxy::kLookEvery;
+    const auto found = enforcer->follow_namespaces();
+    for (const RunBackend::Stranger& process : found) {
+      if (proxy) (void)proxy->serve_namespace(process.netns_cookie, process.pid);
+    }
+    return !found.empty();
+  }
   // For epoll_wait(2).
   int patience() const {
-    const auto deadline = proxy ? proxy->next_deadline() : std::nullopt;
+    auto deadline = proxy ? proxy->next_deadline() : std::nullopt;
+    if (enforcer->follows_namespaces()) deadline = deadline ? std::min(*deadline, next_look) : next_look;
     if (!deadline) return -1;
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(*deadline - now());
     return static_cast<int>(std::clamp<std::int64_t>(wait.count(), 0, 1000));
@@ -142,11 +158,11 @@ struct Session {
     const Result<std::vector<Address>> current = addresses.read();
     if (!current) return tl::unexpected(current.error());
     if (proxy) proxy->set_own_addresses(*current);
-    return enforcer.set_own_addresses(*current);
+    return enforcer->set_own_addresses(*current);
   }
 
   void keep_house() {
-    if (const auto reaped = enforcer.reap(workload); !reaped) tell(reaped.error());
+    if (const auto kept = enforcer->keep_house(); !kept) tell(kept.error());
     if (report.lines_wait()) report.flush_lines();
   }
 
@@ -161,13 +177,27 @@ Result<void> Session::open_proxy(std::uint64_t own_netns) {
   proxy_options.name = policy.policy.name;
   proxy_options.use_marks = bpf::can_receive_marks();
   proxy_options.report = [this](const Event& event) { report.add(event); };
-  auto opened = RunProxy::open(enforcer, workload, policy.image, std::move(proxy_options));
+  auto opened = RunProxy::open(*enforcer, policy.image, std::move(proxy_options));
   if (opened) {
     proxy = std::move(*opened);
   } else if (opened.error().kind != ErrorKind::kUnsupported || policy.image.learn == Learn::kProxy) {
     return tl::unexpected(opened.error());
   } else {
     report.note("DNS over TCP is refused: " + opened.error().message());
+  }
+  return {};
+}
+
+// What is watched already stays so.
+Result<void> watch(int poller, const std::vector<int>& descriptors) {
+  for (const int fd : descriptors) {
+    if (fd < 0) continue;
+    epoll_event interest{};
+    interest.events = EPOLLIN;
+    interest.data.fd = fd;
+    if (::epoll_ctl(poller, EPOLL_CTL_ADD, fd, &interest) != 0 && errno != EEXIST) {
+      return fail_errno(errno, "cannot watch a descriptor in the event loop");
+    }
   }
   return {};
 }
@@ -179,25 +209,20 @@ Result<CommandEnd> Session::serve_until_end(const LaunchedCommand& command) {
   if (!poller || !timer || ::timerfd_settime(timer.get(), 0, &every_second, nullptr) != 0) {
     return fail_errno(errno, "cannot make the event loop");
   }
-  for (const int fd : {signals.fd(), enforcer.event_fd(), addresses.fd(), timer.get(), proxy ? proxy->fd() : -1}) {
-    if (fd < 0) continue;
-    epoll_event interest{};
-    interest.events = EPOLLIN;
-    interest.data.fd = fd;
-    if (::epoll_ctl(poller.get(), EPOLL_CTL_ADD, fd, &interest) != 0) {
-      return fail_errno(errno, "cannot watch a descriptor in the event loop");
-    }
-  }
+  std::vector<int> watched = enforcer->event_fds();
+  for (const int fd : {signals.fd(), addresses.fd(), timer.get(), proxy ? proxy->fd() : -1}) watched.push_back(fd);
+  if (auto done = watch(poller.get(), watched); !done) return tl::unexpected(done.error());
   for (;;) {
-    std::array<epoll_event, 5> ready{};
+    std::array<epoll_event, 16> ready{};
     const int count = ::epoll_wait(poller.get(), ready.data(), static_cast<int>(ready.size()), patience());
     if (count < 0 && errno != EINTR) return fail_errno(errno, "cannot wait in the event loop");
     serve_proxy();
+    if (follow_namespaces()) {
+      if (auto done = watch(poller.get(), enforcer->event_fds()); !done) tell(done.error());
+    }
     for (int i = 0; i < count; ++i) {
       const int fd = ready[static_cast<std::size_t>(i)].data.fd;
-      if (fd == enforcer.event_fd()) {
-        serve_events();
-      } else if (fd == addresses.fd()) {
+      if (fd == addresses.fd()) {
         if (!addresses.consume_changes()) continue;
         if (auto done = refresh_addresses(); !done) tell(done.error());
       } else if (fd == timer.get()) {
@@ -207,6 +232,8 @@ Result<CommandEnd> Session::serve_until_end(const LaunchedCommand& command) {
         const Result<std::optional<CommandEnd>> end = signals.handle(command.pidfd.get());
         if (!end) return tl::unexpected(end.error());
         if (*end) return **end;
+      } else if (!proxy || fd != proxy->fd()) {
+        serve_events();
       }
     }
   }
@@ -217,11 +244,13 @@ int Session::finish(const CommandEnd& end) {
   for (int turn = 0; turn < kMaxTurns && serve_events() == kEventsPerTurn; ++turn) {
   }
   proxy.reset();  // the kernel is not to send questions to ports that anybody may bind now
-  const auto grants = enforcer.read_grants(workload);
+  const auto grants = enforcer->read_grants();
   if (!grants) tell(grants.error());
-  const auto counters = enforcer.read_counters(workload);
+  const auto counters = enforcer->read_counters();
   if (!counters) tell(counters.error());
-  if (!cgroup.remove()) {
+  if (cgroup.remove()) {
+    enforcer->clear();
+  } else {
     report.note("processes of the command still run in " + cgroup.get().name() +
                 ", confined as before; the first namewall command after their end removes the cgroup");
   }
@@ -257,21 +286,16 @@ int run_session(const RunOptions& options) {
   if (!addresses) return own_failure(addresses.error().message());
   const Result<std::uint64_t> netns = bpf::netns_cookie();
   if (!netns) return own_failure(netns.error().message());
-  Result<bpf::Enforcer> enforcer = bpf::Enforcer::load({});
-  if (!enforcer) return own_failure(enforcer.error().message());
 
   Result<RunCgroup> made = RunCgroup::create(*own_cgroup);
   if (!made) return own_failure(made.error().message());
   CgroupOwner cgroup(std::move(*made));
-  bpf::ArmOptions arm_options;
-  arm_options.trusted_netns = {*netns};
-  const Result<bpf::Workload> workload = enforcer->arm(cgroup.get().fd(), policy.image, arm_options);
-  if (!workload) return own_failure(workload.error().message());
+  auto enforcer = arm_run(cgroup.get().fd(), cgroup.get().name(), policy.image, *netns);
+  if (!enforcer) return own_failure(enforcer.error().message());
 
   Session session{options,
                   policy,
                   std::move(*enforcer),
-                  *workload,
                   cgroup,
                   std::move(*addresses),
                   answerer ? std::optional(std::move(*answerer)) : std::nullopt,
@@ -280,7 +304,7 @@ int run_session(const RunOptions& options) {
   if (auto done = session.open_proxy(*netns); !done) return own_failure(done.error().message());
   if (auto done = session.refresh_addresses(); !done) return own_failure(done.error().message());
   if (const std::optional<int> early = signals->take_early_end()) {
-    (void)cgroup.remove();
+    if (cgroup.remove()) session.enforcer->clear();
     end_like({true, *early});
   }
 

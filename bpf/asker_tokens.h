@@ -15,7 +15,7 @@ class AskerTokens {
 
   // 0: marks are not used, or there are no more tokens: whose the questions are is in the map of askers.
   AskerToken of(std::uint32_t slot) const {
-    constexpr std::uint32_t kMostSlots = UINT16_MAX / kMostLayers;
+    constexpr std::uint32_t kMostSlots = (kFirstNftToken - 1) / kMostLayers;
     return use_marks_ && slot < kMostSlots ? static_cast<AskerToken>(1 + layer_ + kMostLayers * slot) : AskerToken{0};
   }
   static std::uint32_t layer_of(AskerToken token) { return (token - 1u) % kMostLayers; }  // token != 0

@@ -93,6 +93,8 @@ class HostEnforcer final : public HostBackend {
   // to the kernel for each of 15 hooks. Rows of children whose cgroup is gone are forgotten every 10 s.
   std::vector<Damage> verify(std::size_t budget) override;
   std::vector<Damage> verify_policies(std::size_t budget) override;  // about 1 us each
+  // verify() of all, which repairs as it goes: without `repair` nothing is looked at.
+  Result<DriftReport> find_drift(bool repair) override;
   std::optional<bool> seems_detached() override;
   std::size_t begin_turn() override;
   // Makes spare tables and removes retired rules.

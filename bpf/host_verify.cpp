@@ -72,6 +72,15 @@ std::size_t HostEnforcer::begin_turn() {
   return state_->places.size() + state_->guarded.size();
 }
 
+Result<DriftReport> HostEnforcer::find_drift(bool repair) {
+  DriftReport report;
+  if (!repair) return report;
+  for (Damage& damage : verify(begin_turn())) {
+    (damage.repaired ? report.table : report.unrepaired).push_back(std::move(damage.what));
+  }
+  return report;
+}
+
 std::optional<std::int64_t> HostEnforcer::State::count_other_references() const {
   if (!census) return std::nullopt;
   std::set<std::uint32_t> programs;

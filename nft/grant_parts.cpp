@@ -78,15 +78,9 @@ class Places {
       has_tcp |= range.protocol == Protocol::kTcp;
       has_udp |= range.protocol == Protocol::kUdp;
     }
-    // The proxy's questions must not pass it by: a resolver's port among them closes all of them at its address.
-    const auto hits = [&](Protocol protocol) {
-      return std::any_of(resolver_ports_.begin(), resolver_ports_.end(),
-                         [&](Port port) { return ports.contains(protocol, port); });
-    };
-    if (has_tcp && !hits(Protocol::kTcp))
-      visit({.set = wide_addresses(index, is_v4_), .ip_protocol = IPPROTO_TCP, .port = 0});
-    if (has_udp && !hits(Protocol::kUdp))
-      visit({.set = wide_addresses(index, is_v4_), .ip_protocol = IPPROTO_UDP, .port = 0});
+    // A resolver's port among them is judged by the rules before: they ask `resolvers` first.
+    if (has_tcp) visit({.set = wide_addresses(index, is_v4_), .ip_protocol = IPPROTO_TCP, .port = 0});
+    if (has_udp) visit({.set = wide_addresses(index, is_v4_), .ip_protocol = IPPROTO_UDP, .port = 0});
   }
 
   const PolicyImage& image_;
@@ -160,6 +154,11 @@ std::vector<CommentedPart> build_grant_parts(const PolicyImage& image, const Ima
     parts.push_back({entry.part, std::move(comment)});
   }
   return parts;
+}
+
+void sort_parts(std::vector<HeldPart>& parts) {
+  std::sort(parts.begin(), parts.end(),
+            [](const HeldPart& a, const HeldPart& b) { return place_of(a.part) < place_of(b.part); });
 }
 
 Element to_element(std::uint64_t cgroup_id, const Address& address, const CommentedPart& part, BootTime now) {

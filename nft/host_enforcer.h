@@ -30,12 +30,6 @@ struct NetnsSockets {
 };
 Result<NetnsSockets> open_netns_sockets(std::uint16_t log_group);
 
-// One element as `namewall sets` shows it.
-struct DriftReport {
-  std::size_t unknown = 0, missing = 0;  // elements
-  std::vector<std::string> table;        // what somebody changed, a sentence each
-};
-
 class HostEnforcer final : public HostBackend {
  public:
   // In this process's network namespace; adopts the table that it finds. kPermission, kUnsupported: what is missing.
@@ -53,9 +47,6 @@ class HostEnforcer final : public HostBackend {
   // Nobody is there any more: the table is deleted, if the namespace still lives.
   void leave_netns(std::uint64_t cookie);
   std::vector<std::uint64_t> namespaces() const;  // cookies, the own among them
-
-  // Compares every element of every table with the model; `repair` rebuilds what differs.
-  Result<DriftReport> find_drift(bool repair);
 
   // ---- HostBackend ----
   const AdoptionReport& adoption() const override;
@@ -89,6 +80,8 @@ class HostEnforcer final : public HostBackend {
   Result<std::size_t> consume_events(std::size_t max, const std::function<void(const Event&)>& handle) override;
   std::vector<Damage> verify(std::size_t budget) override;
   std::vector<Damage> verify_policies(std::size_t budget) override;
+  // Compares every element of every table with the model.
+  Result<DriftReport> find_drift(bool repair) override;
   std::optional<bool> seems_detached() override;
   std::size_t begin_turn() override;
   Result<void> keep_house() override;

@@ -2,17 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
 
 namespace namewall::nft {
 namespace {
-
-// Chains and rules by chain, in their order; handles are the kernel's.
-std::map<std::string, std::vector<Bytes>> by_chain(const std::vector<ListedRule>& rules) {
-  std::map<std::string, std::vector<Bytes>> chains;
-  for (const ListedRule& rule : rules) chains[rule.chain].push_back(rule.expressions);
-  return chains;
-}
 
 ErrorKind kind_of(int error) {
   switch (error) {
@@ -86,10 +78,10 @@ Result<void> NamespaceTable::make(const RulesetPlan& plan, const std::vector<Ele
   if (auto done = commit(batch); !done) return done;
   is_made_ = true;
   plan_ = plan;
-  return note_rules();
+  return note_generation();
 }
 
-Result<void> NamespaceTable::adopt(const RulesetPlan& plan) {
+Result<bool> NamespaceTable::adopt(const RulesetPlan& plan) {
   const auto sets = list_set_names(socket_, name_);
   const auto chains = list_chain_names(socket_, name_);
   if (!sets) return tl::unexpected(sets.error());
@@ -98,13 +90,16 @@ Result<void> NamespaceTable::adopt(const RulesetPlan& plan) {
     if (std::find(sets->begin(), sets->end(), shape.name) == sets->end())
       return fail(ErrorKind::kNotFound, "the set " + std::string(shape.name) + " of table inet " + name_ + " is gone");
   }
+  const auto before = list_rules(socket_, name_);
+  if (!before) return tl::unexpected(before.error());
   Batch batch;
   batch.add_table(abilities_.table, name_);  // becomes its owner
   replace_rules(batch, *chains, plan, name_);
-  if (auto done = commit(batch); !done) return done;
+  if (auto done = commit(batch); !done) return tl::unexpected(done.error());
   is_made_ = true;
   plan_ = plan;
-  return note_rules();
+  if (auto done = note_generation(); !done) return tl::unexpected(done.error());
+  return !compare_rules(plan, *before, name_).empty();
 }
 
 Result<void> NamespaceTable::change(const ElementChanges& changes, const RulesetPlan& plan) {
@@ -116,7 +111,7 @@ Result<void> NamespaceTable::change(const ElementChanges& changes, const Ruleset
   if (auto done = commit(batch); !done) return done;
   if (!is_new_plan) return {};
   plan_ = plan;
-  return note_rules();
+  return note_generation();
 }
 
 Result<void> NamespaceTable::remove() {
@@ -130,10 +125,7 @@ Result<void> NamespaceTable::remove() {
   return commit(batch);
 }
 
-Result<void> NamespaceTable::note_rules() {
-  auto rules = list_rules(socket_, name_);
-  if (!rules) return tl::unexpected(rules.error());
-  rules_ = std::move(*rules);
+Result<void> NamespaceTable::note_generation() {
   const auto generation = socket_.generation();
   if (!generation) return tl::unexpected(generation.error());
   generation_ = generation->id;
@@ -167,17 +159,13 @@ Result<NamespaceTable::Inspection> NamespaceTable::inspect() {
   }
   const auto rules = list_rules(socket_, name_);
   if (!rules) return tl::unexpected(rules.error());
-  const auto had = by_chain(rules_), has = by_chain(*rules);
-  for (const auto& [chain, expected] : had) {
-    const auto at = has.find(chain);
-    if (at == has.end()) {
-      found.differences.push_back("the rules of chain " + chain + " had been removed");
-    } else if (at->second != expected) {
-      found.differences.push_back("the rules of chain " + chain + " had been changed");
-    }
-  }
-  for (const auto& [chain, unknown] : has) {
-    if (!had.contains(chain)) found.differences.push_back("rules had been put into chain " + chain);
+  for (std::string& difference : compare_rules(plan_, *rules, name_))
+    found.differences.push_back(std::move(difference));
+  const auto chains = list_chain_names(socket_, name_);
+  if (!chains) return tl::unexpected(chains.error());
+  for (const std::string& chain : expected_chains(plan_)) {
+    if (std::find(chains->begin(), chains->end(), chain) == chains->end())
+      found.differences.push_back("the chain " + chain + " had been deleted");
   }
   generation_ = generation->id;
   return found;

@@ -33,9 +33,9 @@ class NamespaceTable {
   Result<std::optional<TableListing>> find();
   // In the place of whatever is there, in one transaction.
   Result<void> make(const RulesetPlan& plan, const std::vector<Element>& elements);
-  // The table is there: its rules become those of `plan`, in one transaction; what the sets hold stays. kNotFound: a set
-  // is missing.
-  Result<void> adopt(const RulesetPlan& plan);
+  // The table is there: its rules become those of `plan`, in one transaction; what the sets hold stays. kNotFound: a
+  // set is missing. Whether the rules had been others.
+  Result<bool> adopt(const RulesetPlan& plan);
   // One transaction. `plan`: where other than before.
   Result<void> change(const ElementChanges& changes, const RulesetPlan& plan);
   Result<void> remove();
@@ -44,7 +44,7 @@ class NamespaceTable {
   Result<bool> has_foreign_changes();
   // Sentences about table, chains, sets and rules that are not as they were made. Reads the generation anew.
   struct Inspection {
-    bool is_gone = false;        // table, or a set: what it held is lost
+    bool is_gone = false;  // table, or a set: what it held is lost
     std::vector<std::string> differences;
   };
   Result<Inspection> inspect();
@@ -52,11 +52,12 @@ class NamespaceTable {
   std::set<std::uint64_t> members;  // cgroup ids; of the own namespace all workloads
   std::unique_ptr<LogReader> log;
   FileDescriptor conntrack;
-  std::uint64_t rebuilt = 0;
+  std::uint64_t rebuilt = 0;  // so often
+  bool needs_rebuild = false;
 
  private:
   Result<void> commit(Batch& batch);
-  Result<void> note_rules();
+  Result<void> note_generation();
   void write(Batch& batch, const ElementChanges& changes) const;
 
   std::uint64_t cookie_;
@@ -65,8 +66,7 @@ class NamespaceTable {
   std::string name_;
   bool is_made_ = false;
   RulesetPlan plan_;
-  std::vector<ListedRule> rules_;  // as they were read back when they were made
-  std::uint32_t generation_ = 0;   // that our last transaction made, unless another came between
+  std::uint32_t generation_ = 0;  // that our last transaction made, unless another came between
 };
 
 }  // namespace namewall::nft

@@ -60,6 +60,8 @@ struct HeldPart {
   BootTime set_at;
 };
 
+void sort_parts(std::vector<HeldPart>& parts);  // as build_grant_parts() does
+
 // From what the kernel holds of an address to what it should. `renew`: the same comment, another deadline. `replace`:
 // another comment too, or from a timeout to none or back.
 struct PartChanges {

@@ -78,6 +78,33 @@ PartChanges WorkloadModel::changes_at(const Address& address, BootTime now) cons
   return changes_between(has == held.end() ? kNone : has->second.parts, std::move(wanted), now);
 }
 
+bool WorkloadModel::has_wide(const Address& address, std::uint8_t ip_protocol) const {
+  const auto at = held.find(address);
+  return at != held.end() && std::any_of(at->second.parts.begin(), at->second.parts.end(), [&](const HeldPart& one) {
+           return one.part.ip_protocol == ip_protocol && one.part.set >= SetId::kWide1_4 &&
+                  one.part.set <= SetId::kWide4_6;
+         });
+}
+
+std::string WorkloadModel::comment_of(const Address& address, const GrantPart& part, BootTime now) const {
+  const std::vector<Grant> found = grants.find(address, now);
+  if (!image) return found.empty() ? std::string() : to_comment(GrantComment{found.front().name.text(), 0, {}});
+  for (CommentedPart& made : build_grant_parts(*image, *elements, address, found, now)) {
+    if (made.part.set == part.set && made.part.ip_protocol == part.ip_protocol && made.part.port == part.port)
+      return std::move(made.comment);
+  }
+  return {};
+}
+
+void WorkloadModel::widen_grants(std::uint32_t addresses) {
+  if (addresses <= max_addresses) return;
+  GrantTable wider(addresses);
+  // Before any deadline: what has expired is remembered, too.
+  (void)wider.learn(grants.all(), BootTime{});
+  grants = std::move(wider);
+  max_addresses = addresses;
+}
+
 ArmedCgroup WorkloadModel::describe() const {
   ArmedCgroup armed;
   armed.cgroup_id = cgroup_id;
@@ -94,16 +121,18 @@ ArmedCgroup WorkloadModel::describe() const {
   return armed;
 }
 
-std::vector<Element> own_pair_elements(const WorkloadModel& receiver, const std::vector<const WorkloadModel*>& below) {
-  std::vector<Element> pairs;
-  const bool is_own = !receiver.is_denied && receiver.image && receiver.image->loopback == Loopback::kOwn;
-  if (!is_own) return pairs;
-  pairs.push_back(make_element(SetId::kOwnPairs, encode_own_pair(mark_of(receiver.token), receiver.cgroup_id)));
-  for (const WorkloadModel* sender : below) {
-    if (sender->token == 0) continue;
-    pairs.push_back(make_element(SetId::kOwnPairs, encode_own_pair(mark_of(sender->token), receiver.cgroup_id)));
+std::optional<Element> own_pair_element(const WorkloadModel& sender, const std::vector<WorkloadModel*>& above) {
+  const auto is_own = [](const WorkloadModel& level) {
+    if (level.image) return level.image->loopback == Loopback::kOwn;
+    return std::any_of(level.adopted.begin(), level.adopted.end(),
+                       [](const Element& element) { return element.set == SetId::kLoopbackOwn; });
+  };
+  const WorkloadModel* level = is_own(sender) ? &sender : nullptr;
+  for (auto at = above.begin(); level == nullptr && at != above.end(); ++at) {
+    if (is_own(**at)) level = *at;
   }
-  return pairs;
+  if (level == nullptr || sender.token == 0) return std::nullopt;
+  return make_element(SetId::kOwnPairs, encode_own_pair(mark_of(sender.token), level->cgroup_id));
 }
 
 std::vector<Grant> grants_of(const Lesson& lesson, const WorkloadModel& workload) {

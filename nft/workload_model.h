@@ -39,7 +39,8 @@ struct HeldAddress {
 };
 
 struct WorkloadModel {
-  explicit WorkloadModel(std::uint32_t max_addresses) : grants(max_addresses), by_reason(NW_REASON_COUNT) {}
+  explicit WorkloadModel(std::uint32_t addresses)
+      : max_addresses(addresses), grants(addresses), by_reason(NW_REASON_COUNT) {}
 
   // ---- what it is ----
   std::uint64_t cgroup_id = 0;
@@ -58,7 +59,10 @@ struct WorkloadModel {
   bool is_denied = false;  // everything is refused
   AskerToken token = 0;    // a template has none
 
+  std::vector<Element> installed;  // fixed elements that the kernel holds
+
   // ---- what it learned ----
+  std::uint32_t max_addresses;
   GrantTable grants;
   std::unordered_map<Address, HeldAddress, AddressHash> held;
 
@@ -72,10 +76,17 @@ struct WorkloadModel {
   std::vector<Element> fixed_elements() const;
   // As the kernel should have them at `now`, after what was learned about this address.
   PartChanges changes_at(const Address& address, BootTime now) const;
+  bool has_wide(const Address& address, std::uint8_t ip_protocol) const;  // a wide port set is open there
+  // As it was sent with the part.
+  std::string comment_of(const Address& address, const GrantPart& part, BootTime now) const;
+  // A bound that is higher than before. It never becomes lower: that would leave grants out.
+  void widen_grants(std::uint32_t addresses);
   ArmedCgroup describe() const;
 };
 
-std::vector<Element> own_pair_elements(const WorkloadModel& receiver, const std::vector<const WorkloadModel*>& below);
+// The sockets that loopback packets of this sender may reach: those of the innermost of its levels with loopback =
+// "own".
+std::optional<Element> own_pair_element(const WorkloadModel& sender, const std::vector<WorkloadModel*>& above);
 
 // Ports as lesson and image say; the addresses that it concerns, each once.
 std::vector<Grant> grants_of(const Lesson& lesson, const WorkloadModel& workload);

@@ -53,6 +53,7 @@ struct ArmedCgroup {
   std::string cgroup;  // "" of a child that the kernel met
   std::uint32_t workload_id = 0;
   std::uint32_t generation = 0;
+  Backend backend = Backend::kBpf;
   std::uint32_t layer = 0;  // BPF
   bool is_strict = false;
   bool is_template = false;
@@ -76,6 +77,8 @@ struct GrantRecord {
   PortMask current_ports = 0;  // under the policy in force
   std::uint32_t hits = 0;      // BPF; nft does not count them
   bool is_private = false;
+  // nft, since this process began or adopted it; the kernel's maps of BPF do not say.
+  std::optional<BootTime> learned = std::nullopt, renewed = std::nullopt;
 };
 
 struct Counters {
@@ -87,6 +90,13 @@ struct Counters {
 struct Damage {
   std::string what;  // one sentence: what was found
   bool repaired = false;
+};
+
+// What the kernel holds beside the model, everywhere.
+struct DriftReport {
+  std::size_t unknown = 0, missing = 0;  // elements of tables
+  std::vector<std::string> table = {};   // what else somebody changed, a sentence each
+  std::vector<std::string> unrepaired = {};
 };
 
 class HostBackend {
@@ -117,6 +127,8 @@ class HostBackend {
   // Processes in new children of this cgroup get no sockets (nft: no connections) until the child (or a cgroup between)
   // is armed.
   virtual Result<void> guard(int cgroup_fd, std::uint64_t cgroup_id) = 0;
+  // The same, by the one that will arm those children; of one backend alone there is no choice.
+  virtual Result<void> guard_by(Backend, int cgroup_fd, std::uint64_t cgroup_id) { return guard(cgroup_fd, cgroup_id); }
   virtual Result<void> unguard(int cgroup_fd, std::uint64_t cgroup_id) = 0;
   // By cgroup id, its path as of the guarding, or of the adoption.
   virtual std::map<std::uint64_t, std::string> guarded() const = 0;
@@ -137,8 +149,8 @@ class HostBackend {
   virtual Reason teach(std::uint64_t cgroup_id, const Lesson& lesson, BootTime now) = 0;
   virtual void teach_all(std::span<LessonOrder> orders, BootTime now) = 0;  // in few system calls
 
-  // The kernel is to send questions for the place's resolver there, from now on; or no more. Places outlive the process:
-  // an adopting one finds them here.
+  // The kernel is to send questions for the place's resolver there, from now on; or no more. Places outlive the
+  // process: an adopting one finds them here.
   virtual Result<void> add_proxy_place(const ProxyPlace& place) = 0;
   virtual Result<void> remove_proxy_place(const ProxyPlace& place) = 0;
   virtual std::vector<ProxyPlace> proxy_places() const = 0;
@@ -159,6 +171,10 @@ class HostBackend {
   virtual std::vector<Damage> verify(std::size_t budget) = 0;
   // As verify(), in a turn of its own: only what each cgroup is held by.
   virtual std::vector<Damage> verify_policies(std::size_t budget) = 0;
+  // Everything at once, where verify() takes turns: for a person who asks. `repair` rebuilds what differs.
+  virtual Result<DriftReport> find_drift([[maybe_unused]] bool repair) {
+    return fail(ErrorKind::kUnsupported, "this backend is compared in turns only");
+  }
   // By one question to the kernel: whether something of ours seems to be gone since verify() last ended a turn. BPF:
   // true only if the call before saw it too (a cgroup that ends loses its programs a moment before or after it is
   // forgotten). nullopt: this kernel does not tell.

@@ -23,6 +23,7 @@ struct ProxyPlace {
 
 // A token that egress writes into bits 16 to 31 of the mark of packets to a proxy place, and nowhere else. 0: none.
 using AskerToken = std::uint16_t;
+inline constexpr AskerToken kFirstNftToken = 0x8000;  // from here on they are nftables' (bits of one mark), below BPF's
 
 // What a packet to a proxy place says of its sender where marks cannot be had: written by egress for each such packet,
 // taken once.

@@ -23,6 +23,7 @@ template Answer<ExplainView> read_view(std::string_view);
 template Answer<SelfView> read_view(std::string_view);
 template Answer<ChangeView> read_view(std::string_view);
 template Answer<ReloadView> read_view(std::string_view);
+template Answer<RepairView> read_view(std::string_view);
 template Answer<ProofView> read_view(std::string_view);
 
 }  // namespace namewall::agent

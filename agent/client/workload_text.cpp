@@ -45,6 +45,7 @@ std::string facts_text(const WorkloadView& workload, const Screen& screen) {
   out += fact_line("policy", policy_phrase(workload), screen);
   out += fact_line("armed", armed_phrase(workload), screen);
   out += fact_line("proved", proof_phrase(workload), screen);
+  if (!workload.backend.empty()) out += fact_line("held by", workload.backend, screen);
   if (!workload.dns.empty()) out += fact_line("DNS", dns_phrase(workload), screen);
   if (workload.ttl_left_s >= 0) out += fact_line("ends", "in " + phrase_seconds(workload.ttl_left_s), screen);
   std::vector<std::string> labels;

@@ -10,6 +10,7 @@
 #include "agent/control/json_list.h"
 #include "agent/control/json_text.h"
 #include "agent/control/request_body.h"
+#include "agent/control/sets_stream.h"
 #include "agent/host/host_json.h"
 #include "policy/duration.h"
 #include "policy/escape.h"
@@ -114,6 +115,17 @@ Reply Endpoints::list(std::vector<View> views) {
   return reply;
 }
 
+template <typename Sets>
+Reply Endpoints::sets(Sets sets) {
+  if (lists_.use_count() > kMaxLists) {
+    return error_reply({ErrorKind::kLimit, 0, std::to_string(kMaxLists) + " lists are being read already"});
+  }
+  Reply reply;
+  reply.content_type = "application/x-ndjson";
+  reply.source = std::make_shared<SetsStream>(host_, std::move(sets), lists_);
+  return reply;
+}
+
 Reply Endpoints::events(const ControlRequest& request) {
   const auto value = [&](const char* key) {
     const auto found = request.query.find(key);
@@ -175,6 +187,10 @@ Reply Endpoints::answer_change(const Peer& peer, const ControlRequest& request) 
       if (!asked) return error_reply(asked.error());
       return result_reply(host_.teardown(peer, asked->workload, asked->reason));
     }
+    case Endpoint::kRepair: {
+      const Result<void> asked = read_nothing(request.body);
+      return asked ? result_reply(host_.repair(peer)) : error_reply(asked.error());
+    }
     case Endpoint::kReload: {
       const Result<void> asked = read_nothing(request.body);
       return asked ? view_reply(host_.reload(peer)) : error_reply(asked.error());
@@ -196,6 +212,12 @@ Reply Endpoints::answer_read(const Peer& peer, const ControlRequest& request) {
       Result<std::vector<GrantView>> grants = host_.grants(request.name);
       return grants ? list(*std::move(grants)) : error_reply(grants.error());
     }
+    case Endpoint::kSets: {
+      Result<WorkloadSets> found = host_.sets(request.name);
+      return found ? sets(*std::move(found)) : error_reply(found.error());
+    }
+    case Endpoint::kAllSets:
+      return sets(host_.armed_workloads());
     case Endpoint::kEvents:
       return events(request);
     case Endpoint::kMetrics: {

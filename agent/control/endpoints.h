@@ -40,7 +40,7 @@ class Endpoints {
   }
   Reply answer(const PeerIdentity& identity, const ControlRequest& request);
 
-  static constexpr long kMaxLists = 8;  // lists of workloads or grants being read at the same time
+  static constexpr long kMaxLists = 8;  // lists of workloads, grants or sets being read at the same time
 
  private:
   Reply answer_read(const Peer& peer, const ControlRequest& request);
@@ -49,6 +49,8 @@ class Endpoints {
   Reply events(const ControlRequest& request);
   template <typename View>
   Reply list(std::vector<View> views);
+  template <typename Sets>
+  Reply sets(Sets sets);
 
   Host& host_;
   AccessRules rules_;

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kEventQuery = {"workload", "reason", "since", "follow"};
 
-constexpr std::array<Route, 14> kRoutes = {{
+constexpr std::array<Route, 17> kRoutes = {{
     {Endpoint::kStatus, "GET", "/v1/status", Right::kRead, BodySize::kNone},
     {Endpoint::kWorkloads, "GET", "/v1/workloads", Right::kRead, BodySize::kNone},
     {Endpoint::kWorkload, "GET", "/v1/workloads/{name}", Right::kRead, BodySize::kNone},
@@ -15,8 +15,11 @@ constexpr std::array<Route, 14> kRoutes = {{
     {Endpoint::kPatch, "PATCH", "/v1/workloads/{name}", Right::kChange, BodySize::kPolicy},
     {Endpoint::kRemove, "DELETE", "/v1/workloads/{name}", Right::kChange, BodySize::kSmall},
     {Endpoint::kGrants, "GET", "/v1/workloads/{name}/grants", Right::kRead, BodySize::kNone},
+    {Endpoint::kSets, "GET", "/v1/workloads/{name}/sets", Right::kRead, BodySize::kNone},
     {Endpoint::kProve, "POST", "/v1/workloads/{name}/test", Right::kChange, BodySize::kSmall},
     {Endpoint::kEvents, "GET", "/v1/events", Right::kRead, BodySize::kNone, kEventQuery},
+    {Endpoint::kAllSets, "GET", "/v1/sets", Right::kRead, BodySize::kNone},
+    {Endpoint::kRepair, "POST", "/v1/sets/repair", Right::kChange, BodySize::kSmall},
     {Endpoint::kMetrics, "GET", "/v1/metrics", Right::kRead, BodySize::kNone},
     {Endpoint::kSelf, "GET", "/v1/self", Right::kOwn, BodySize::kNone},
     {Endpoint::kReload, "POST", "/v1/reload", Right::kChange, BodySize::kSmall},

@@ -24,6 +24,9 @@ enum class Endpoint {
   kExplain,
   kProve,
   kTeardown,
+  kSets,
+  kAllSets,
+  kRepair,
 };
 
 enum class BodySize { kNone, kSmall, kPolicy };

@@ -20,6 +20,7 @@
 #include "agent/host/helper_channel.h"
 #include "agent/host/process_facts.h"
 #include "agent/host/proof_probe.h"
+#include "nft/host_enforcer.h"
 
 namespace namewall::agent {
 namespace {
@@ -100,6 +101,15 @@ Result<void> answer_with_upstream_sockets(int channel, const HelperRequest& requ
   return send_answer(channel, make_answer(request), descriptors);
 }
 
+Result<void> answer_with_tables(int channel, const HelperRequest& request) {
+  const auto entered = enter_netns_of(request.pid, request.netns_cookie);
+  auto sockets =
+      entered ? nft::open_netns_sockets(nft::kLogGroup) : Result<nft::NetnsSockets>(tl::unexpected(entered.error()));
+  if (!sockets) return send_answer(channel, make_answer(request, sockets.error()), {});
+  const std::vector<int> descriptors = {sockets->nft.get(), sockets->log.get(), sockets->conntrack.get()};
+  return send_answer(channel, make_answer(request), descriptors);
+}
+
 HelperAnswer check_processes(const HelperRequest& request) {
   HelperAnswer answer = make_answer(request);
   answer.still_there = check_netns_processes(read_processes(request));
@@ -137,6 +147,8 @@ Result<void> serve(int channel, HelperTask task, const Received<HelperRequest>& 
       return send_answer(channel, check_processes(request), {});
     case HelperTask::kScanNamespaces:
       return send_answer(channel, answer_with(request, scan_netns_processes()), {});
+    case HelperTask::kOpenTables:
+      return answer_with_tables(channel, request);
   }
   return {};
 }

@@ -244,7 +244,8 @@ Result<HelperTask> check_request(const HelperRequest& request, std::size_t descr
   if (request.version != kHelperVersion) return refuse("the request is of another version");
   const auto task = std::ranges::find(kHelperTasks, static_cast<HelperTask>(request.task));
   if (task == std::end(kHelperTasks)) return refuse("the helper does not know this task");
-  const bool opens = *task == HelperTask::kOpenSockets || *task == HelperTask::kOpenProxy;
+  const bool opens =
+      *task == HelperTask::kOpenSockets || *task == HelperTask::kOpenProxy || *task == HelperTask::kOpenTables;
   const bool has_descriptor = !opens && *task != HelperTask::kCheckProcesses && *task != HelperTask::kScanNamespaces;
   if (descriptors != (has_descriptor ? 1u : 0u)) return refuse("the request has the wrong number of descriptors");
   const bool names_process = opens || *task == HelperTask::kInspect;
@@ -277,6 +278,8 @@ Result<void> check_answer(const HelperAnswer& answer, HelperTask task, std::size
         return descriptors >= 2 && descriptors % 2 == 0;
       case HelperTask::kMakeSockets:
         return descriptors > 0;
+      case HelperTask::kOpenTables:
+        return descriptors == 3;
       default:
         return descriptors == 0;
     }

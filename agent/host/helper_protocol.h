@@ -16,7 +16,7 @@
 
 namespace namewall::agent {
 
-inline constexpr std::uint32_t kHelperVersion = 2;
+inline constexpr std::uint32_t kHelperVersion = 3;
 
 enum class HelperTask : std::uint32_t {
   kOpenSockets = 1,
@@ -26,11 +26,13 @@ enum class HelperTask : std::uint32_t {
   kOpenProxy,
   kMakeSockets,
   kCheckProcesses,
-  kScanNamespaces
+  kScanNamespaces,
+  kOpenTables
 };
 inline constexpr HelperTask kHelperTasks[] = {
     HelperTask::kOpenSockets, HelperTask::kProve,       HelperTask::kInspect,        HelperTask::kListNamespaces,
-    HelperTask::kOpenProxy,   HelperTask::kMakeSockets, HelperTask::kCheckProcesses, HelperTask::kScanNamespaces};
+    HelperTask::kOpenProxy,   HelperTask::kMakeSockets, HelperTask::kCheckProcesses, HelperTask::kScanNamespaces,
+    HelperTask::kOpenTables};
 
 struct WireProofPlan {
   std::uint8_t refused_address[16];
@@ -59,8 +61,8 @@ struct HelperRequest {
   std::uint32_t version;
   std::uint32_t task;
   std::uint64_t id;
-  std::uint64_t netns_cookie;  // of kOpenSockets, kOpenProxy, kMakeSockets
-  std::uint32_t pid;           // of the first two; of kInspect: a process to leave out, or 0
+  std::uint64_t netns_cookie;  // of kOpenSockets, kOpenProxy, kMakeSockets, kOpenTables
+  std::uint32_t pid;           // of those but kMakeSockets; of kInspect: a process to leave out, or 0
   std::uint32_t count;         // of resolvers (kOpenProxy) or processes (kCheckProcesses)
   WireProofPlan proof;         // of kProve
   WireSocketCounts sockets;    // of kMakeSockets
@@ -68,7 +70,7 @@ struct HelperRequest {
   WireProcess processes[kMaxCheckedProcesses];
 };
 // With one descriptor: the cgroup directory, of kMakeSockets the network namespace; kOpenSockets, kOpenProxy,
-// kCheckProcesses and kScanNamespaces: none.
+// kCheckProcesses, kScanNamespaces and kOpenTables: none.
 static_assert(sizeof(HelperRequest) == 32 + 80 + 16 + 24 * kMaxPlacesPerRequest + 16 * kMaxCheckedProcesses &&
               std::is_trivially_copyable_v<HelperRequest>);
 
@@ -122,6 +124,7 @@ struct HelperAnswer {
 static_assert(std::is_trivially_copyable_v<HelperAnswer>);
 // Descriptors of kOpenSockets, in this order: IPv4 raw and sysctl, the IPv6 two (or neither), sock_diag. Of kOpenProxy:
 // the network namespace, sock_diag, and UDP and TCP of each place without an error. Of kMakeSockets: the sockets.
+// Of kOpenTables: nf_tables, NFLOG, connection tracking.
 inline constexpr std::size_t kMaxRefusalDescriptors = 5;
 inline constexpr std::size_t kMaxPassedDescriptors = 2 + 2 * kMaxPlacesPerRequest;
 static_assert(kMaxSocketsPerRequest <= kMaxPassedDescriptors);

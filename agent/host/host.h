@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/host/host_view.h"
+#include "agent/host/workload_sets.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -54,6 +55,9 @@ class Host {
   virtual std::vector<WorkloadView> list() = 0;
   virtual Result<WorkloadDetail> show(const std::string& workload) = 0;
   virtual Result<std::vector<GrantView>> grants(const std::string& workload) = 0;
+  // What the model holds of a workload's grants, live ones; and the names of those that are armed.
+  virtual Result<WorkloadSets> sets(const std::string& workload) = 0;
+  virtual std::vector<std::string> armed_workloads() = 0;
   virtual std::string metrics() = 0;  // Prometheus text
   virtual SelfView self(const Peer& peer) = 0;
   // workload "": the peer's own. target "": the last refusal.
@@ -66,6 +70,8 @@ class Host {
   virtual Result<ChangeView> remove(const Peer& peer, const std::string& workload, const std::string& reason) = 0;
   virtual ReloadView reload(const Peer& peer) = 0;
   virtual Result<ProofView> prove(const std::string& workload) = 0;
+  // Rebuilds what the kernel holds otherwise than the model.
+  virtual Result<RepairView> repair(const Peer& peer) = 0;
   // Lifts enforcement of one workload, or of all ("").
   virtual Result<ChangeView> teardown(const Peer& peer, const std::string& workload, const std::string& reason) = 0;
 

@@ -11,7 +11,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(WorkloadView, name, cgroup, cgro
                                                 mode, policy_sha256, generation, workload_id, rules, grants,
                                                 max_addresses, refusals, lookups, last_refusal, last_refusal_at,
                                                 armed_at, unarmed_ms, proved_ago_s, proof, labels, ttl_left_s, dns,
-                                                dns_why)
+                                                dns_why, backend)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RuleView, rule, action, origin, dead, decided_by)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ResolverView, address, source)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GrantView, name, address, ports, state, seconds_left, connects,
@@ -34,6 +34,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ExplainView, workload, target, a
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SelfView, confined, workload, state, policy_text, generation, refusals)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ChangeView, workload, cgroup, cgroup_id, generation, state, why, lifted)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ReloadView, ok, errors, armed, replaced, let_go, unchanged)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(RepairView, unknown, missing, changed, unrepaired)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ProofView, workload, passed, steps)
 
 }  // namespace namewall::agent

@@ -52,6 +52,25 @@ Result<std::vector<GrantView>> HostService::grants(const std::string& workload) 
   return parts_.views.grants(**found, boot_now());
 }
 
+Result<WorkloadSets> HostService::sets(const std::string& workload) {
+  const auto found = find(workload);
+  if (!found) return tl::unexpected(found.error());
+  const BootTime now = boot_now();
+  const auto records = parts_.host.enforcer.read_grants((*found)->cgroup_id);
+  WorkloadSets sets = sets_.build(**found, records ? *records : std::vector<GrantRecord>(), now);
+  sets.workload.is_unreadable = !records;
+  return sets;
+}
+
+std::vector<std::string> HostService::armed_workloads() {
+  parts_.meet_children();
+  std::vector<std::string> names;
+  std::as_const(parts_.host.registry).each([&](const Workload& workload) {
+    if (workload.is_armed) names.push_back(workload.name);
+  });
+  return names;
+}
+
 std::string HostService::metrics() { return metrics_text(parts_.status.metrics(boot_now())); }
 
 SelfView HostService::self(const Peer& peer) {
@@ -112,6 +131,22 @@ Result<ProofView> HostService::prove(const std::string& workload) {
   const auto found = find(workload);
   if (!found) return tl::unexpected(found.error());
   return parts_.proofs.prove(**found);
+}
+
+Result<RepairView> HostService::repair(const Peer& peer) {
+  auto found = parts_.host.enforcer.find_drift(true);
+  if (!found) return tl::unexpected(found.error());
+  RepairView view{found->unknown, found->missing, std::move(found->table), std::move(found->unrepaired)};
+  if (view.unknown + view.missing + view.changed.size() + view.unrepaired.size() == 0) return view;
+  ChangeEntry entry;
+  entry.action = ChangeAction::kRepair;
+  entry.reason = std::to_string(view.unknown) + " elements that nobody knew, " + std::to_string(view.missing) +
+                 " missing ones, " + std::to_string(view.changed.size()) + " other changes";
+  if (!view.unrepaired.empty()) entry.result = view.unrepaired.front();
+  parts_.host.diary.notice(view.unrepaired.empty() ? Priority::kWarning : Priority::kError, "",
+                           view.unrepaired.empty() ? "damage_repaired" : "damage", "asked to repair: " + entry.reason);
+  parts_.host.diary.record(std::move(entry), &peer);
+  return view;
 }
 
 Result<ChangeView> HostService::teardown(const Peer& peer, const std::string& workload, const std::string& reason) {

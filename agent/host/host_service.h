@@ -34,6 +34,8 @@ class HostService : public Host {
   std::vector<WorkloadView> list() override;
   Result<WorkloadDetail> show(const std::string& workload) override;
   Result<std::vector<GrantView>> grants(const std::string& workload) override;
+  Result<WorkloadSets> sets(const std::string& workload) override;
+  std::vector<std::string> armed_workloads() override;
   std::string metrics() override;
   SelfView self(const Peer& peer) override;
   Result<ExplainView> explain(const Peer& peer, const std::string& workload, const std::string& target) override;
@@ -42,6 +44,7 @@ class HostService : public Host {
   Result<ChangeView> remove(const Peer& peer, const std::string& workload, const std::string& reason) override;
   ReloadView reload(const Peer& peer) override;
   Result<ProofView> prove(const std::string& workload) override;
+  Result<RepairView> repair(const Peer& peer) override;
   Result<ChangeView> teardown(const Peer& peer, const std::string& workload, const std::string& reason) override;
   std::vector<EventView> events(const EventFilter& filter, std::size_t limit) override;
   std::uint64_t newest_event() const override { return parts_.host.hub.newest(); }
@@ -52,6 +55,7 @@ class HostService : public Host {
   const Workload* find_own(const Peer& peer);
 
   Parts parts_;
+  SetsBuilder sets_;
 };
 
 }  // namespace namewall::agent

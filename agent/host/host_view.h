@@ -42,6 +42,7 @@ struct WorkloadView {
   double ttl_left_s = -1;  // of a workload by call; -1: none
   std::string dns;         // which way its DNS over UDP goes: "kernel", "proxy"; TCP always by the proxy
   std::string dns_why;     // why by the proxy, a clause
+  std::string backend;     // what enforces it: "bpf", "nft"
 };
 
 struct RuleView {
@@ -188,6 +189,14 @@ struct ReloadView {
   bool ok = false;
   std::vector<std::string> errors;  // "file:line:column: ..."
   std::uint32_t armed = 0, replaced = 0, let_go = 0, unchanged = 0;
+};
+
+// POST /v1/sets/repair
+struct RepairView {
+  std::uint64_t unknown = 0;         // elements that the model did not know: removed
+  std::uint64_t missing = 0;         // elements that the kernel had lost: put back
+  std::vector<std::string> changed;  // what else somebody had changed, a sentence each: rebuilt
+  std::vector<std::string> unrepaired;
 };
 
 struct ProofView {

@@ -103,6 +103,13 @@ Result<std::vector<FileDescriptor>> read_upstream_sockets(std::vector<FileDescri
   return sockets;
 }
 
+Result<nft::NetnsSockets> read_tables(std::vector<FileDescriptor> sockets, std::uint64_t cookie) {
+  for (const FileDescriptor& one : sockets) {
+    if (!is_socket(one, AF_NETLINK, SOCK_RAW, cookie)) return wrong_sockets();
+  }
+  return nft::NetnsSockets{std::move(sockets[0]), std::move(sockets[1]), std::move(sockets[2])};
+}
+
 // Adapts a callback for a value to one for the raw answer.
 template <typename T>
 Handler read_with(Result<T> (*read)(const HelperAnswer&), PrivilegedHelper::Done<T> done) {
@@ -251,6 +258,17 @@ void PrivilegedHelper::check_processes(const std::vector<ProcessInNetns>& proces
   state_->request(request, {}, now, [done = std::move(done)](Result<Answer> answer) {
     done(answer ? Result<std::uint64_t>(answer->message.still_there)
                 : Result<std::uint64_t>(tl::unexpected(answer.error())));
+  });
+}
+
+void PrivilegedHelper::open_tables(std::uint32_t pid, std::uint64_t netns_cookie, BootTime now,
+                                   Done<nft::NetnsSockets> done) {
+  HelperRequest request = make_request(HelperTask::kOpenTables, 0);
+  request.pid = pid;
+  request.netns_cookie = netns_cookie;
+  state_->request(request, {}, now, [netns_cookie, done = std::move(done)](Result<Answer> answer) {
+    done(answer ? read_tables(std::move(answer->descriptors), netns_cookie)
+                : Result<nft::NetnsSockets>(tl::unexpected(answer.error())));
   });
 }
 

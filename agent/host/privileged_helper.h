@@ -18,6 +18,7 @@
 #include "agent/host/live_proof.h"
 #include "agent/host/netns_sockets.h"
 #include "agent/host/proxy_namespaces.h"
+#include "nft/host_enforcer.h"
 #include "policy/boot_time.h"
 #include "policy/result.h"
 
@@ -51,6 +52,8 @@ class PrivilegedHelper {
   void make_sockets(int netns, std::uint64_t netns_cookie, const SocketCounts& counts, BootTime now,
                     Done<std::vector<FileDescriptor>> done);
   void check_processes(const std::vector<ProcessInNetns>& processes, BootTime now, Done<std::uint64_t> done);
+  // As nft::open_netns_sockets() with the daemon's log group, in the network namespace of the process.
+  void open_tables(std::uint32_t pid, std::uint64_t netns_cookie, BootTime now, Done<nft::NetnsSockets> done);
   void scan_namespaces(BootTime now, Done<NetnsScan> done);
 
   // Readable (epoll, level-triggered): call read_answers(). Stays readable once the helper has ended: leave it out

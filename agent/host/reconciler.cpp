@@ -141,8 +141,10 @@ void Reconciler::fail_workload(const KernelChange& change, const Error& error, O
 
 void Reconciler::guard(const WantedWorkload& place, Outcome& outcome) {
   const auto opened = open_cgroup(parts_.cgroups, place.cgroup, place.cgroup_id);
-  const Result<void> done =
-      opened ? parts_.enforcer.guard(opened->fd.get(), place.cgroup_id) : Result<void>(tl::unexpected(opened.error()));
+  const auto version = parts_.folder.find(place.policy);
+  const Backend backend = version ? version->image->backend : Backend::kBpf;
+  const Result<void> done = opened ? parts_.enforcer.guard_by(backend, opened->fd.get(), place.cgroup_id)
+                                   : Result<void>(tl::unexpected(opened.error()));
   if (!done) outcome.errors.push_back("the guard of " + place.name + ": " + done.error().message());
 }
 

@@ -12,10 +12,9 @@
 #include <cerrno>
 #include <utility>
 
-#include "agent/cgroup_tree.h"
 #include "agent/host/host_clock.h"
+#include "agent/host/process_workload.h"
 #include "agent/host/proxy_counts.h"
-#include "agent/text_file.h"
 
 namespace namewall::agent {
 namespace {
@@ -249,9 +248,7 @@ void ServedNamespaces::lose(std::uint64_t cookie) {
 }
 
 const Workload* ServedNamespaces::workload_of(std::uint32_t pid) const {
-  const auto text = read_text_file("/proc/" + std::to_string(pid) + "/cgroup");
-  const auto path = text ? parse_own_cgroup(*text) : std::nullopt;
-  return path ? std::as_const(parts_.registry).find_holding(*path) : nullptr;
+  return find_workload_of_process(parts_.registry, pid);
 }
 
 void ServedNamespaces::look(BootTime now) {

@@ -23,6 +23,7 @@ bool narrows(const HeldPolicyPtr& older, const HeldPolicyPtr& newer) {
 void take_kernel_facts(Workload& workload, const ArmedCgroup& armed) {
   workload.is_armed = true;
   workload.failure.clear();
+  workload.backend = armed.backend;
   workload.workload_id = armed.workload_id;
   workload.generation = armed.generation;
   workload.is_judging = armed.is_strict;
@@ -34,6 +35,7 @@ void take_history(Workload& workload, const Workload& before) {
   workload.unarmed_ms = before.unarmed_ms;
   workload.armed_at = before.armed_at;
   workload.partial = before.partial;
+  workload.netns_holes = before.netns_holes;
 }
 
 }  // namespace

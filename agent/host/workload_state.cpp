@@ -5,7 +5,7 @@ namespace namewall::agent {
 std::string_view state_of(const Workload& workload) {
   if (!workload.is_armed || !workload.failure.empty()) return "failed";
   if (workload.origin == WorkloadOrigin::kAdopted) return "adopted";
-  if (!workload.partial.empty()) return "partial";
+  if (!workload.partial.empty() || !workload.netns_holes.empty()) return "partial";
   if (workload.is_judging) return "judging";
   if (workload.policy && workload.policy->policy().mode == Mode::kAudit) return "audit";
   return "enforcing";
@@ -24,6 +24,7 @@ std::vector<std::string> why_of(const Workload& workload, const std::optional<st
         "`namewall teardown`");
   }
   why.insert(why.end(), workload.partial.begin(), workload.partial.end());
+  why.insert(why.end(), workload.netns_holes.begin(), workload.netns_holes.end());
   if (workload.is_judging) {
     why.push_back(judging_obstacle
                       ? "sockets older than its policy could not be judged, so every packet is: " + *judging_obstacle

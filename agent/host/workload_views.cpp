@@ -87,6 +87,7 @@ WorkloadView WorkloadViews::view(const Workload& workload, BootTime now) const {
   const DaemonProxy::DnsPath dns = proxy_.path_of(workload);
   view.dns = dns.is_proxy ? "proxy" : "kernel";
   view.dns_why = dns.why;
+  view.backend = namewall::word_of(workload.backend);
   return view;
 }
 

@@ -58,7 +58,7 @@ struct DnsProxy::State final : ProxyOutput {
       return proxy.next_number++;
     }
     std::uint64_t find_cgroup(const ResolverAddress& its_local, const ResolverAddress& its_remote) override {
-      return proxy.find_peer_cgroup(netns_cookie, its_local, its_remote);
+      return proxy.find_peer_cgroup(netns_cookie, its_local, its_remote, place->resolver());
     }
     Asker find_asker(std::uint64_t cgroup_id) override { return proxy.host.find_asker_of_cgroup(cgroup_id); }
     bool admit(const Asker& asker) override { return proxy.counts.admit(asker); }
@@ -120,10 +120,15 @@ struct DnsProxy::State final : ProxyOutput {
   }
 
   std::uint64_t find_peer_cgroup(std::uint64_t cookie, const ResolverAddress& its_local,
-                                 const ResolverAddress& its_remote) {
+                                 const ResolverAddress& its_remote, const ResolverAddress& resolver) {
     const auto found = netns.find(cookie);
     if (found == netns.end()) return 0;
-    const auto cgroup = find_cgroup_of_connection(found->second.handle.diagnosis.get(), its_local, its_remote);
+    const int diagnosis = found->second.handle.diagnosis.get();
+    auto cgroup = find_cgroup_of_connection(diagnosis, its_local, its_remote);
+    // nftables redirects packets: the peer's socket is connected to the resolver.
+    if (!cgroup && cgroup.error().kind == ErrorKind::kNotFound) {
+      cgroup = find_cgroup_of_connection(diagnosis, its_local, resolver);
+    }
     if (cgroup) return *cgroup;
     tell_of_unknown(found->second, cookie, IPPROTO_TCP, its_local);
     return 0;

@@ -51,7 +51,7 @@ _namewall() {
   local options=--help words=
   case $command in
     run)
-      options+=" --policy --allow --deny --host --audit --user --keep --events --quiet --json --stop-on-refusal --save"
+      options+=" --policy --allow --deny --host --backend --audit --user --keep --events --quiet --json --stop-on-refusal --save"
       ;;
     check) options+=" --host --json" ;;
     explain) options+=" --policy --workload --answers --host --json --socket" ;;

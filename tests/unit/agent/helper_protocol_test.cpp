@@ -59,6 +59,14 @@ TEST(HelperRequests, OfEveryTaskAreUnderstood) {
   EXPECT_TRUE(check_request(upstream_request({4, 2, 4, 2}), 1));
   EXPECT_TRUE(check_request(check_processes_request(), 0));
   EXPECT_TRUE(check_request(make_request(HelperTask::kScanNamespaces, 8), 0));
+  HelperRequest tables = sockets_request();
+  tables.task = static_cast<std::uint32_t>(HelperTask::kOpenTables);
+  EXPECT_TRUE(check_request(tables, 0));
+  EXPECT_FALSE(check_request(tables, 1));
+  tables.pid = 0;
+  EXPECT_FALSE(check_request(tables, 0));
+  EXPECT_TRUE(check_answer(make_answer(tables), HelperTask::kOpenTables, 3));
+  EXPECT_FALSE(check_answer(make_answer(tables), HelperTask::kOpenTables, 2));
 }
 
 TEST(HelperRequests, CarryTheListsOfTheProxy) {

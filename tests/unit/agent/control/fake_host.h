@@ -42,6 +42,22 @@ class FakeHost : public Host {
     grant.name = "name of " + workload;
     return std::vector<GrantView>{grant};
   }
+  Result<WorkloadSets> sets(const std::string& workload) override {
+    if (workload == "absent") return fail(ErrorKind::kNotFound, "there is no workload absent");
+    WorkloadSets sets;
+    sets.workload.workload = workload;
+    sets.workload.cgroup_id = 7;
+    sets.workload.rules = {"https://a.example"};
+    sets.grants.resize(grants_of_sets, {"a.example", *parse_address("192.0.2.1"), 0, 0, 1500, 20, 10, -1});
+    return sets;
+  }
+  std::vector<std::string> armed_workloads() override { return {"one", "absent", "two"}; }
+  Result<RepairView> repair(const Peer& peer) override {
+    static_cast<void>(change("repair", peer, ""));
+    RepairView view;
+    view.unknown = 3;
+    return view;
+  }
   std::string metrics() override { return "namewall_up 1\n"; }
   SelfView self(const Peer& peer) override {
     SelfView view;
@@ -125,6 +141,7 @@ class FakeHost : public Host {
   // Set before the server runs, read after its answer.
   std::string confined_prefix = "/confined";
   std::size_t listed = 2;
+  std::size_t grants_of_sets = 1;
   Result<void> change_result;
   WorkloadRequest put_request;
   RuleChange rule_change;
