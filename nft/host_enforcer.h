@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "nft/table_shape.h"
+#include "nft/transaction.h"
 #include "policy/backend.h"
 #include "policy/file_descriptor.h"
 
@@ -22,6 +24,7 @@ struct HostOptions {
   std::uint16_t log_group = kLogGroup;
   std::uint64_t own_netns = 0;  // cookie
   std::uint32_t max_workloads = 16384;
+  std::optional<NftAbilities> abilities = std::nullopt;  // in the place of what is found, as of an older kernel
 };
 
 // Sockets made in a network namespace (open_netns_sockets()), wherever they are used.
@@ -82,6 +85,7 @@ class HostEnforcer final : public HostBackend {
   std::vector<Damage> verify_policies(std::size_t budget) override;
   // Compares every element of every table with the model.
   Result<DriftReport> find_drift(bool repair) override;
+  std::vector<std::string> find_table_changes() override;
   std::optional<bool> seems_detached() override;
   std::size_t begin_turn() override;
   Result<void> keep_house() override;

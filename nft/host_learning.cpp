@@ -69,7 +69,10 @@ void HostEnforcer::teach_all(std::span<LessonOrder> orders, BootTime now) {
   ElementChanges changes;
   append_all(changed, kernel_now, changes);
   if (changes.empty() || state.apply(changes)) {
-    for (AddressChange& one : changed) state.settle(*one.workload, one.address, std::move(one.parts));
+    for (AddressChange& one : changed) {
+      state.settle(*one.workload, one.address, std::move(one.parts));
+      one.workload->note_lesson(one.address, kernel_now);
+    }
     return;
   }
   // One of them is the culprit: each order by itself.
@@ -86,7 +89,10 @@ void HostEnforcer::teach_all(std::span<LessonOrder> orders, BootTime now) {
       state.inspects_anyway = true;  // the model has them: verify() tries again
       continue;
     }
-    for (AddressChange& one : own) state.settle(workload, one.address, std::move(one.parts));
+    for (AddressChange& one : own) {
+      state.settle(workload, one.address, std::move(one.parts));
+      workload.note_lesson(one.address, kernel_now);
+    }
   }
 }
 
@@ -130,9 +136,18 @@ Result<std::vector<GrantRecord>> HostEnforcer::read_grants(std::uint64_t cgroup_
   const WorkloadModel* workload = state_->find(cgroup_id);
   if (workload == nullptr) return fail(ErrorKind::kNotFound, "the cgroup is not armed");
   std::vector<GrantRecord> records;
-  for (Grant& grant : workload->grants.all()) {
-    GrantRecord record{.grant = std::move(grant)};
+  const BootTime now = boot_now();
+  for (GrantTable::Timed& known : workload->grants.all_timed()) {
+    GrantRecord record{.grant = std::move(known.grant)};
+    if (record.grant.is_live(now)) {
+      record.learned = known.learned;
+      if (known.renewed != known.learned) record.renewed = known.renewed;
+    }
     record.current_ports = record.grant.note == NW_REASON_NONE ? record.grant.ports : 0;
+    if (const auto held = workload->held.find(record.grant.address); held != workload->held.end()) {
+      record.learned = held->second.learned;
+      record.renewed = held->second.renewed;
+    }
     record.is_private =
         record.grant.note == NW_REASON_NONE
             ? classify_address(record.grant.address, !record.grant.address.is_v4()) == SpecialUse::kPrivate

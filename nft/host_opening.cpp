@@ -77,7 +77,9 @@ void take_grant(WorkloadModel& workload, const Element& element, BootTime now) {
   part.part.comment_hash = 0;
   part.part.deadline = element.timeout ? now + element.expires.value_or(*element.timeout) : kNever;
   part.set_at = element.timeout ? BootTime{part.part.deadline.since_boot - *element.timeout} : now;
-  workload.held[key->address].parts.push_back(part);
+  HeldAddress& held = workload.held[key->address];
+  held.parts.push_back(part);
+  held.learned = held.renewed = std::max(held.renewed, part.set_at);
   const auto comment = parse_grant_comment(element.comment);
   const auto name = comment ? DomainName::parse(comment->name) : Result<DomainName>(fail(ErrorKind::kInvalid, ""));
   if (!name) return;
@@ -91,7 +93,7 @@ Result<HostEnforcer> HostEnforcer::open(const HostOptions& options) {
   if (!mount) return fail(ErrorKind::kUnsupported, mount.error().message());
   auto socket = NftSocket::open();
   if (!socket) return tl::unexpected(socket.error());
-  const auto abilities = probe_abilities(*socket);
+  const auto abilities = options.abilities ? Result<NftAbilities>(*options.abilities) : probe_abilities(*socket);
   if (!abilities) return tl::unexpected(abilities.error());
   auto state = std::make_unique<State>(options, std::move(*mount), *abilities);
   state->tables.push_back(

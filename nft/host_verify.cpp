@@ -105,6 +105,7 @@ Result<DriftReport> HostEnforcer::State::compare(NamespaceTable& table, bool rep
 Result<DriftReport> HostEnforcer::find_drift(bool repair) {
   const std::lock_guard lock(state_->mutex);
   DriftReport whole;
+  if (!repair) state_->inspects_anyway = true;  // a look is not to hide it from verify()
   for (const auto& table : state_->tables) {
     if (!table->is_made()) continue;
     const auto seen = table->inspect();
@@ -125,6 +126,20 @@ Result<DriftReport> HostEnforcer::find_drift(bool repair) {
     whole.missing += report->missing;
   }
   return whole;
+}
+
+std::vector<std::string> HostEnforcer::find_table_changes() {
+  const std::lock_guard lock(state_->mutex);
+  std::vector<std::string> found;
+  for (const auto& table : state_->tables) {
+    if (!table->is_made()) continue;
+    const auto seen = table->inspect();
+    if (!seen) continue;
+    found.insert(found.end(), seen->differences.begin(), seen->differences.end());
+    // It was only looked at: verify() would take it for seen.
+    if (!seen->differences.empty()) state_->inspects_anyway = true;
+  }
+  return found;
 }
 
 void HostEnforcer::State::inspect(NamespaceTable& table) {

@@ -175,6 +175,8 @@ class HostBackend {
   virtual Result<DriftReport> find_drift([[maybe_unused]] bool repair) {
     return fail(ErrorKind::kUnsupported, "this backend is compared in turns only");
   }
+  // Of tables alone, and cheaply: rules, chains and sets that are not as they were left, a sentence each.
+  virtual std::vector<std::string> find_table_changes() { return {}; }
   // By one question to the kernel: whether something of ours seems to be gone since verify() last ended a turn. BPF:
   // true only if the call before saw it too (a cgroup that ends loses its programs a moment before or after it is
   // forgotten). nullopt: this kernel does not tell.

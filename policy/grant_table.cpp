@@ -14,7 +14,7 @@ LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now,
     const auto [at, is_first] = changed.try_emplace(key, grant);
     Grant& entry = at->second;
     const auto known = is_first ? grants_.find(key) : grants_.end();
-    if (known != grants_.end()) entry = known->second;
+    if (known != grants_.end()) entry = known->second.grant;
     if (!grant.is_live(now) && entry.is_live(now)) continue;
     const BootTime later = entry.is_live(now) ? std::max(entry.deadline, grant.deadline) : grant.deadline;
     entry = grant;
@@ -22,23 +22,34 @@ LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now,
   }
 
   if (replaced) {
-    for (const auto& [key, entry] : grants_) {
+    for (const auto& [key, known] : grants_) {
+      const Grant& entry = known.grant;
       if (!entry.is_live(now) || entry.name != replaced->name) continue;
       if (entry.address.is_v4() != (replaced->family == 4) || changed.contains(key)) continue;
       changed.emplace(key, entry).first->second.deadline = now;
     }
   }
 
-  std::size_t live = live_count(now);
-  for (const auto& [key, entry] : changed) {
-    const auto known = grants_.find(key);
-    const bool was_live = known != grants_.end() && known->second.is_live(now);
-    if (entry.is_live(now) && !was_live) ++live;
-    if (!entry.is_live(now) && was_live) --live;
+  // Where all that is known fits, the live ones need not be counted.
+  if (grants_.size() + changed.size() > max_addresses_) {
+    std::size_t live = live_count(now);
+    for (const auto& [key, entry] : changed) {
+      const auto known = grants_.find(key);
+      const bool was_live = known != grants_.end() && known->second.grant.is_live(now);
+      if (entry.is_live(now) && !was_live) ++live;
+      if (!entry.is_live(now) && was_live) --live;
+    }
+    if (live > max_addresses_) return LearnOutcome::kGrantsFull;
   }
-  if (live > max_addresses_) return LearnOutcome::kGrantsFull;
 
-  for (auto& [key, entry] : changed) grants_.insert_or_assign(key, std::move(entry));
+  for (auto& [key, entry] : changed) {
+    const auto [at, is_new] = grants_.try_emplace(key, Timed{entry, now, now});
+    if (is_new) continue;
+    Timed& known = at->second;
+    if (!known.grant.is_live(now)) known.learned = known.renewed = now;
+    if (entry.deadline > known.grant.deadline) known.renewed = now;
+    known.grant = std::move(entry);
+  }
   forget_beyond_bound(now);
   const bool teaches =
       std::any_of(grants.begin(), grants.end(), [now](const Grant& grant) { return grant.is_live(now); });
@@ -49,7 +60,7 @@ void GrantTable::forget_beyond_bound(BootTime now) {
   if (grants_.size() <= max_addresses_) return;
   std::vector<std::pair<BootTime, Key>> remembered;
   for (const auto& [key, entry] : grants_) {
-    if (!entry.is_live(now)) remembered.emplace_back(entry.deadline, key);
+    if (!entry.grant.is_live(now)) remembered.emplace_back(entry.grant.deadline, key);
   }
   std::sort(remembered.begin(), remembered.end());
   const std::size_t surplus = std::min(grants_.size() - max_addresses_, remembered.size());
@@ -60,14 +71,15 @@ std::vector<Grant> GrantTable::find(const Address& address, BootTime now) const 
   std::vector<Grant> found;
   const Key first(address, DomainName::from_normal(""));
   for (auto at = grants_.lower_bound(first); at != grants_.end() && at->first.first == address; ++at) {
-    found.push_back(at->second);
+    found.push_back(at->second.grant);
   }
   std::stable_partition(found.begin(), found.end(), [now](const Grant& grant) { return grant.is_live(now); });
   return found;
 }
 
 void GrantTable::rejudge(const PolicyImage& image) {
-  for (auto& [key, entry] : grants_) {
+  for (auto& [key, known] : grants_) {
+    Grant& entry = known.grant;
     if (entry.note != NW_REASON_NONE) continue;
     const NameDecision decision = decide_name(image, entry.name);
     // Only an A record's private address was ever granted as such: what AAAA forms carry is kForbidden.
@@ -77,12 +89,19 @@ void GrantTable::rejudge(const PolicyImage& image) {
 }
 
 std::size_t GrantTable::live_count(BootTime now) const {
-  return static_cast<std::size_t>(
-      std::count_if(grants_.begin(), grants_.end(), [now](const auto& entry) { return entry.second.is_live(now); }));
+  return static_cast<std::size_t>(std::count_if(grants_.begin(), grants_.end(),
+                                                [now](const auto& entry) { return entry.second.grant.is_live(now); }));
 }
 
 std::vector<Grant> GrantTable::all() const {
   std::vector<Grant> grants;
+  for (const auto& [key, entry] : grants_) grants.push_back(entry.grant);
+  return grants;
+}
+
+std::vector<GrantTable::Timed> GrantTable::all_timed() const {
+  std::vector<Timed> grants;
+  grants.reserve(grants_.size());
   for (const auto& [key, entry] : grants_) grants.push_back(entry);
   return grants;
 }

@@ -55,13 +55,19 @@ class GrantTable {
   void rejudge(const PolicyImage& image);
   std::size_t live_count(BootTime now) const;
   std::vector<Grant> all() const;  // by address, then name
+  // When a live one was granted, and when its deadline last moved (then: `learned`).
+  struct Timed {
+    Grant grant;
+    BootTime learned, renewed;
+  };
+  std::vector<Timed> all_timed() const;
 
  private:
   using Key = std::pair<Address, DomainName>;
   void forget_beyond_bound(BootTime now);
 
   std::uint32_t max_addresses_;
-  std::map<Key, Grant> grants_;
+  std::map<Key, Timed> grants_;
 };
 
 }  // namespace namewall

@@ -282,6 +282,10 @@ class Joiner {
 bool ModelSets::add(std::string_view line) {
   auto read = parse_sets_line(line);
   if (!read) return false;
+  if (auto* told = std::get_if<SetsHost>(&*read)) {
+    host = std::move(*told);
+    return true;
+  }
   if (auto* workload = std::get_if<SetsWorkload>(&*read)) {
     workloads.push_back(std::move(*workload));
     return true;

@@ -17,6 +17,7 @@
 namespace namewall::agent {
 
 struct ModelSets {
+  SetsHost host;
   std::vector<SetsWorkload> workloads;
   struct Held {
     std::uint32_t workload = 0;  // index

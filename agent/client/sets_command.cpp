@@ -110,7 +110,8 @@ int run_sets(const Options& options) {
   if (model && !doubtful_workloads(view).empty()) {
     if (const auto looked = look_again(daemon, view, models); !looked) return tell(looked.error());
   }
-  if (model && kernel->table) {
+  if (model) facts.changed = model->host.changed;
+  if (model && kernel->table && facts.changed.empty()) {
     for (const std::string& set : kernel->table->missing_sets) facts.changed.push_back("the set " + set + " is gone");
     if (kernel->table->is_dormant) facts.changed.push_back("the table is dormant: nothing is enforced");
   }

@@ -6,6 +6,7 @@
 
 #include "agent/client/screen.h"
 #include "agent/client/set_join.h"
+#include "agent/host/host_view.h"
 
 namespace namewall::agent {
 

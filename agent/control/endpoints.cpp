@@ -115,14 +115,14 @@ Reply Endpoints::list(std::vector<View> views) {
   return reply;
 }
 
-template <typename Sets>
-Reply Endpoints::sets(Sets sets) {
+template <typename... Sets>
+Reply Endpoints::sets(Sets... sets) {
   if (lists_.use_count() > kMaxLists) {
     return error_reply({ErrorKind::kLimit, 0, std::to_string(kMaxLists) + " lists are being read already"});
   }
   Reply reply;
   reply.content_type = "application/x-ndjson";
-  reply.source = std::make_shared<SetsStream>(host_, std::move(sets), lists_);
+  reply.source = std::make_shared<SetsStream>(host_, std::move(sets)..., lists_);
   return reply;
 }
 
@@ -217,7 +217,7 @@ Reply Endpoints::answer_read(const Peer& peer, const ControlRequest& request) {
       return found ? sets(*std::move(found)) : error_reply(found.error());
     }
     case Endpoint::kAllSets:
-      return sets(host_.armed_workloads());
+      return sets(host_.sets_of_host(), host_.armed_workloads());
     case Endpoint::kEvents:
       return events(request);
     case Endpoint::kMetrics: {

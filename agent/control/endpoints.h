@@ -49,8 +49,8 @@ class Endpoints {
   Reply events(const ControlRequest& request);
   template <typename View>
   Reply list(std::vector<View> views);
-  template <typename Sets>
-  Reply sets(Sets sets);
+  template <typename... Sets>
+  Reply sets(Sets... sets);
 
   Host& host_;
   AccessRules rules_;

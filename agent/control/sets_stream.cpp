@@ -5,6 +5,7 @@
 namespace namewall::agent {
 
 BodySource::State SetsStream::next(std::string& piece) {
+  if (const auto first = std::exchange(first_, std::nullopt)) piece += to_line(*first);
   if (std::exchange(is_begun_, false)) {
     piece += to_line(sets_.workload);
   } else if (grant_ == sets_.grants.size()) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,8 +16,8 @@ namespace namewall::agent {
 class SetsStream : public BodySource {
  public:
   // `ticket` is held until the stream is gone. `host` outlives it.
-  SetsStream(Host& host, std::vector<std::string> workloads, std::shared_ptr<void> ticket)
-      : host_(host), workloads_(std::move(workloads)), ticket_(std::move(ticket)) {}
+  SetsStream(Host& host, SetsHost first, std::vector<std::string> workloads, std::shared_ptr<void> ticket)
+      : host_(host), first_(std::move(first)), workloads_(std::move(workloads)), ticket_(std::move(ticket)) {}
 
   // Of one workload, which was read already.
   SetsStream(Host& host, WorkloadSets sets, std::shared_ptr<void> ticket)
@@ -28,6 +29,7 @@ class SetsStream : public BodySource {
 
  private:
   Host& host_;
+  std::optional<SetsHost> first_;
   std::vector<std::string> workloads_;
   std::shared_ptr<void> ticket_;
   std::size_t at_ = 0;

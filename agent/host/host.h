@@ -58,6 +58,7 @@ class Host {
   // What the model holds of a workload's grants, live ones; and the names of those that are armed.
   virtual Result<WorkloadSets> sets(const std::string& workload) = 0;
   virtual std::vector<std::string> armed_workloads() = 0;
+  virtual SetsHost sets_of_host() = 0;
   virtual std::string metrics() = 0;  // Prometheus text
   virtual SelfView self(const Peer& peer) = 0;
   // workload "": the peer's own. target "": the last refusal.

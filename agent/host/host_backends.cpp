@@ -331,6 +331,27 @@ std::vector<Damage> HostBackends::verify_policies(std::size_t budget) {
   return out;
 }
 
+Result<DriftReport> HostBackends::find_drift(bool repair) {
+  DriftReport whole;
+  for (HostBackend* const backend : all()) {
+    auto part = backend->find_drift(repair);
+    if (!part) return part;
+    whole.unknown += part->unknown;
+    whole.missing += part->missing;
+    whole.table.insert(whole.table.end(), part->table.begin(), part->table.end());
+    whole.unrepaired.insert(whole.unrepaired.end(), part->unrepaired.begin(), part->unrepaired.end());
+  }
+  return whole;
+}
+
+std::vector<std::string> HostBackends::find_table_changes() {
+  std::vector<std::string> found;
+  for (HostBackend* const backend : all()) {
+    for (std::string& what : backend->find_table_changes()) found.push_back(std::move(what));
+  }
+  return found;
+}
+
 std::optional<bool> HostBackends::seems_detached() {
   bool is_known = true, seems = false;
   for (HostBackend* const backend : all()) {

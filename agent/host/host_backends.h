@@ -69,6 +69,8 @@ class HostBackends final : public HostBackend {
   Result<std::size_t> consume_events(std::size_t max, const std::function<void(const Event&)>& handle) override;
   std::vector<Damage> verify(std::size_t budget) override;
   std::vector<Damage> verify_policies(std::size_t budget) override;
+  Result<DriftReport> find_drift(bool repair) override;
+  std::vector<std::string> find_table_changes() override;
   std::optional<bool> seems_detached() override;
   std::size_t begin_turn() override;
   Result<void> keep_house() override;

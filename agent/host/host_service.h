@@ -36,6 +36,7 @@ class HostService : public Host {
   Result<std::vector<GrantView>> grants(const std::string& workload) override;
   Result<WorkloadSets> sets(const std::string& workload) override;
   std::vector<std::string> armed_workloads() override;
+  SetsHost sets_of_host() override { return {parts_.host.enforcer.find_table_changes()}; }
   std::string metrics() override;
   SelfView self(const Peer& peer) override;
   Result<ExplainView> explain(const Peer& peer, const std::string& workload, const std::string& target) override;

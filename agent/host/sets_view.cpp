@@ -53,9 +53,10 @@ std::optional<SetsGrant> parse_grant(std::string_view line) {
   return grant;
 }
 
-std::optional<SetsWorkload> parse_workload(std::string_view line) {
+std::optional<SetsLine> parse_object(std::string_view line) {
   try {
     const nlohmann::json json = nlohmann::json::parse(line);
+    if (json.contains("changed")) return SetsHost{json.at("changed").get<std::vector<std::string>>()};
     SetsWorkload view;
     view.workload = json.at("workload").get<std::string>();
     view.cgroup = json.value("cgroup", "");
@@ -80,6 +81,10 @@ void append_number(Number number, std::string& out) {
 }
 
 }  // namespace
+
+std::string to_line(const SetsHost& host) {
+  return nlohmann::json{{"changed", host.changed}}.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+}
 
 std::string to_line(const SetsWorkload& view) {
   const nlohmann::json json = {
@@ -111,8 +116,7 @@ std::optional<SetsLine> parse_sets_line(std::string_view line) {
     auto grant = parse_grant(line);
     return grant ? std::optional<SetsLine>(*std::move(grant)) : std::nullopt;
   }
-  auto workload = parse_workload(line);
-  return workload ? std::optional<SetsLine>(*std::move(workload)) : std::nullopt;
+  return parse_object(line);
 }
 
 }  // namespace namewall::agent

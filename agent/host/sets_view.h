@@ -1,5 +1,5 @@
 // What the daemon's model holds of grants, as it is sent: lines of JSON, compact, because a host may have a hundred
-// thousand of them. One object for each workload, then an array for each of its grants (docs/openapi.json, GetSets).
+// thousand of them. One object for the host, one for each workload, then an array for each of its grants (docs/openapi.json, GetSets).
 // Pure.
 #pragma once
 
@@ -44,11 +44,18 @@ struct SetsGrant {
   friend bool operator==(const SetsGrant&, const SetsGrant&) = default;
 };
 
+// The first line of all: what somebody changed of the tables, a sentence each.
+struct SetsHost {
+  std::vector<std::string> changed;
+  friend bool operator==(const SetsHost&, const SetsHost&) = default;
+};
+
 // With their line ends.
+std::string to_line(const SetsHost& host);
 std::string to_line(const SetsWorkload& workload);
 void append_line(const SetsGrant& grant, std::string& out);
 
-using SetsLine = std::variant<SetsWorkload, SetsGrant>;
+using SetsLine = std::variant<SetsHost, SetsWorkload, SetsGrant>;
 // nullopt: no such line.
 std::optional<SetsLine> parse_sets_line(std::string_view line);
 

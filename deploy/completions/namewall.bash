@@ -13,7 +13,7 @@ _namewall() {
   fi
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "run check explain doctor status list show events why top test reload arm
+    mapfile -t COMPREPLY < <(compgen -W "run check explain doctor status list show sets events why top test reload arm
       teardown disarm unit --help --version" -- "$current")
     return
   fi
@@ -59,6 +59,7 @@ _namewall() {
     status | reload) options+=" --json --socket" ;;
     list) options+=" --rules --names --json --socket" ;;
     show) options+=" --policy --json --socket" words=workloads ;;
+    sets) options+=" --repair --pin-directory --json --socket" words=workloads ;;
     events) options+=" --follow --workload --reason --since --json --socket" ;;
     why | test) options+=" --json --socket" words=workloads ;;
     top) options+=" --once --interval --json --socket" ;;

@@ -19,6 +19,7 @@ complete -c namewall -n __fish_use_subcommand -a doctor -d 'prove what holds on 
 complete -c namewall -n __fish_use_subcommand -a status -d 'say whether the workloads are really held'
 complete -c namewall -n __fish_use_subcommand -a list -d 'list the workloads'
 complete -c namewall -n __fish_use_subcommand -a show -d 'show a workload'
+complete -c namewall -n __fish_use_subcommand -a sets -d 'list what the kernel itself holds, and what differs'
 complete -c namewall -n __fish_use_subcommand -a events -d 'print refusals and notices'
 complete -c namewall -n __fish_use_subcommand -a why -d 'say why something was refused'
 complete -c namewall -n __fish_use_subcommand -a top -d 'watch the workloads'
@@ -72,6 +73,10 @@ complete -c namewall -n '__fish_seen_subcommand_from list' -l names
 complete -c namewall -n '__fish_seen_subcommand_from list' -l socket -rF
 complete -c namewall -n '__fish_seen_subcommand_from list' -l json
 
+complete -c namewall -n '__fish_seen_subcommand_from sets' -l repair
+complete -c namewall -n '__fish_seen_subcommand_from sets' -l pin-directory -rF
+complete -c namewall -n '__fish_seen_subcommand_from sets' -l socket -rF
+complete -c namewall -n '__fish_seen_subcommand_from sets' -l json
 complete -c namewall -n '__fish_seen_subcommand_from show' -l policy
 complete -c namewall -n '__fish_seen_subcommand_from show' -l socket -rF
 complete -c namewall -n '__fish_seen_subcommand_from show' -l json
@@ -114,7 +119,7 @@ complete -c namewall -n '__fish_seen_subcommand_from unit' -l policy -rF
 complete -c namewall -n '__fish_seen_subcommand_from unit' -l allow-partial
 complete -c namewall -n '__fish_seen_subcommand_from unit' -l root -rF
 
-complete -c namewall -n '__fish_seen_subcommand_from doctor show why test teardown disarm' -a '(__namewall_workloads)'
+complete -c namewall -n '__fish_seen_subcommand_from doctor show sets why test teardown disarm' -a '(__namewall_workloads)'
 complete -c namewall -n '__fish_seen_subcommand_from check' -F
 complete -c namewall -n '__fish_seen_subcommand_from unit; and not __fish_seen_subcommand_from enable disable list' -a 'enable disable list'
 complete -c namewall -n '__fish_seen_subcommand_from unit; and __fish_seen_subcommand_from enable disable' -a '(__namewall_services)'

@@ -63,6 +63,21 @@ TEST(GrantTable, ALaterAnswerExtendsAndNeverShortens) {
   EXPECT_EQ(table.all()[0].deadline, at(150));
 }
 
+TEST(GrantTable, RemembersSinceWhenAGrantLivesAndWhenItWasRenewed) {
+  GrantTable table(8);
+  table.learn({grant("a.example", "192.0.2.1", 100)}, at(0));
+  table.learn({grant("a.example", "192.0.2.1", 50)}, at(10));  // no later deadline
+  ASSERT_EQ(table.all_timed().size(), 1u);
+  EXPECT_EQ(table.all_timed()[0].learned, at(0));
+  EXPECT_EQ(table.all_timed()[0].renewed, at(0));
+  table.learn({grant("a.example", "192.0.2.1", 150)}, at(20));
+  EXPECT_EQ(table.all_timed()[0].learned, at(0));
+  EXPECT_EQ(table.all_timed()[0].renewed, at(20));
+  table.learn({grant("a.example", "192.0.2.1", 300)}, at(200));  // it was over
+  EXPECT_EQ(table.all_timed()[0].learned, at(200));
+  EXPECT_EQ(table.all_timed()[0].grant.deadline, at(300));
+}
+
 TEST(GrantTable, OneAnswerIsLearnedWholeOrNotAtAll) {
   GrantTable table(3);
   table.learn({grant("a.example", "192.0.2.1", 100), grant("a.example", "192.0.2.2", 100)}, at(0));

@@ -28,6 +28,29 @@ TEST_F(ControlServerTest, AnswersEveryReadWithItsView) {
   EXPECT_THAT(metrics.header, HasSubstr("text/plain; version=0.0.4"));
 }
 
+TEST_F(ControlServerTest, TellsTheSetsOfEveryWorkloadThatIsStillThere) {
+  host_.grants_of_sets = 1500;  // more than one piece
+  const HttpAnswer all = get("/v1/sets");
+  EXPECT_THAT(all.header, HasSubstr("application/x-ndjson"));
+  std::vector<std::string> workloads;
+  std::size_t grants = 0;
+  for (std::size_t begin = 0; begin < all.body.size();) {
+    const std::size_t end = all.body.find('\n', begin);
+    const auto line = parse_sets_line(all.body.substr(begin, end - begin));
+    ASSERT_TRUE(line) << all.body.substr(begin, end - begin);
+    if (begin == 0) EXPECT_THAT(std::get<SetsHost>(*line).changed, ElementsAre("a rule of chain output is gone"));
+    if (const auto* workload = std::get_if<SetsWorkload>(&*line)) workloads.push_back(workload->workload);
+    grants += std::holds_alternative<SetsGrant>(*line) ? 1 : 0;
+    begin = end + 1;
+  }
+  EXPECT_THAT(workloads, ElementsAre("one", "two"));
+  EXPECT_EQ(grants, 3000u);
+  EXPECT_THAT(get("/v1/workloads/builder/sets").body, HasSubstr("\"workload\":\"builder\""));
+  EXPECT_EQ(get("/v1/workloads/absent/sets").status, 404);
+  EXPECT_EQ(ask("POST", "/v1/sets/repair").json()["unknown"], 3);
+  EXPECT_THAT(host_.calls(), ElementsAre("repair  by 0"));
+}
+
 TEST_F(ControlServerTest, AnswersAChangeWhenTheHostHasMadeIt) {
   const HttpAnswer answer = send("PUT", "/v1/workloads/ci", R"({"cgroup": "/ci", "policy": "builder", "ttl": "30m"})");
   EXPECT_EQ(answer.status, 200);

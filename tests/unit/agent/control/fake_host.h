@@ -52,6 +52,7 @@ class FakeHost : public Host {
     return sets;
   }
   std::vector<std::string> armed_workloads() override { return {"one", "absent", "two"}; }
+  SetsHost sets_of_host() override { return {{"a rule of chain output is gone"}}; }
   Result<RepairView> repair(const Peer& peer) override {
     static_cast<void>(change("repair", peer, ""));
     RepairView view;

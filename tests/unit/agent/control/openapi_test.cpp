@@ -101,6 +101,7 @@ TEST(OpenapiTest, DescribesEveryViewByItsKeys) {
   expect_described<ChangeView>("ChangeView");
   expect_described<ReloadView>("ReloadView");
   expect_described<ProofView>("ProofView");
+  expect_described<RepairView>("RepairView");
 }
 
 TEST(OpenapiTest, RefersOnlyToSchemasThatItHas) {
