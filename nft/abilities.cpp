@@ -55,7 +55,7 @@ Result<bool> renews(NftSocket& socket, const std::string& name) {
   renew.renew_elements({&renewed, 1}, UpdateWay::kUpdate, name);
   auto result = socket.commit(renew);
   Nanoseconds left{0};
-  auto asked = socket.ask(get_element_request(element, name), [&](const nlmsghdr& message) {
+  auto asked = socket.ask(get_elements_request({&element, 1}, name), [&](const nlmsghdr& message) {
     each_element(message, kProbedSet, [&](const Element& found) { left = found.expires.value_or(Nanoseconds{0}); });
   });
   Batch remove;

@@ -102,20 +102,22 @@ Bytes get_elements_request(SetId set, std::string_view table) {
   return take(writer);
 }
 
-Bytes get_element_request(const Element& element, std::string_view table) {
+Bytes get_elements_request(std::span<const Element> elements, std::string_view table) {
   MessageWriter writer;
-  begin_request(writer, element.set, table);
+  begin_request(writer, elements[0].set, table);
   const auto list = writer.begin_nest(NFTA_SET_ELEM_LIST_ELEMENTS);
-  const auto one = writer.begin_nest(NFTA_LIST_ELEM);
   const auto put = [&](std::uint16_t attribute, const Bytes& bytes) {
     if (bytes.empty()) return;
     const auto data = writer.begin_nest(attribute);
     writer.put(NFTA_DATA_VALUE, bytes);
     writer.end_nest(data);
   };
-  put(NFTA_SET_ELEM_KEY, element.key);
-  put(NFTA_SET_ELEM_KEY_END, element.key_end);
-  writer.end_nest(one);
+  for (const auto& element : elements) {
+    const auto one = writer.begin_nest(NFTA_LIST_ELEM);
+    put(NFTA_SET_ELEM_KEY, element.key);
+    put(NFTA_SET_ELEM_KEY_END, element.key_end);
+    writer.end_nest(one);
+  }
   writer.end_nest(list);
   writer.end_message();
   return take(writer);

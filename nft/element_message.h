@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -12,8 +13,8 @@ struct nlmsghdr;
 
 namespace namewall::nft {
 
-// NFT_MSG_GETSETELEM: of one element, and of all of a set (to be dumped).
-Bytes get_element_request(const Element& element, std::string_view table);
+// NFT_MSG_GETSETELEM: of these elements of one set, which must fit into one list, and of all of a set (to be dumped).
+Bytes get_elements_request(std::span<const Element> elements, std::string_view table);
 Bytes get_elements_request(SetId set, std::string_view table);
 
 // The elements of an NFT_MSG_NEWSETELEM. What does not read as one of `set` (foreign keys, no key) is left out. The

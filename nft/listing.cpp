@@ -30,6 +30,19 @@ std::uint32_t read_u32(const nlmsghdr& message, std::uint16_t type) {
   return attribute ? attribute->u32() : 0;
 }
 
+Bytes get_set_request(SetId set, std::string_view table) {
+  MessageWriter writer;
+  writer.begin_message(message_type(NFT_MSG_GETSET), NLM_F_REQUEST, 0, NFPROTO_INET);
+  writer.put_string(NFTA_SET_TABLE, table);
+  writer.put_string(NFTA_SET_NAME, shape_of(set).name);
+  writer.end_message();
+  return {writer.bytes().begin(), writer.bytes().end()};
+}
+
+bool has_set(NftSocket& socket, SetId set, std::string_view table) {
+  return socket.ask(get_set_request(set, table), [](const nlmsghdr&) {}).has_value();
+}
+
 // One thing of a table each: small dumps, begun anew where a commit cut them short, and taken as they came at last.
 template <typename Item, typename Read>
 Result<std::vector<Item>> list_all(NftSocket& socket, const Bytes& request, Read&& read) {
@@ -82,6 +95,41 @@ Result<void> list_elements(NftSocket& socket, SetId set, const std::function<voi
       socket.dump(get_elements_request(set, table), [&](const nlmsghdr& message) { each_element(message, set, each); });
   if (!dumped) return tl::unexpected(dumped.error());
   return {};
+}
+
+// The kernel answers each element with a message of its own, in order, and stops at the first that it does not have:
+// the next request begins behind it. Requests grow while nothing is missing.
+Result<void> read_elements(NftSocket& socket, std::span<const Element> elements,
+                           const std::function<void(const Element&)>& each, std::string_view table) {
+  constexpr std::size_t kMost = 512;  // answers wait in the socket's queue, 4 KB each
+  std::size_t part = kMost;
+  while (!elements.empty()) {
+    part = std::min({part, elements.size(), kMost});
+    std::size_t answered = 0;
+    const auto asked = socket.ask(get_elements_request(elements.first(part), table), [&](const nlmsghdr& message) {
+      ++answered;
+      each_element(message, elements[0].set, each);
+    });
+    if (asked) {
+      elements = elements.subspan(part);
+      part *= 2;
+      continue;
+    }
+    if (asked.error().kind != ErrorKind::kNotFound || answered >= part) return tl::unexpected(asked.error());
+    if (answered == 0 && !has_set(socket, elements[0].set, table)) return tl::unexpected(asked.error());
+    elements = elements.subspan(answered + 1);
+    part = std::max<std::size_t>(answered, 4);
+  }
+  return {};
+}
+
+Result<std::optional<std::uint32_t>> count_elements(NftSocket& socket, SetId set, std::string_view table) {
+  std::optional<std::uint32_t> count;
+  const auto asked = socket.ask(get_set_request(set, table), [&](const nlmsghdr& message) {
+    if (const auto attribute = attributes_of(message).find(kSetCount)) count = attribute->u32();
+  });
+  if (!asked) return tl::unexpected(asked.error());
+  return count;
 }
 
 Result<std::vector<ListedRule>> list_rules(NftSocket& socket, std::string_view table) {

@@ -2,6 +2,7 @@
 // would allocate for each element (element.h: thousands a second); rules are libnftnl's.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -28,7 +29,11 @@ class MessageWriter {
   std::size_t begin_nest(std::uint16_t attribute);
   void end_nest(std::size_t nest);  // at most 65535 bytes
 
-  void reserve(std::size_t more) { bytes_.reserve(bytes_.size() + more); }
+  // Room for so many bytes more; many small ones in a row do not copy the whole each time.
+  void reserve(std::size_t more) {
+    const std::size_t wanted = bytes_.size() + more;
+    if (wanted > bytes_.capacity()) bytes_.reserve(std::max(wanted, 2 * bytes_.capacity()));
+  }
   std::size_t size() const { return bytes_.size(); }
   std::span<const std::uint8_t> bytes() const { return bytes_; }
 

@@ -34,7 +34,7 @@ Result<std::optional<TableListing>> NamespaceTable::find() {
   return listing;
 }
 
-Result<void> NamespaceTable::commit(Batch& batch) {
+Result<void> NamespaceTable::commit(Batch& batch, bool is_sure) {
   const auto result = socket_.commit(batch);
   if (!result) return tl::unexpected(result.error());
   if (result->is_lost) {
@@ -47,11 +47,21 @@ Result<void> NamespaceTable::commit(Batch& batch) {
                     " of " + std::to_string(batch.next_sequence() - batch.first_sequence()) + ")",
                 first.error);
   }
-  ++generation_;
+  if (is_sure) {
+    ++generation_;
+    return {};
+  }
+  const auto generation = socket_.generation();
+  if (generation && generation->id == generation_ + 1) ++generation_;
   return {};
 }
 
-void NamespaceTable::write(Batch& batch, const ElementChanges& changes) const {
+// The order within a transaction does not matter: those of one set share messages.
+void NamespaceTable::write(Batch& batch, ElementChanges& changes) const {
+  for (std::vector<Element>* list : {&changes.remove, &changes.destroy, &changes.add, &changes.renew, &changes.replace}) {
+    const auto is_before = [](const Element& a, const Element& b) { return a.set < b.set; };
+    if (!std::is_sorted(list->begin(), list->end(), is_before)) std::stable_sort(list->begin(), list->end(), is_before);
+  }
   batch.delete_elements(changes.remove, name_);
   if (abilities_.has_destroy) {
     batch.destroy_elements(changes.destroy, name_);
@@ -70,13 +80,14 @@ Result<void> NamespaceTable::make(const RulesetPlan& plan, const std::vector<Ele
   if (!found) return tl::unexpected(found.error());
   Batch batch;
   if (*found) {
-    if (abilities_.table == TableKind::kOwned && (*found)->is_owned) batch.add_table(TableKind::kOwned, name_);
+    if ((*found)->is_owned) batch.add_table(TableKind::kOwned, name_);  // becomes its owner
     batch.delete_table(name_);
   }
   add_whole_table(batch, abilities_.table, plan, name_);
   batch.add_elements(elements, name_);
   if (auto done = commit(batch); !done) return done;
   is_made_ = true;
+  kind_ = abilities_.table;
   plan_ = plan;
   return note_generation();
 }
@@ -92,8 +103,12 @@ Result<bool> NamespaceTable::adopt(const RulesetPlan& plan) {
   }
   const auto before = list_rules(socket_, name_);
   if (!before) return tl::unexpected(before.error());
+  const auto found = find();
+  if (!found) return tl::unexpected(found.error());
+  if (!*found) return fail(ErrorKind::kNotFound, "the table inet " + name_ + " is gone");
   Batch batch;
-  batch.add_table(abilities_.table, name_);  // becomes its owner
+  kind_ = (*found)->is_owned ? TableKind::kOwned : TableKind::kPlain;  // a table stays what it was made as
+  batch.add_table(kind_, name_);
   replace_rules(batch, *chains, plan, name_);
   if (auto done = commit(batch); !done) return tl::unexpected(done.error());
   is_made_ = true;
@@ -108,7 +123,9 @@ Result<void> NamespaceTable::change(const ElementChanges& changes, const Ruleset
   const bool is_new_plan = plan != plan_;
   if (is_new_plan) replace_rules(batch, plan_, plan, name_);
   if (batch.empty()) return {};
-  if (auto done = commit(batch); !done) return done;
+  const bool is_sure = is_new_plan || !changes.remove.empty() || !changes.add.empty() || !changes.renew.empty() ||
+                       !changes.replace.empty();
+  if (auto done = commit(batch, is_sure); !done) return done;
   if (!is_new_plan) return {};
   plan_ = plan;
   return note_generation();

@@ -25,7 +25,7 @@ class NamespaceTable {
   std::uint64_t cookie() const { return cookie_; }
   const std::string& name() const { return name_; }
   bool is_made() const { return is_made_; }
-  bool is_owned() const { return abilities_.table == TableKind::kOwned; }
+  bool is_owned() const { return kind_ == TableKind::kOwned; }
   const RulesetPlan& plan() const { return plan_; }
   NftSocket& socket() { return socket_; }
 
@@ -56,13 +56,15 @@ class NamespaceTable {
   bool needs_rebuild = false;
 
  private:
-  Result<void> commit(Batch& batch);
+  // `is_sure`: it changes something, so that the kernel counts it.
+  Result<void> commit(Batch& batch, bool is_sure = true);
   Result<void> note_generation();
   void write(Batch& batch, const ElementChanges& changes) const;
 
   std::uint64_t cookie_;
   NftSocket socket_;
   NftAbilities abilities_;
+  TableKind kind_ = abilities_.table;  // of the table that is there
   std::string name_;
   bool is_made_ = false;
   RulesetPlan plan_;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -208,19 +209,31 @@ Result<bool> NftSocket::dump(std::span<const std::uint8_t> request, const std::f
 
 Result<void> NftSocket::ask(std::span<const std::uint8_t> request, const std::function<void(const nlmsghdr&)>& each) {
   if (auto sent = send_request(request, NLM_F_REQUEST | NLM_F_ACK); !sent) return tl::unexpected(sent.error());
+  // Each answer is a datagram of its own, of NLMSG_GOODSIZE at most: less than a page.
+  constexpr std::size_t kDatagram = 4096, kDatagrams = kReceiveSize / kDatagram;
+  std::array<iovec, kDatagrams> parts;
+  std::array<mmsghdr, kDatagrams> datagrams{};
+  for (std::size_t i = 0; i < kDatagrams; ++i) {
+    parts[i] = {buffer_.data() + i * kDatagram, kDatagram};
+    datagrams[i].msg_hdr.msg_iov = &parts[i];
+    datagrams[i].msg_hdr.msg_iovlen = 1;
+  }
   while (true) {
-    const auto received = receive(0);
-    if (!received) return tl::unexpected(received.error());
-    int rest = static_cast<int>(*received);
-    for (auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(message, rest);
-         message = mnl_nlmsg_next(message, &rest)) {
-      if (message->nlmsg_seq != next_sequence_) continue;
-      if (message->nlmsg_type != NLMSG_ERROR) {
-        each(*message);
-        continue;
+    const int count = recvmmsg(socket_.get(), datagrams.data(), kDatagrams, MSG_WAITFORONE, nullptr);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail_errno(errno, "receive from nf_tables");
+    for (int i = 0; i < count; ++i) {
+      int rest = static_cast<int>(datagrams[static_cast<std::size_t>(i)].msg_len);
+      const auto* message = static_cast<const nlmsghdr*>(parts[static_cast<std::size_t>(i)].iov_base);
+      for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
+        if (message->nlmsg_seq != next_sequence_) continue;
+        if (message->nlmsg_type != NLMSG_ERROR) {
+          each(*message);
+          continue;
+        }
+        if (const int error = error_of(*message); error != 0) return tl::unexpected(error_in(error, "ask nf_tables"));
+        return {};
       }
-      if (const int error = error_of(*message); error != 0) return tl::unexpected(error_in(error, "ask nf_tables"));
-      return {};
     }
   }
 }

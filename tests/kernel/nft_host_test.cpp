@@ -48,6 +48,8 @@ TEST_F(NftHostTest, GrantsEndByThemselves) {
 
 TEST_F(NftHostTest, AGrantThatWasRenewedLastsUntilItsNewEnd) {
   for (const bool is_old : {false, true}) {
+    close();
+    ASSERT_TRUE(nft::HostEnforcer::teardown_all(options_));
     if (is_old) become_old_kernel();
     open();
     const auto image = image_of({"tcp://a.test:443"});
@@ -206,7 +208,7 @@ TEST_F(NftHostTest, AGuardRefusesNewChildrenUntilTheyAreArmed) {
   open();
   ASSERT_TRUE(host_->guard(cgroup_.fd(), id_of(cgroup_)));
   const ThrowawayCgroup child(cgroup_);
-  EXPECT_EQ(tcp_in(child, "192.0.2.1"), EHOSTUNREACH) << "or ECONNREFUSED";
+  EXPECT_EQ(tcp_in(child, "192.0.2.1"), ECONNREFUSED);
   arm(child, image_of({"tcp://192.0.2.1:443"}));
   EXPECT_EQ(tcp_in(child, "192.0.2.1"), 0);
   const ThrowawayCgroup another(cgroup_);
