@@ -3,12 +3,16 @@
 #include <algorithm>
 
 #include "bpf/kernel_probe.h"
+#include "nft/workload_elements.h"
 #include "policy/learning.h"
 
 namespace namewall::agent {
 
 Result<void> fit_to_backend(PolicyImage& image, std::optional<bool> kernel_can_learn) {
-  if (image.backend == Backend::kNft) return {};
+  if (image.backend == Backend::kNft) {
+    if (const auto fits = nft::build_image_elements(image); !fits) return tl::unexpected(fits.error());
+    return {};
+  }
   return choose_learning(image, kernel_can_learn ? *kernel_can_learn : bpf::probe_abilities().has_loop);
 }
 

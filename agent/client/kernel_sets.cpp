@@ -253,7 +253,7 @@ Result<std::vector<bool>> look_up_nft(const std::vector<KernelPlace>& places) {
     }
     bool is_held = false;
     for (const nft::Element& one : wanted) {
-      const auto asked = socket->ask(nft::get_element_request(one, nft::kTableName), [&](const nlmsghdr& message) {
+      const auto asked = socket->ask(nft::get_elements_request({&one, 1}, nft::kTableName), [&](const nlmsghdr& message) {
         nft::each_element(message, one.set, [&](const nft::Element&) { is_held = true; });
       });
       if (!asked && asked.error().kind != ErrorKind::kNotFound) return tl::unexpected(asked.error());

@@ -30,9 +30,9 @@ enum class HelperTask : std::uint32_t {
   kOpenTables
 };
 inline constexpr HelperTask kHelperTasks[] = {
-    HelperTask::kOpenSockets, HelperTask::kProve,       HelperTask::kInspect,        HelperTask::kListNamespaces,
-    HelperTask::kOpenProxy,   HelperTask::kMakeSockets, HelperTask::kCheckProcesses, HelperTask::kScanNamespaces,
-    HelperTask::kOpenTables};
+    HelperTask::kOpenSockets,    HelperTask::kProve,          HelperTask::kInspect,
+    HelperTask::kListNamespaces, HelperTask::kOpenProxy,      HelperTask::kMakeSockets,
+    HelperTask::kCheckProcesses, HelperTask::kScanNamespaces, HelperTask::kOpenTables};
 
 struct WireProofPlan {
   std::uint8_t refused_address[16];
