@@ -331,6 +331,20 @@ KernelPlace place_of(const SetsView& view, const SetRow& row) {
           !row.port_list.empty()};
 }
 
+std::vector<KernelPlace> expected_places(const ModelSets& model) {
+  std::vector<KernelPlace> places;
+  places.reserve(model.grants.size());
+  const std::vector<PortBook> books = port_books(model);
+  for (const auto& [told, grant] : model.grants) {
+    const SetsWorkload& workload = model.workloads[told];
+    if (workload.backend != "nft") continue;
+    for (const HeldPorts& held : books[told].of(grant))
+      places.push_back(
+          {workload.cgroup_id, grant.address, held.ports.protocol, held.ports.first, !held.port_list.empty()});
+  }
+  return places;
+}
+
 std::vector<std::uint32_t> doubtful_workloads(const SetsView& view) {
   std::vector<std::uint32_t> found;
   for (const SetRow& row : view.rows) {

@@ -25,6 +25,7 @@ REASONS = {
 NOT_OF = {
     "bpf": {
         "foreign_changes": "tables",
+        "sets.what_others_change_is_marked_and_repaired": "tables",
     },
     "nft": {
         "arming_commands": "none",
