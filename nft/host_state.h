@@ -54,8 +54,8 @@ struct HostEnforcer::State {
   std::vector<Element> all_fixed(const NamespaceTable& table) const;
   // In every table, as far as it has the workloads. All or nothing in the own namespace; another one that refuses is
   // rebuilt at the next verify().
-  Result<void> apply(const ElementChanges& changes);
-  Result<void> apply_to(NamespaceTable& table, const ElementChanges& changes);
+  Result<void> apply(ElementChanges& changes);
+  Result<void> apply_to(NamespaceTable& table, ElementChanges& changes);
   ElementChanges part_for(const NamespaceTable& table, const ElementChanges& changes);
   // Brings a table that was changed by somebody back to the model.
   Result<void> restore(NamespaceTable& table, const std::string& why);

@@ -58,7 +58,8 @@ Result<void> NamespaceTable::commit(Batch& batch, bool is_sure) {
 
 // The order within a transaction does not matter: those of one set share messages.
 void NamespaceTable::write(Batch& batch, ElementChanges& changes) const {
-  for (std::vector<Element>* list : {&changes.remove, &changes.destroy, &changes.add, &changes.renew, &changes.replace}) {
+  for (std::vector<Element>* list :
+       {&changes.remove, &changes.destroy, &changes.add, &changes.renew, &changes.replace}) {
     const auto is_before = [](const Element& a, const Element& b) { return a.set < b.set; };
     if (!std::is_sorted(list->begin(), list->end(), is_before)) std::stable_sort(list->begin(), list->end(), is_before);
   }
@@ -117,7 +118,7 @@ Result<bool> NamespaceTable::adopt(const RulesetPlan& plan) {
   return !compare_rules(plan, *before, name_).empty();
 }
 
-Result<void> NamespaceTable::change(const ElementChanges& changes, const RulesetPlan& plan) {
+Result<void> NamespaceTable::change(ElementChanges& changes, const RulesetPlan& plan) {
   Batch batch;
   write(batch, changes);
   const bool is_new_plan = plan != plan_;

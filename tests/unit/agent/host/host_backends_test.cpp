@@ -47,13 +47,13 @@ class FakeBackend final : public HostBackend {
       armed.cgroup_id = static_cast<std::uint64_t>(std::stoi(request.cgroup.substr(1)));
       armed.cgroup = request.cgroup;
       held[armed.cgroup_id] = armed;
-      note("arm " + request.cgroup);
+      (void)note("arm " + request.cgroup);
       out.push_back(armed);
     }
     return out;
   }
   Result<ArmedCgroup> replace(std::uint64_t id, std::shared_ptr<const PolicyImage>, bool) override {
-    note("replace " + std::to_string(id));
+    (void)note("replace " + std::to_string(id));
     return held.at(id);
   }
   Result<void> set_strict(std::uint64_t id, bool) override { return note("strict " + std::to_string(id)); }
