@@ -19,39 +19,20 @@ std::string chain(const char* name, const Family& family, std::uint32_t depth) {
   return at(name + family.digit, depth);
 }
 
-// Without options, and no fragment: such are refused.
-RuleBuilder& require_plain_header(RuleBuilder& rule, const Family& family) {
-  if (family.number != NFPROTO_IPV4) return rule;
-  return rule.load(Header::kNetwork, 0, 1, kScratch)
-      .require(Comparison::kEqual, kScratch, {0x45})
-      .load(Header::kNetwork, 6, 2, kScratch)
-      .mask(kScratch, {0x3f, 0xff})
-      .require(Comparison::kEqual, kScratch, {0, 0});
-}
-
 // TCP to a peer in flows that does not begin a flow: most packets end here, so that this takes few expressions and
 // those that set it apart come first.
 RuleBuilder& established(RuleBuilder& rule, const Family& family, std::uint32_t depth) {
   require_protocol(rule, family, IPPROTO_TCP);
-  require_plain_header(rule, family);
+  if (family.number == NFPROTO_IPV4) {
+    rule.load(Header::kNetwork, 0, 1, kScratch).require(Comparison::kEqual, kScratch, {0x45});
+    rule.load(Header::kNetwork, 6, 2, kScratch)
+        .mask(kScratch, {0x3f, 0xff})
+        .require(Comparison::kEqual, kScratch, {0, 0});
+  }
   require_tcp_underway(rule);
   return load_key(rule, family, depth, Remote::kDestination)
       .require_in(family.flows, kKey)
       .enter(family.flows, kKey, Entering::kUpdate, kFlowKept);
-}
-
-// A learned endpoint is no resolver's and not on loopback (workload_elements.h): whoever has it needs no other rule.
-RuleBuilder& learned(RuleBuilder& rule, const Family& family, std::uint32_t depth, std::uint8_t protocol) {
-  require_plain_header(require_protocol(rule, family, protocol), family);
-  load_key(rule, family, depth, Remote::kDestination).require_in(family.learned, kKey);
-  if (protocol == IPPROTO_TCP) return rule.enter(family.flows, kKey, Entering::kUpdate, kFlowKept);
-  return rule.enter(family.asked, kKey, Entering::kUpdate, kAskedKept);
-}
-
-// With one depth a flow of `flows` is of an innermost workload: it is looked up before its workload is. IPv4 alone: an
-// IPv6 packet fails at its first byte.
-bool tries_flows_first(const ChainSheet& sheet) {
-  return sheet.plan.depths.size() == 1 && sheet.plan.parent_depths.empty();
 }
 
 // Whether established() is tried before outF_N is entered at all.
@@ -66,12 +47,7 @@ void add_enter_chain(ChainSheet& sheet, const Family& family, std::uint32_t dept
         .load(Meta::kFamily, kScratch)
         .require(Comparison::kEqual, kScratch, {NFPROTO_IPV6})
         .go_to(enter_chain(ipv6(), depth));
-  const bool is_first = family.number == NFPROTO_IPV4 && tries_flows_first(sheet);
-  if (is_tried_before(sheet, depth)) {
-    if (!is_first) established(sheet.rule(name), family, depth).accept();
-    for (const std::uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP})
-      learned(sheet.rule(name), family, depth, protocol).accept();
-  }
+  if (is_tried_before(sheet, depth)) established(sheet.rule(name), family, depth).accept();
   // Whoever may write marks could write another's. A workload without a token has none.
   require_loopback(sheet.rule(name), family, Remote::kDestination).load_zero(4, kScratch).set_mark(kScratch);
   set_token(require_loopback(sheet.rule(name), family, Remote::kDestination), depth);
@@ -215,10 +191,14 @@ void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth)
     auto& rule = require_tcp_underway(require_loopback(of(IPPROTO_TCP), family, Remote::kDestination));
     require_cgroup_in(rule, depth, set).return_();
   }
-  if (!is_tried_before(sheet, depth) || is_asked_by_deeper(sheet, depth)) {
-    for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP})
-      learned(sheet.rule(name), family, depth, protocol).return_();
-  }
+  key(of(IPPROTO_UDP))
+      .require_in(family.learned, kKey)
+      .enter(family.asked, kKey, Entering::kUpdate, kAskedKept)
+      .return_();
+  key(of(IPPROTO_TCP))
+      .require_in(family.learned, kKey)
+      .enter(family.flows, kKey, Entering::kUpdate, kFlowKept)
+      .return_();
   key(sheet.rule(name)).require_in(family.fixed, kKey).return_();
   key(of(IPPROTO_UDP)).require_in(family.served, kKey).return_();
   load_key(require_tcp_underway(of(IPPROTO_TCP)), family, depth, Remote::kDestination, 0)
@@ -240,7 +220,6 @@ void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth)
 void add_output_chains(ChainSheet& sheet) {
   const std::string output = "output";
   sheet.base_chains.push_back({output, "filter", NF_INET_LOCAL_OUT, kBeforeTranslation});
-  if (tries_flows_first(sheet)) established(sheet.rule(output), ipv4(), *sheet.plan.depths.begin()).accept();
   for (const auto depth : sheet.looked_at()) {
     if (sheet.plan.depths.contains(depth))
       require_cgroup_in(sheet.rule(output), depth, SetId::kEnforced).go_to(enter_chain(ipv4(), depth));
