@@ -108,14 +108,13 @@ def scenario_a_policy_changes_sides_without_a_gap():
         host.policy("builder", text + POLICY)
         host.start_daemon()
         host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
-        for backend, error in (("nft", "ECONNREFUSED"), ("bpf", "EPERM"), ("nft", "ECONNREFUSED")):
+        for backend in ("nft", "bpf", "nft"):
             host.policy("builder", text + f'backend = "{backend}"\n' + POLICY)
             host.wait_until(
                 lambda wanted=backend: host.workloads()["builder"]["backend"] == wanted, f"it is held by {backend}"
             )
             host.expect_reach(cgroup, f"203.0.113.10 {PORT}", ok=True)  # learned before
-            step = host.expect_reach(cgroup, f"203.0.113.20 {PORT}", ok=False)
-            expect(step["error"] == error, f"{backend}: {step}")
+            host.expect_reach(cgroup, f"203.0.113.20 {PORT}", ok=False)
             host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
 
 
