@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "bpf/kernel_probe.h"
 #include "nft/conntrack.h"
 #include "nft/log_reader.h"
 #include "nft/ruleset.h"
@@ -72,6 +73,11 @@ std::vector<DoctorCheck> check_nft() {
                             "possible"));
   out.push_back(check_table(*socket, "dns_redirect", true,
                             "no nat redirect in the output hook: names cannot be looked up under `backend = \"nft\"`"));
+  const bool has_marks = bpf::can_receive_marks();
+  out.push_back(check_of("datagram_marks", has_marks,
+                         has_marks ? ""
+                                   : "sockets do not tell a datagram's mark (SO_RCVMARK, Linux 5.19): under "
+                                     "`backend = \"nft\"` questions over UDP are nobody's, and refused"));
   const auto log = nft::LogReader::open_socket_here(kProbedLogGroup);
   out.push_back(check_of("nflog", log.has_value(), log ? "" : log.error().message() + ": refusals are not reported"));
   const auto conntrack = nft::open_conntrack_socket_here();

@@ -35,7 +35,7 @@ struct AddressHash {
 
 struct HeldAddress {
   std::vector<HeldPart> parts;
-  bool is_due = false;            // waits for a renewal
+  bool is_due = false;  // waits for a renewal
 };
 
 struct WorkloadModel {

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
+#include <iterator>
+#include <span>
 #include <tuple>
 
 #include "bpf/pinned_view.h"
@@ -120,25 +123,41 @@ class NftReader {
   }
 
   void read_learned(SetId set, std::size_t wide) {
-    const auto take = [&](const nft::Element& element) { add_learned(element, wide); };
+    const auto into = [&](std::vector<KernelElement>& elements) {
+      return [this, wide, &elements](const nft::Element& element) { add_learned(element, wide, elements); };
+    };
     const std::vector<nft::Element>& wanted = wanted_[set];
     const auto count = nft::count_elements(socket_, set);
     if (!count) return note(set, tl::unexpected(count.error()));
     const std::size_t size = std::max(count->value_or(0), static_cast<std::uint32_t>(wanted.size()));
-    if (!has_expected_ || size <= kListed) return each(set, take);
-    const std::size_t before = sets_.elements.size();
-    const auto read = nft::read_elements(socket_, wanted, take);
-    const std::size_t found = sets_.elements.size() - before;
+    if (!has_expected_ || size <= kListed) return each(set, into(sets_.elements));
+    // Each half by a thread of its own: most of the time is the kernel's.
+    const std::span<const nft::Element> all(wanted);
+    std::vector<KernelElement> second;
+    auto other = std::async(std::launch::async, [&]() -> Result<void> {
+      auto socket = nft::NftSocket::open();
+      if (!socket) return tl::unexpected(socket.error());
+      second.reserve(all.size() - all.size() / 2);
+      return nft::read_elements(*socket, all.subspan(all.size() / 2), into(second));
+    });
+    std::vector<KernelElement> first;
+    first.reserve(all.size() / 2);
+    auto read = nft::read_elements(socket_, all.first(all.size() / 2), into(first));
+    if (const auto done = other.get(); !done) read = done;
+    const std::size_t found = first.size() + second.size();
     sets_.table->counts[std::string(nft::shape_of(set).name)] = found;
-    if (!read || sets_.table->is_owned || (*count && **count <= found)) return note(set, read);
-    sets_.elements.resize(before);
-    each(set, take);
+    if (!read) return note(set, read);
+    if (!sets_.table->is_owned && (!*count || **count > found)) return each(set, into(sets_.elements));
+    for (std::vector<KernelElement>* part : {&first, &second}) {
+      sets_.elements.insert(sets_.elements.end(), std::make_move_iterator(part->begin()),
+                            std::make_move_iterator(part->end()));
+    }
   }
 
-  void add_learned(const nft::Element& element, std::size_t wide) {
+  void add_learned(const nft::Element& element, std::size_t wide, std::vector<KernelElement>& elements) const {
     const auto key = nft::decode_key(element.set, element.key);
     if (!key) return;
-    KernelElement& held = sets_.elements.emplace_back();
+    KernelElement& held = elements.emplace_back();
     held.cgroup_id = key->cgroup_id;
     held.set = nft::shape_of(element.set).name;
     held.address = key->address;
@@ -154,12 +173,7 @@ class NftReader {
       held.left = element.expires.value_or(*element.timeout);
       held.age = *element.timeout - held.left;
     }
-    if (auto comment = nft::parse_grant_comment(element.comment)) {
-      held.names.push_back({std::move(comment->name), std::move(comment->rule), held.left});
-      held.other_names = comment->others;
-    } else if (!element.comment.empty()) {
-      held.names.push_back({element.comment, "", held.left});
-    }
+    held.comment = element.comment;
   }
 
   nft::NftSocket& socket_;

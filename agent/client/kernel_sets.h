@@ -41,8 +41,8 @@ struct KernelElement {
   std::string port_list;  // of ranges: "1000-2000,3000"; else ""
   Nanoseconds left = kForever;
   Nanoseconds age = kForever;     // since it was set or renewed; kForever: not known
-  std::vector<KernelName> names;  // nft: the one of the comment
-  unsigned other_names = 0;       // that a comment counts and does not name
+  std::vector<KernelName> names;  // BPF
+  std::string comment;            // nft: read only where no model has the names
   bool is_wide() const { return !port_list.empty(); }
 };
 

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "nft/element.h"
+
 namespace namewall::agent {
 namespace {
 
@@ -203,10 +205,25 @@ class Joiner {
     const KernelElement& held = kernel_.elements[element.index];
     SetRow row = row_of(element);
     for (const KernelName& name : held.names) row.names.push_back(name_of(row.workload, name));
-    row.other_names = held.other_names;
+    if (!held.comment.empty()) take_comment(held, row);
     if (model_ != nullptr && view_.workloads[row.workload].backend == "nft" && !is_newer(row.workload, held))
       row.drift = Drift::kUnknown;
     view_.rows.push_back(std::move(row));
+  }
+
+  static void take_comment(const KernelElement& held, SetRow& row) {
+    const auto comment = nft::parse_grant_comment(held.comment);
+    NameRow& name = row.names.emplace_back();
+    name.left = held.left;
+    if (!comment) {
+      name.name = held.comment;
+      return;
+    }
+    // Both stand in the comment as they are.
+    const std::string_view text = held.comment;
+    name.name = text.substr(0, comment->name.size());
+    name.rule = text.substr(text.size() - comment->rule.size());
+    row.other_names = comment->others;
   }
 
   // The kernel's own, with what the model knows beside it.
