@@ -15,6 +15,7 @@
 #include "agent/doctor_cgroup.h"
 #include "agent/doctor_host.h"
 #include "agent/doctor_marks.h"
+#include "agent/doctor_nft.h"
 #include "agent/doctor_report.h"
 #include "agent/doctor_trial.h"
 #include "agent/doctor_ways.h"
@@ -77,6 +78,7 @@ DoctorReport examine() {
   append(report.checks, check_capabilities());
   append(report.checks, check_host());
   append(report.checks, check_marks());
+  append(report.checks, check_nft());
   const auto own = find_own_cgroup_directory();
   if (own) {
     report.checks.push_back({"host", "cgroup2", State::kHolds, *own});

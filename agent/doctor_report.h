@@ -9,7 +9,7 @@ namespace namewall::agent {
 
 struct DoctorCheck {
   enum class State { kHolds, kMissing, kOptional };  // kOptional: missing, and `run` does without it
-  std::string group;  // "host", "hooks", "maps", "helpers", "trial": the table's sections
+  std::string group;  // "host", "hooks", "maps", "helpers", "nft", "trial": the table's sections
   std::string id;
   State state = State::kMissing;
   std::string sentence;  // of what is missing: what was tried and what came of it; else what holds, may be empty

@@ -127,7 +127,8 @@ void check_cgroups_together(std::vector<PolicyCheck>& checks,
   std::vector<PolicyCheck*> of_planned;
   for (PolicyCheck& check : checks) {
     if (!check.ok()) continue;
-    PlannedPolicy policy{check.policy->name, check.file, "", {}, check.policy->unarmed_children};
+    PlannedPolicy policy{
+        check.policy->name, check.file, "", {}, check.policy->unarmed_children, check.backend == Backend::kNft};
     for (const std::string& text : check.policy->cgroups) {
       if (Result<CgroupPattern> pattern = CgroupPattern::parse(text)) policy.cgroups.push_back(*std::move(pattern));
     }

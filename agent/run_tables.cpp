@@ -11,12 +11,13 @@
 #include "bpf/cgroup_search.h"
 #include "nft/host_enforcer.h"
 #include "nft/leftover_tables.h"
+#include "nft/log_reader.h"
 
 namespace namewall::agent {
 namespace {
 
 constexpr const char* kPrefix = "namewall-run-";
-constexpr int kLogGroups = 64;  // that are tried: other runs have theirs
+constexpr unsigned kLogGroups = 64;  // that are tried: other runs have theirs
 constexpr std::uint16_t kFirstLogGroup = nft::kLogGroup + 1;
 
 // What `work` returns; it runs in a thread of its own, which may enter a namespace.
@@ -117,13 +118,16 @@ bool is_gone(const std::string& mount, std::uint64_t cgroup_id, const std::strin
   return !is_there;
 }
 
-Result<nft::HostEnforcer> open_enforcer(nft::HostOptions& options) {
+// One that nobody listens to. Where none can be had, opening the enforcer tells why.
+std::uint16_t free_log_group() {
   const auto begin = static_cast<unsigned>(::getpid());
-  for (int tried = 0;; ++tried) {
-    options.log_group = static_cast<std::uint16_t>(kFirstLogGroup + (begin + static_cast<unsigned>(tried)) % 50'000);
-    auto opened = nft::HostEnforcer::open(options);
-    if (opened || opened.error().kind != ErrorKind::kConflict || tried == kLogGroups) return opened;
+  std::uint16_t group = 0;
+  for (unsigned tried = 0; tried < kLogGroups; ++tried) {
+    group = static_cast<std::uint16_t>(kFirstLogGroup + (begin + tried) % 50'000);
+    const auto socket = nft::LogReader::open_socket_here(group);
+    if (socket || socket.error().kind != ErrorKind::kConflict) break;
   }
+  return group;
 }
 
 }  // namespace
@@ -140,7 +144,8 @@ Result<std::unique_ptr<RunBackend>> arm_by_table(int cgroup_fd, const std::strin
   options.table = kPrefix + std::to_string(::getpid());
   options.own_netns = own_netns;
   options.max_workloads = 1;
-  auto enforcer = open_enforcer(options);
+  options.log_group = free_log_group();
+  auto enforcer = nft::HostEnforcer::open(options);
   if (!enforcer) return tl::unexpected(enforcer.error());
   ArmRequest request;
   request.cgroup_fd = cgroup_fd;

@@ -76,6 +76,7 @@ class Arena:
         self.cgroup = own_cgroup() / self.prefix
         self.files = Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
         self.processes: list[subprocess.Popen] = []
+        self.more_namespaces: list[str] = []
 
     def __enter__(self) -> "Arena":
         try:
@@ -108,6 +109,15 @@ class Arena:
         path.mkdir()
         return path
 
+    def new_loopback_namespace(self, name: str) -> str:
+        """One whose only destinations are the granted ones, on loopback."""
+        namespace = f"{self.prefix}-{name}"
+        run("ip", "netns", "add", namespace)
+        self.more_namespaces.append(namespace)
+        run("ip", "-n", namespace, "link", "set", "lo", "up")
+        self._grant_destinations(namespace)
+        return namespace
+
     def remove_cgroup(self, path: Path) -> None:
         remove_cgroup(path)
 
@@ -124,7 +134,7 @@ class Arena:
     def close(self) -> None:
         for process in list(self.processes):
             self.stop(process)
-        for namespace in (self.client, self.server):
+        for namespace in (self.client, self.server, *self.more_namespaces):
             if os.path.exists(self.netns_path(namespace)):
                 subprocess.run(["ip", "netns", "del", namespace], check=False)
         if self.cgroup.exists():
@@ -144,20 +154,23 @@ class Arena:
         run("ip", "-n", self.server, "address", "add", f"{SERVER_ADDRESS}/16", "dev", "nwb-server")
         run("ip", "-n", self.client, "link", "set", "nwb-client", "up")
         run("ip", "-n", self.server, "link", "set", "nwb-server", "up")
-        # A source of its own: without it a packet to a local address has that very address as its source, which no packet
-        # that leaves a host has, and which the programs look at twice.
-        run("ip", "-n", self.client, "address", "add", f"{GRANTED_SOURCE}/32", "dev", "lo")
-        run("ip", "-n", self.client, "route", "add", "local", GRANTED_NETWORK, "dev", "lo", "src", GRANTED_SOURCE)
+        self._grant_destinations(self.client)
         run("ip", "-n", self.server, "route", "add", "local", f"{CRAFTED_PREFIX}.0/24", "dev", "lo")
         # Neighbours known beforehand: no packet of a measured transaction waits for ARP.
         at_client, at_server = self._mac(self.client, "nwb-client"), self._mac(self.server, "nwb-server")
         self._set_neighbour(self.server, CLIENT_ADDRESS, at_client, "nwb-server")
         for address in [SERVER_ADDRESS] + [f"{CRAFTED_PREFIX}.{last}" for last in range(1, 1 + CRAFTED_SERVERS)]:
             self._set_neighbour(self.client, address, at_server, "nwb-client")
+
+    def _grant_destinations(self, namespace: str) -> None:
+        # A source of its own: without it a packet to a local address has that very address as its source, which no packet
+        # that leaves a host has, and which the programs look at twice.
+        run("ip", "-n", namespace, "address", "add", f"{GRANTED_SOURCE}/32", "dev", "lo")
+        run("ip", "-n", namespace, "route", "add", "local", GRANTED_NETWORK, "dev", "lo", "src", GRANTED_SOURCE)
         settings = {"net.ipv4.ip_local_port_range": "1024 65535", "net.core.somaxconn": "8192",
                     "net.ipv4.tcp_max_tw_buckets": "65536"}
         for key, value in settings.items():
-            run(*self.inside(self.client, "sysctl", "-q", "-w", f"{key}={value}"))
+            run(*self.inside(namespace, "sysctl", "-q", "-w", f"{key}={value}"))
 
     def _mac(self, namespace: str, device: str) -> str:
         return json.loads(run("ip", "-j", "-n", namespace, "link", "show", device))[0]["address"]

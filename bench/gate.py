@@ -33,6 +33,10 @@ GATES |= {
     "dns_neighbour/namewall": 1.5,
     "dns_soak/namewall": 1.05,
 }
+# nftables alone: what its rules cost a packet, and its changes beside a text command of libnftables.
+GATES |= {f"nft_connect_close/{size}": 1.06 + NOISE for size in ("nft_1", "nft_1000", "nft_10000")}
+GATES |= {"nft_connect_close/growth": 1.02 + NOISE, "nft_add/1/1000000": 0.1, "nft_renew/1/1000000": 0.1}
+FIGURE_GATES |= {"nft_add/1/1000000": 6000, "nft_add/1000/1000000": 1500}
 
 
 def missed_gates(entries: list[dict], cases: Iterable[str]) -> list[str]:

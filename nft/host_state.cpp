@@ -66,11 +66,11 @@ Result<std::shared_ptr<const ImageElements>> HostEnforcer::State::elements_of(co
 }
 
 Result<AskerToken> HostEnforcer::State::free_token() {
-  for (std::uint32_t tried = 0; tried < 0xffff; ++tried) {
-    if (++last_token == 0) last_token = 1;
+  for (std::uint32_t tried = kFirstNftToken; tried <= 0xffff; ++tried) {
+    last_token = std::max<AskerToken>(static_cast<AskerToken>(last_token + 1), kFirstNftToken);
     if (!tokens.contains(last_token)) return last_token;
   }
-  return fail(ErrorKind::kLimit, "65535 workloads are armed");
+  return fail(ErrorKind::kLimit, "32768 workloads are armed");
 }
 
 std::vector<Element> HostEnforcer::State::wanted_fixed(const WorkloadModel& workload) {

@@ -54,8 +54,8 @@ struct HostEnforcer::State {
   std::vector<Element> all_fixed(const NamespaceTable& table) const;
   // In every table, as far as it has the workloads. All or nothing in the own namespace; another one that refuses is
   // rebuilt at the next verify().
-  Result<void> apply(const ElementChanges& changes);
-  Result<void> apply_to(NamespaceTable& table, const ElementChanges& changes);
+  Result<void> apply(ElementChanges& changes);
+  Result<void> apply_to(NamespaceTable& table, ElementChanges& changes);
   ElementChanges part_for(const NamespaceTable& table, const ElementChanges& changes);
   // Brings a table that was changed by somebody back to the model.
   Result<void> restore(NamespaceTable& table, const std::string& why);
@@ -65,6 +65,7 @@ struct HostEnforcer::State {
   Result<void> send_learned(NamespaceTable& table);
   // ---- host_verify.cpp ----
   Result<DriftReport> compare(NamespaceTable& table, bool repair);
+  void notice_sleep();
   void inspect(NamespaceTable& table);  // with repair; into `noticed`
 
   // ---- changes: host_arming.cpp ----
@@ -116,6 +117,7 @@ struct HostEnforcer::State {
   AdoptionReport adoption;
   std::vector<Damage> noticed;  // for the next verify()
   bool inspects_anyway = false;
+  std::optional<Nanoseconds> slept;  // this machine since its start, as of the last look
   std::chrono::steady_clock::time_point refused_read{};
   mutable std::mutex mutex;  // of everything here
 };

@@ -90,16 +90,16 @@ ElementChanges HostEnforcer::State::part_for(const NamespaceTable& table, const 
   return part;
 }
 
-Result<void> HostEnforcer::State::apply(const ElementChanges& changes) {
+Result<void> HostEnforcer::State::apply(ElementChanges& changes) {
   if (auto done = apply_to(own(), changes); !done) return done;
   for (std::size_t i = 1; i < tables.size(); ++i) {
-    if (apply_to(*tables[i], part_for(*tables[i], changes))) continue;
-    tables[i]->needs_rebuild = true;
+    ElementChanges part = part_for(*tables[i], changes);
+    if (!part.empty() && !apply_to(*tables[i], part)) tables[i]->needs_rebuild = true;
   }
   return {};
 }
 
-Result<void> HostEnforcer::State::apply_to(NamespaceTable& table, const ElementChanges& changes) {
+Result<void> HostEnforcer::State::apply_to(NamespaceTable& table, ElementChanges& changes) {
   if (auto made = ensure_made(table); !made) return made;
   const RulesetPlan plan = plan_for(table);
   const auto done = table.change(changes, plan);

@@ -6,6 +6,9 @@
 namespace namewall::nft {
 namespace {
 
+// The kernel takes the owner's flag with its process, and leaves the other.
+bool is_ownable(const TableListing& table) { return table.is_owned || table.is_persistent; }
+
 ErrorKind kind_of(int error) {
   switch (error) {
     case ENOENT:
@@ -58,7 +61,8 @@ Result<void> NamespaceTable::commit(Batch& batch, bool is_sure) {
 
 // The order within a transaction does not matter: those of one set share messages.
 void NamespaceTable::write(Batch& batch, ElementChanges& changes) const {
-  for (std::vector<Element>* list : {&changes.remove, &changes.destroy, &changes.add, &changes.renew, &changes.replace}) {
+  for (std::vector<Element>* list :
+       {&changes.remove, &changes.destroy, &changes.add, &changes.renew, &changes.replace}) {
     const auto is_before = [](const Element& a, const Element& b) { return a.set < b.set; };
     if (!std::is_sorted(list->begin(), list->end(), is_before)) std::stable_sort(list->begin(), list->end(), is_before);
   }
@@ -80,7 +84,7 @@ Result<void> NamespaceTable::make(const RulesetPlan& plan, const std::vector<Ele
   if (!found) return tl::unexpected(found.error());
   Batch batch;
   if (*found) {
-    if ((*found)->is_owned) batch.add_table(TableKind::kOwned, name_);  // becomes its owner
+    if (is_ownable(**found)) batch.add_table(TableKind::kOwned, name_);  // becomes its owner
     batch.delete_table(name_);
   }
   add_whole_table(batch, abilities_.table, plan, name_);
@@ -107,7 +111,7 @@ Result<bool> NamespaceTable::adopt(const RulesetPlan& plan) {
   if (!found) return tl::unexpected(found.error());
   if (!*found) return fail(ErrorKind::kNotFound, "the table inet " + name_ + " is gone");
   Batch batch;
-  kind_ = (*found)->is_owned ? TableKind::kOwned : TableKind::kPlain;  // a table stays what it was made as
+  kind_ = is_ownable(**found) ? TableKind::kOwned : TableKind::kPlain;  // a table stays what it was made as
   batch.add_table(kind_, name_);
   replace_rules(batch, *chains, plan, name_);
   if (auto done = commit(batch); !done) return tl::unexpected(done.error());
@@ -117,7 +121,7 @@ Result<bool> NamespaceTable::adopt(const RulesetPlan& plan) {
   return !compare_rules(plan, *before, name_).empty();
 }
 
-Result<void> NamespaceTable::change(const ElementChanges& changes, const RulesetPlan& plan) {
+Result<void> NamespaceTable::change(ElementChanges& changes, const RulesetPlan& plan) {
   Batch batch;
   write(batch, changes);
   const bool is_new_plan = plan != plan_;
@@ -137,7 +141,7 @@ Result<void> NamespaceTable::remove() {
   is_made_ = false;
   if (!*found) return {};
   Batch batch;
-  if ((*found)->is_owned) batch.add_table(TableKind::kOwned, name_);
+  if (is_ownable(**found)) batch.add_table(TableKind::kOwned, name_);
   batch.delete_table(name_);
   return commit(batch);
 }

@@ -36,8 +36,8 @@ class NamespaceTable {
   // The table is there: its rules become those of `plan`, in one transaction; what the sets hold stays. kNotFound: a
   // set is missing. Whether the rules had been others.
   Result<bool> adopt(const RulesetPlan& plan);
-  // One transaction. `plan`: where other than before.
-  Result<void> change(const ElementChanges& changes, const RulesetPlan& plan);
+  // One transaction. `plan`: where other than before. Puts the lists of `changes` in order.
+  Result<void> change(ElementChanges& changes, const RulesetPlan& plan);
   Result<void> remove();
 
   // Whether somebody's transaction came since, by one question; own ones are counted.
@@ -59,7 +59,7 @@ class NamespaceTable {
   // `is_sure`: it changes something, so that the kernel counts it.
   Result<void> commit(Batch& batch, bool is_sure = true);
   Result<void> note_generation();
-  void write(Batch& batch, const ElementChanges& changes) const;
+  void write(Batch& batch, ElementChanges& changes) const;
 
   std::uint64_t cookie_;
   NftSocket socket_;

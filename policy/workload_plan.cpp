@@ -99,6 +99,8 @@ class Planner {
         want(name_of_match(*match, cgroup.path), *match, how_exact_is_held(cgroup.path));
       } else if (!is_live_template(*match)) {
         want(name_of_match(*match, cgroup.path), *match, HeldBy::kOwnPrograms);
+      } else if (match->policy->arms_children) {
+        want(name_of_match(*match, cgroup.path), *match, HeldBy::kTemplateRow);
       }
     } else if (const std::optional<Entry> holder = find_template(cgroup.path)) {
       want(name_of_holder(*holder), *holder, HeldBy::kTemplate);

@@ -32,6 +32,9 @@ struct PlannedPolicy {
   std::string sha256;  // of the canonical form together with host.toml's
   std::vector<CgroupPattern> cgroups;
   UnarmedChildren unarmed_children = UnarmedChildren::kWatch;
+  // nftables holds a template's children only once each is armed: each is wanted by itself (kTemplateRow). Until then
+  // the template refuses it everything.
+  bool arms_children = false;
 };
 
 struct PlanError {
@@ -50,7 +53,7 @@ struct ExistingCgroup {
 enum class HeldBy {
   kOwnPrograms,  // programs on the cgroup itself
   kTemplate,     // programs on the cgroup, for each of its children (Children::kApart)
-  kTemplateRow,  // a row of the parent's template: a child with an exact policy of its own
+  kTemplateRow,  // a row of the parent's template: a child with an exact policy of its own, or any (arms_children)
   kGuard,        // no workload: new children get no sockets until they are armed
 };
 

@@ -240,6 +240,7 @@ Result<void> HostDaemon::Loop::watch() {
   parts.sources.loop.every(kSecond, [this](BootTime now) { every_second(now); });
   parts.sources.loop.every(DamageWatch::kEach, [this](BootTime) { parts.damage.tick(); });
   parts.sources.loop.every(ServedNamespaces::kLookInterval, [this](BootTime now) { parts.proxy.tick(now); });
+  parts.sources.loop.every(ServedNamespaces::kLookInterval, [this](BootTime now) { parts.tables.tick(now); });
   parts.sources.loop.every(Reconciler::kLookAgain, [this](BootTime) { parts.reconciler.look_again(); });
   return {};
 }
@@ -325,6 +326,7 @@ void HostDaemon::Loop::turned(Nanoseconds busy) {
   if (parts.host.figures.generation != seen_generation) {
     seen_generation = parts.host.figures.generation;
     watch_event_rings();
+    parts.tables.look_soon();
     house->wake();
   }
   parts.state.save_changes();

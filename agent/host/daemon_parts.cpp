@@ -61,6 +61,10 @@ DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privile
       proxy(
           host, sources.loop, notify, [this] { reconciler.meet_children(); },
           [this](const Event& event) { intake.add(event); }),
+      tables(host, {[this] { return root.tables(); },
+                    [this](std::uint64_t cookie, std::uint32_t pid, const Workload& workload) {
+                      proxy.serve_namespace(cookie, pid, workload);
+                    }}),
       inspections(host),
       proofs(host),
       usage(host, totals),

@@ -17,6 +17,7 @@
 #include "agent/host/life_sign.h"
 #include "agent/host/reap_round.h"
 #include "agent/host/state_keeper.h"
+#include "agent/host/table_namespaces.h"
 
 namespace namewall::agent {
 
@@ -50,6 +51,7 @@ struct DaemonParts {
   WorkloadArming arming;
   Reconciler reconciler;
   DaemonProxy proxy;
+  TableNamespaces tables;
   InspectionRound inspections;
   ProofRound proofs;
   CounterTotals totals;

@@ -9,10 +9,12 @@
 #include <utility>
 
 #include "agent/host/drop_privileges.h"
+#include "agent/host/open_backends.h"
 #include "agent/host/policy_folder.h"
-#include "bpf/host_enforcer.h"
+#include "bpf/enforcer.h"
 #include "policy/escape.h"
 #include "policy/host_loader.h"
+#include "policy/policy_loader.h"
 
 namespace namewall::agent {
 namespace {
@@ -30,14 +32,44 @@ Result<void> own_directory(const std::string& path, mode_t mode, const Credentia
   return {};
 }
 
-// What has to be known before host.toml is read for good; a broken file is told of then.
-HostSettings early_settings(const DaemonOptions& options) {
+// What has to be known before the folder is read for good; a broken file is told of then.
+struct EarlyLook {
+  HostSettings settings;
+  Backend backend = Backend::kBpf;  // the host's
+  bool wants_other = false;         // some policy does
+};
+
+EarlyLook look_early(const DaemonOptions& options) {
+  EarlyLook look;
   const FolderContents contents =
       read_folder(options.config_directory + "/policies.d", options.config_directory + "/host.toml");
-  if (!contents.host || !contents.host->text) return {};
-  const std::string& text = *contents.host->text;
-  const Loaded<HostFile> loaded = load_host_file(text, format_of("host.toml", text), "host.toml");
-  return loaded.ok() ? loaded.value.settings : HostSettings{};
+  if (contents.host && contents.host->text) {
+    const std::string& text = *contents.host->text;
+    const Loaded<HostFile> loaded = load_host_file(text, format_of("host.toml", text), "host.toml");
+    if (loaded.ok()) {
+      look.settings = loaded.value.settings;
+      look.backend = loaded.value.policy.backend;
+    }
+  }
+  for (const FileText& file : contents.files) {
+    if (!file.text) continue;
+    const Loaded<Policy> loaded = load_policy(*file.text, format_of(file.name, *file.text), file.name);
+    const Backend wanted = loaded.value.backend.value_or(look.backend);
+    look.wants_other = look.wants_other || (loaded.ok() && wanted != look.backend);
+  }
+  return look;
+}
+
+// The host's own must open. The other one only where something of it is left in the kernel; if policies alone want it,
+// they tell of what is wrong with it when they are armed.
+Result<void> open_backends(HostBackends& backends, const EarlyLook& look, const std::string& pin_directory) {
+  const Backend other = look.backend == Backend::kNft ? Backend::kBpf : Backend::kNft;
+  const bool is_left = other == Backend::kBpf ? has_left_pins(pin_directory) : has_left_table();
+  backends.set_default(look.backend);
+  if (auto opened = backends.open(look.backend); !opened) return opened;
+  if (!is_left && !look.wants_other) return {};
+  auto opened = backends.open(other);
+  return is_left ? opened : Result<void>{};
 }
 
 }  // namespace
@@ -63,24 +95,23 @@ Result<PrivilegedStart> start_privileged(const DaemonOptions& options) {
   const auto netns = bpf::netns_cookie();
   if (!netns) return tl::unexpected(netns.error());
 
-  const HostSettings settings = early_settings(options);
-  bpf::HostOptions host;
-  host.directory = options.pin_directory;
-  host.owner_uid = user->uid;
-  host.owner_gid = user->gid;
-  host.max_workloads = settings.max_workloads;
-  host.spare_tables = settings.spare_children;
-  auto enforcer = bpf::HostEnforcer::open(host);
-  if (!enforcer) return tl::unexpected(enforcer.error());
+  const EarlyLook look = look_early(options);
+  BackendOptions backend_options;
+  backend_options.pin_directory = options.pin_directory;
+  backend_options.owner_uid = user->uid;
+  backend_options.owner_gid = user->gid;
+  backend_options.max_workloads = look.settings.max_workloads;
+  backend_options.spare_tables = look.settings.spare_children;
+  backend_options.own_netns = *netns;
+  auto backends = make_backends(backend_options);
+  if (auto opened = open_backends(*backends, look, options.pin_directory); !opened) {
+    return tl::unexpected(opened.error());
+  }
   if (auto dropped = drop_privileges(user->uid, user->gid, daemon_capabilities()); !dropped) {
     return tl::unexpected(dropped.error());
   }
-  return PrivilegedStart{*user,
-                         std::move(*helper),
-                         std::move(*addresses),
-                         std::move(*answerer),
-                         *netns,
-                         std::make_unique<bpf::HostEnforcer>(std::move(*enforcer))};
+  return PrivilegedStart{*user,  std::move(*helper), std::move(*addresses), std::move(*answerer),
+                         *netns, std::move(backends)};
 }
 
 }  // namespace namewall::agent

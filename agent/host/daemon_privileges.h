@@ -6,10 +6,10 @@
 
 #include "agent/credentials.h"
 #include "agent/host/daemon_options.h"
+#include "agent/host/host_backends.h"
 #include "agent/host/privileged_helper.h"
 #include "agent/own_addresses.h"
 #include "agent/refusal_answer.h"
-#include "agent/host/host_backends.h"
 #include "nft/host_enforcer.h"
 #include "policy/result.h"
 

@@ -65,6 +65,10 @@ void DaemonProxy::take_refusal(const Event& event) {
   if (workload != nullptr) places_->want(event.netns_cookie, event.pid, *workload, boot_now());
 }
 
+void DaemonProxy::serve_namespace(std::uint64_t cookie, std::uint32_t pid, const Workload& workload) {
+  places_->want(cookie, pid, workload, boot_now());
+}
+
 void DaemonProxy::turned() {
   const auto deadline = proxy_->next_deadline();
   if (deadline && *deadline <= boot_now()) proxy_->serve();

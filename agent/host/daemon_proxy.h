@@ -37,6 +37,8 @@ class DaemonProxy final : public ProxyHost, public GrantSink, public ArmingFollo
 
   // A process finds no proxy in its network namespace.
   void take_refusal(const Event& event);
+  // A process of this workload is in that namespace, where nftables enforces: nothing there tells of it.
+  void serve_namespace(std::uint64_t cookie, std::uint32_t pid, const Workload& workload);
   void set_own_addresses(const std::vector<Address>& addresses) { proxy_->set_own_addresses(addresses); }
   // After each turn of the loop.
   void turned();

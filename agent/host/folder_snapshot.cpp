@@ -223,7 +223,8 @@ Result<VersionPtr> compile_version(const std::string& file, const Policy& policy
   Result<std::string> text_sha256 = sha256_of(version.canonical_text);
   if (!text_sha256) return tl::unexpected(text_sha256.error());
   version.text_sha256 = *std::move(text_sha256);
-  version.planned = {policy.name, file, *std::move(sha256), {}, policy.unarmed_children};
+  version.planned = {policy.name, file, *std::move(sha256), {}, policy.unarmed_children, false};
+  version.planned.arms_children = version.image->backend == Backend::kNft;
   for (const std::string& text : policy.cgroups) {
     Result<CgroupPattern> pattern = CgroupPattern::parse(text);
     if (!pattern) return tl::unexpected(pattern.error());

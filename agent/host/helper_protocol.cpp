@@ -58,7 +58,7 @@ bool is_empty(const Wire& wire) {
 
 bool is_plan(const WireProofPlan& plan) {
   const auto name = read_text(plan.refused_name);
-  if (plan.loopback > 1 || !name) return false;
+  if (plan.flags > (kProvesLoopback | kRefusesPackets) || !name) return false;
   if (plan.refused_port != 0 && !is_documentation(address_of(plan.refused_address))) return false;
   return plan.resolver_port == 0 || is_probe_name(*name);
 }
@@ -136,7 +136,7 @@ WireProofPlan to_wire(const ProofPlan& plan) {
     wire.resolver_port = plan.resolver->port.number;
     put_text(wire.refused_name, plan.refused_name);
   }
-  wire.loopback = plan.loopback ? 1 : 0;
+  wire.flags = (plan.loopback ? kProvesLoopback : 0) | (plan.refuses_packets ? kRefusesPackets : 0);
   return wire;
 }
 
@@ -150,7 +150,8 @@ ProofPlan read_plan(const WireProofPlan& wire) {
     plan.resolver = ResolverAddress{address_of(wire.resolver_address), Port{wire.resolver_port}};
     plan.refused_name = read_text(wire.refused_name).value_or("");
   }
-  plan.loopback = wire.loopback != 0;
+  plan.loopback = (wire.flags & kProvesLoopback) != 0;
+  plan.refuses_packets = (wire.flags & kRefusesPackets) != 0;
   return plan;
 }
 

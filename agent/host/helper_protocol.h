@@ -30,18 +30,20 @@ enum class HelperTask : std::uint32_t {
   kOpenTables
 };
 inline constexpr HelperTask kHelperTasks[] = {
-    HelperTask::kOpenSockets, HelperTask::kProve,       HelperTask::kInspect,        HelperTask::kListNamespaces,
-    HelperTask::kOpenProxy,   HelperTask::kMakeSockets, HelperTask::kCheckProcesses, HelperTask::kScanNamespaces,
-    HelperTask::kOpenTables};
+    HelperTask::kOpenSockets,    HelperTask::kProve,          HelperTask::kInspect,
+    HelperTask::kListNamespaces, HelperTask::kOpenProxy,      HelperTask::kMakeSockets,
+    HelperTask::kCheckProcesses, HelperTask::kScanNamespaces, HelperTask::kOpenTables};
 
 struct WireProofPlan {
   std::uint8_t refused_address[16];
   std::uint8_t resolver_address[16];
   std::uint16_t refused_port;   // 0: this step is not to be tried
   std::uint16_t resolver_port;  // 0: likewise
-  std::uint32_t loopback;       // 0 or 1
+  std::uint32_t flags;          // kProvesLoopback, kRefusesPackets
   char refused_name[40];        // ends with 0
 };
+
+inline constexpr std::uint32_t kProvesLoopback = 1, kRefusesPackets = 2;
 
 struct WireResolver {
   std::uint8_t address[16];

@@ -160,6 +160,7 @@ std::string describe_obstacle(const ProofOutcome& outcome) {
 ProofPlan plan_proof(const PolicyImage& image, std::uint64_t nonce) {
   ProofPlan plan;
   std::uint64_t state = nonce;
+  plan.refuses_packets = image.backend == Backend::kNft;
   if (image.mode == Mode::kAudit) {
     plan.no_refused_address = plan.no_refused_name = kAuditMode;
   } else {

@@ -25,6 +25,7 @@ struct ProofPlan {
   std::optional<ResolverAddress> resolver;
   std::string refused_name;  // fresh: "probe-<nonce>.namewall.invalid"
   std::string no_refused_name;
+  bool refuses_packets = false;  // nftables: connect(2) begins, and a reset ends it
   bool loopback = false;
   std::string no_loopback;
 };

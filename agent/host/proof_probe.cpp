@@ -64,11 +64,21 @@ SocketAddress socket_address(const Address& address, Port port) {
 // ---- in the probe ----
 
 constexpr int kAnswerPatienceMs = 250;  // of kProofDeadline
+constexpr int kResetPatienceMs = 100;
 
 ProofStep not_tried(int error_number) { return {Outcome::kNotTried, error_number, {}}; }
 
 ProofStep done(bool as_expected, int error_number, Clock::time_point since) {
   return {as_expected ? Outcome::kAsExpected : Outcome::kOtherwise, error_number, Clock::now() - since};
+}
+
+// Of a connect that has begun: an errno, ETIMEDOUT where nothing comes of it in time.
+int outcome_of(int connecting) {
+  pollfd ready{connecting, POLLOUT, 0};
+  if (poll(&ready, 1, kResetPatienceMs) != 1) return ETIMEDOUT;
+  int error = 0;
+  socklen_t length = sizeof error;
+  return getsockopt(connecting, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
 }
 
 ProofStep try_address(const ProofPlan& plan) {
@@ -77,7 +87,8 @@ ProofStep try_address(const ProofPlan& plan) {
   const FileDescriptor fd(socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return not_tried(errno);
   const auto since = Clock::now();
-  const int error = connect(fd.get(), to.get(), to.length) == 0 ? 0 : errno;
+  int error = connect(fd.get(), to.get(), to.length) == 0 ? 0 : errno;
+  if (error == EINPROGRESS && plan.refuses_packets) error = outcome_of(fd.get());
   return done(error == ECONNREFUSED, error, since);
 }
 

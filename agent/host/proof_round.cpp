@@ -24,8 +24,16 @@ std::uint64_t make_nonce() {
   return nonce;
 }
 
+// A child of such a template is refused everything until it is armed, and a probe's never is.
+bool is_provable(const Workload& workload) {
+  return workload.backend == Backend::kBpf || workload.held_by != HeldBy::kTemplate;
+}
+
 bool is_due(const Workload& workload, Nanoseconds interval, BootTime now) {
-  if (!workload.is_armed || !workload.policy || workload.is_template_child || workload.cgroup.empty()) return false;
+  if (!workload.is_armed || !workload.policy || workload.is_template_child || workload.cgroup.empty() ||
+      !is_provable(workload)) {
+    return false;
+  }
   return !workload.proof.tried_at || now - *workload.proof.tried_at >= interval;
 }
 
@@ -100,6 +108,10 @@ void ProofRound::tick(BootTime now) {
 
 Result<ProofView> ProofRound::prove(const Workload& workload) {
   if (!workload.policy) return fail(ErrorKind::kConflict, "nobody knows the policy of " + workload.name);
+  if (!is_provable(workload)) {
+    return fail(ErrorKind::kUnsupported,
+                "nftables refuses cgroups below " + workload.name + " everything until each is armed: prove those");
+  }
   const std::uint64_t id = workload.cgroup_id;
   auto outcome = std::make_shared<std::optional<Result<ProofView>>>();
   const BootTime begin = boot_now();

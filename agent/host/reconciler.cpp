@@ -163,6 +163,7 @@ void Reconciler::meet(const KernelChange& change) {
   workload.unarmed_ms = 0;
   workload.armed_at = rfc3339_milliseconds(utc_now());
   if (facts) {
+    workload.backend = facts->backend;
     workload.workload_id = facts->workload_id;
     workload.generation = facts->generation;
   }
@@ -183,6 +184,7 @@ void Reconciler::adopt(const KernelChange& change) {
   workload.origin = WorkloadOrigin::kAdopted;
   workload.is_armed = true;
   if (const auto facts = parts_.enforcer.find(workload.cgroup_id)) {
+    workload.backend = facts->backend;
     workload.workload_id = facts->workload_id;
     workload.generation = facts->generation;
     workload.is_judging = facts->is_strict;

@@ -43,11 +43,11 @@ struct Workload {
   std::uint32_t workload_id = 0;
   std::uint32_t generation = 0;
   Backend backend = Backend::kBpf;
-  bool is_judging = false;           // strict until its older sockets have been judged
-  std::vector<std::string> partial;  // what lies outside what the kernel can hold, a sentence each
+  bool is_judging = false;               // strict until its older sockets have been judged
+  std::vector<std::string> partial;      // what lies outside what the kernel can hold, a sentence each
   std::vector<std::string> netns_holes;  // the same, of network namespaces (table_namespaces.h)
   std::string armed_at;                  // RFC 3339
-  double unarmed_ms = -1;            // host_view.h
+  double unarmed_ms = -1;                // host_view.h
 
   std::string policy_reference;  // of a call that named a policy of the folder: follows it
   std::string policy_text;       // of a call with an inline policy, as given

@@ -6,6 +6,7 @@
 #include <map>
 #include <tuple>
 
+#include "policy/canonical_form.h"
 #include "policy/policy_image.h"
 
 namespace namewall::agent {
@@ -70,7 +71,7 @@ WorkloadSets SetsBuilder::build(const Workload& workload, const std::vector<Gran
   use(workload.policy ? workload.policy->image() : nullptr);
   if (image_ != nullptr) {
     told.backend = image_->backend == Backend::kNft ? "nft" : "bpf";
-    told.mode = word_of(image_->mode);
+    told.mode = namewall::word_of(image_->mode);
   }
   std::map<std::string, std::uint32_t> rules;
   std::map<std::vector<std::string>, std::uint32_t> ports;

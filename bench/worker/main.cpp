@@ -40,6 +40,7 @@ struct Arguments {
   std::string server;   // address of the real DNS server
   std::string crafted;  // address of this worker's crafted one
   std::uint32_t grants = kMaxGrants;
+  std::uint16_t port = 0;  // of the listener and the sink; 0: the kernel chooses
   bool real_time = false;
 };
 
@@ -55,8 +56,6 @@ Result<sockaddr_in> dns_address(const std::string& text) {
 class Worker {
  public:
   static Result<Worker> start(const Arguments& arguments) {
-    std::uint16_t listener_port = 0;
-    std::uint16_t sink_port = 0;
     auto server = dns_address(arguments.server);
     auto crafted = dns_address(arguments.crafted);
     if (!server || !crafted) return tl::unexpected<Error>(server ? crafted.error() : server.error());
@@ -64,6 +63,8 @@ class Worker {
     if (arguments.real_time) {
       if (auto taken = take_real_time_priority(); !taken) return tl::unexpected<Error>(taken.error());
     }
+    std::uint16_t listener_port = arguments.port;
+    std::uint16_t sink_port = arguments.port;
     auto listener = listen_on_any(listener_port);
     auto sink = open_sink(sink_port);
     if (!listener || !sink) return tl::unexpected<Error>(listener ? sink.error() : listener.error());
@@ -172,6 +173,7 @@ Result<Arguments> parse_arguments(int count, char** words) {
   arguments.server_netns = given["--server-netns"];
   arguments.server = given["--server"];
   arguments.crafted = given["--crafted"];
+  arguments.port = static_cast<std::uint16_t>(std::atoi(given["--port"].c_str()));
   arguments.real_time = given["--real-time"] == "yes";
   if (!given["--grants"].empty())
     arguments.grants = static_cast<std::uint32_t>(std::strtoul(given["--grants"].c_str(), nullptr, 10));

@@ -19,7 +19,10 @@ Result<Descriptor> bind_to_any(int type, std::uint16_t& port) {
   if (socket.get() < 0) return fail_errno(errno, "make a server socket");
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  address.sin_port = htons(port);
   socklen_t length = sizeof(address);
+  const int again = 1;  // a port of ours may have connections of the worker before in TIME_WAIT
+  setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &again, sizeof(again));
   if (bind(socket.get(), reinterpret_cast<sockaddr*>(&address), length) != 0)
     return fail_errno(errno, "bind a server socket");
   if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0)

@@ -30,7 +30,7 @@ Result<void> join_cgroup(const std::string& path);
 // Runs `make` inside the network namespace at `path`; what it opens stays there.
 Result<void> within_network_namespace(const std::string& path, const std::function<Result<void>()>& make);
 
-// 0.0.0.0, a port of the kernel's choice; `port` gets it in host order.
+// 0.0.0.0 and `port`, in host order; of the kernel's choice where it is 0: `port` gets it.
 Result<Descriptor> listen_on_any(std::uint16_t& port);
 // A UDP socket that nobody reads: once its small buffer is full, a datagram to it costs the sender the whole path.
 Result<Descriptor> open_sink(std::uint16_t& port);

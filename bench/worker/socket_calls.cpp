@@ -1,5 +1,7 @@
 #include "bench/worker/socket_calls.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -58,12 +60,14 @@ Result<SocketCalls::Call> SocketCalls::find(const std::string& name, bool cold) 
   std::vector<Descriptor>& senders = cold ? cold_senders_ : hot_senders_;
   if (name == "udp_send") opened = open_senders(senders, cold ? kColdSenders : kHotSenders, udp);
   if (name == "udp_sendto") opened = open_udp(unconnected_);
+  if (name == "tcp_ping_pong") opened = open_conversation(tcp.next());
   if (!opened) return tl::unexpected<Error>(std::move(opened.error()));
 
   if (name == "udp_connect") return Call([this, &udp](std::uint32_t) { return udp_connect(udp); });
   if (name == "tcp_connect_close") return Call([this, &tcp](std::uint32_t) { return tcp_connect_close(tcp); });
   if (name == "tcp_connect_accept_close")
     return Call([this, &tcp](std::uint32_t) { return tcp_connect_accept_close(tcp); });
+  if (name == "tcp_ping_pong") return Call([this](std::uint32_t) { return tcp_ping_pong(); });
   if (name == "udp_send") return Call([this, &senders](std::uint32_t i) { return udp_send(i, senders); });
   if (name == "udp_sendto") return Call([this, &udp](std::uint32_t) { return udp_sendto(udp); });
   return fail(ErrorKind::kInvalid, "no operation is called " + name);
@@ -89,6 +93,29 @@ Result<void> SocketCalls::tcp_connect_accept_close(Destinations& destinations) {
   if (connect(client.get(), generic(to), sizeof(to)) != 0) return fail_errno(errno, "connect a TCP socket");
   const Descriptor served(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC));
   if (served.get() < 0) return fail_errno(errno, "accept");
+  return {};
+}
+
+Result<void> SocketCalls::open_conversation(const sockaddr_in& to) {
+  if (served_.get() >= 0) return {};
+  client_ = Descriptor(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (client_.get() < 0) return fail_errno(errno, "make a TCP socket");
+  const int at_once = 1;
+  if (connect(client_.get(), generic(to), sizeof(to)) != 0) return fail_errno(errno, "connect a TCP socket");
+  served_ = Descriptor(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC));
+  if (served_.get() < 0) return fail_errno(errno, "accept");
+  for (const Descriptor* end : {&client_, &served_})
+    setsockopt(end->get(), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
+  return {};
+}
+
+// One byte there and one back.
+Result<void> SocketCalls::tcp_ping_pong() {
+  char byte = 'x';
+  for (const auto& [from, to] : {std::pair(client_.get(), served_.get()), std::pair(served_.get(), client_.get())}) {
+    if (send(from, &byte, 1, 0) != 1) return fail_errno(errno, "send a byte");
+    if (recv(to, &byte, 1, 0) != 1) return fail_errno(errno, "receive a byte");
+  }
   return {};
 }
 

@@ -20,8 +20,8 @@ class SocketCalls {
   // `listener`: non-blocking; both servers outlive this object.
   SocketCalls(int listener, std::uint16_t listener_port, std::uint16_t sink_port, std::uint32_t grants);
 
-  // "udp_connect", "tcp_connect_close", "tcp_connect_accept_close", "udp_send", "udp_sendto"; `cold` picks the
-  // destinations. The call is valid as long as this object. kInvalid: no such operation.
+  // "udp_connect", "tcp_connect_close", "tcp_connect_accept_close", "tcp_ping_pong", "udp_send", "udp_sendto"; `cold`
+  // picks the destinations. The call is valid as long as this object. kInvalid: no such operation.
   Result<Call> find(const std::string& name, bool cold);
   // Accepts and resets what tcp_connect_close left in the backlog: both ends vanish, without TIME_WAIT.
   Result<void> drain();
@@ -30,12 +30,15 @@ class SocketCalls {
   Result<void> udp_connect(Destinations& destinations);
   Result<void> tcp_connect_close(Destinations& destinations);
   Result<void> tcp_connect_accept_close(Destinations& destinations);
+  Result<void> open_conversation(const sockaddr_in& to);
+  Result<void> tcp_ping_pong();
   Result<void> udp_send(std::uint32_t i, const std::vector<Descriptor>& senders);
   Result<void> udp_sendto(Destinations& destinations);
 
   int listener_;
   Destinations tcp_hot_, tcp_cold_, udp_hot_, udp_cold_;
   Descriptor connecting_, unconnected_;
+  Descriptor client_, served_;                          // of tcp_ping_pong
   std::vector<Descriptor> hot_senders_, cold_senders_;  // connected
 };
 

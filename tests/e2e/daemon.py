@@ -8,8 +8,10 @@ import socket
 import subprocess
 import time
 
+from backends import backend, children_wait, host_settings
 from internet.cgroups import cgroup2_mount, remove_cgroup
 from internet.processes import die_with_parent
+from pinned_maps import entries_below
 from scenario import Failure, Scene, expect
 
 PREFIX = "namewall-test"
@@ -74,6 +76,7 @@ class Host(Scene):
         self.own(_Pins(self))
         for name in ("config/policies.d", "state", "run", "log"):
             self.path(f"daemon/{name}", make=True)
+        self.settings("")
         self.socket = self.path("daemon/run/control.sock")
         self.own(_RunningDaemon(self))
 
@@ -133,6 +136,19 @@ class Host(Scene):
         with open(self.daemon_log, errors="replace") as log:
             return log.read()[-8000:]
 
+    def kernel_entries(self):
+        """Of all pinned hashes and tries, or of all sets of the table."""
+        if backend() == "bpf":
+            return sum(entries_below(self.pins).values())
+        done = self.nft("-j", "list", "table", "inet", "namewall")
+        expect(done.returncode == 0, f"{done}")
+        sets = [item[kind] for item in json.loads(done.stdout)["nftables"] for kind in ("set", "map") if kind in item]
+        return sum(len(one.get("elem", [])) for one in sets)
+
+    def nft(self, *words):
+        """The command, in the client's network namespace."""
+        return subprocess.run(self.client.command(["nft", *words]), capture_output=True, text=True, timeout=60)
+
     # ---- asking it ----
 
     def get(self, target):
@@ -172,6 +188,23 @@ class Host(Scene):
             out.write(f'name = "{name}"\n' + text if name else text)
         os.rename(path + ".new~", path)
         return path
+
+    def settings(self, text):
+        """host.toml, replaced: this run's backend, and `text`."""
+        path = self.path("daemon/config/host.toml")
+        with open(path + ".new~", "w") as out:
+            out.write(host_settings() + text)
+        os.rename(path + ".new~", path)
+
+    def new_child(self, name):
+        """A new cgroup below a template; its path, when the policy holds it."""
+        cgroup = self.new_cgroup(name)
+        if children_wait():
+            self.wait_until(
+                lambda: any(w["cgroup"] == cgroup and w["state"] == "enforcing" for w in self.workloads().values()),
+                f"{cgroup} is armed",
+            )
+        return cgroup
 
     def new_cgroup(self, name):
         """A new cgroup; its path in the hierarchy."""

@@ -1,6 +1,6 @@
-"""run_scenario.py GROUP SCENARIO --namewall PATH --namewalld PATH --clients DIRECTORY: runs scenarios/GROUP.py's
-scenario_SCENARIO.
-Exit code 0: as it should be; 1: not so, with transcripts; 77: skipped, with the reason. NAMEWALL_REQUIRE_KERNEL=1 turns
+"""run_scenario.py GROUP SCENARIO --namewall PATH --namewalld PATH --clients DIRECTORY [--backend bpf|nft]: runs
+scenarios/GROUP.py's scenario_SCENARIO.
+Exit code 0: as it should be; 1: not so, with transcripts; 2: not of this backend; 77: skipped, with the reason. NAMEWALL_REQUIRE_KERNEL=1 turns
 what this kernel cannot show into 1."""
 
 import argparse
@@ -10,6 +10,7 @@ import sys
 import traceback
 
 sys.dont_write_bytecode = True
+from backends import BACKENDS, why_not  # noqa: E402
 from scenario import Failure, MissingProgram, Skip, requirements_of_this_machine  # noqa: E402
 
 
@@ -20,7 +21,12 @@ def main():
     parser.add_argument("--namewall", required=True)
     parser.add_argument("--namewalld", required=True)
     parser.add_argument("--clients", required=True)
+    parser.add_argument("--backend", choices=BACKENDS, default="bpf")
     arguments = parser.parse_args()
+    os.environ["NAMEWALL_E2E_BACKEND"] = arguments.backend
+    if reason := why_not(arguments.group, arguments.scenario):
+        print(f"not of {arguments.backend}: {reason}")
+        return 2
     os.environ["NAMEWALL_E2E_BINARY"] = os.path.abspath(arguments.namewall)
     os.environ["NAMEWALL_E2E_NAMEWALLD"] = os.path.abspath(arguments.namewalld)
     os.environ["NAMEWALL_E2E_CLIENTS"] = os.path.abspath(arguments.clients)

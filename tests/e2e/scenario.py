@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 
+from backends import run_options
 from internet import Internet
 from internet.cgroups import cgroup2_mount
 
@@ -140,7 +141,7 @@ class Scene(Internet):
         """options: a list; --user nobody unless it names another."""
         user = [] if "--user" in options else ["--user", "nobody"]
         events = ["--events", events_path] if events_path else []
-        return [self.binary, "run", *user, *events, *options, "--", *command]
+        return [self.binary, "run", *run_options(), *user, *events, *options, "--", *command]
 
     def namewall(self, options, command, timeout=60, etc="etc", **process_options):
         """`namewall run` to its end."""

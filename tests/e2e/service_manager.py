@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import threading
 
 # Descriptors argv[1] (comma between two) become those that are handed over, from 3 on; exec keeps the pid that
 # LISTEN_PID has to name.
@@ -59,3 +60,26 @@ class ServiceManager:
         descriptors = tuple(self.held[name] for name in names)
         wrapper = [sys.executable, "-c", _HAND_OVER, ",".join(map(str, descriptors)), ":".join(names)]
         return {"wrapper": wrapper, "descriptors": descriptors}
+
+
+class ListeningManager(ServiceManager):
+    """Takes what it is told all the time, as a service manager does."""
+
+    def __init__(self, path):
+        super().__init__(path, watchdog_seconds=20)
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._receive)
+        self._thread.start()
+
+    def _receive(self):
+        while not self._ends.is_set():
+            self.receive(0.05)
+
+    def close(self):
+        self._ends.set()
+        self._thread.join()
+        super().close()
+
+    def start(self, host, **options):
+        held = self.hand_over() if self.held else {}
+        return host.start_daemon(environment=self.environment, **held, **options)

@@ -1,8 +1,10 @@
-// The kernel equals the model: the same policies, questions, answers and connects, judged by policy/verdict.h and by
-// the real programs. A disagreement prints the seed and the case; NAMEWALL_DIFFERENTIAL_SEED=N runs that seed again.
+// The kernel equals the model: the same policies, questions, answers and connects, judged by policy/verdict.h, by the
+// real BPF programs, and by the nft backend's table in a second cgroup, which is taught what the answers teach. A
+// disagreement prints the seed and the case; NAMEWALL_DIFFERENTIAL_SEED=N runs that seed again.
 //
 // Where the kernel is stricter on purpose (a bound that it counts in slots, scratch space, a contended name) the reason
-// is in kStricter: such a case is counted, and the model follows the kernel.
+// is in kStricter: such a case is counted, and the model follows the kernel. What nft does otherwise (docs/backends.md)
+// is left out by name in why_not_nft().
 #include <cstdio>
 #include <cstdlib>
 #include <set>
@@ -13,6 +15,7 @@
 #include "policy/policy_loader.h"
 #include "policy/verdict.h"
 #include "tests/kernel/differential_cases.h"
+#include "tests/kernel/support/nft_side.h"
 #include "tests/kernel/support/remote_workload.h"
 #include "tests/kernel/support/workload_test.h"
 
@@ -42,6 +45,8 @@ class Differential : public WorkloadTest {
     server_ = make_socket(AF_INET, SOCK_DGRAM);
     const auto at = resolver();
     ASSERT_EQ(bind(server_.get(), at.get(), at.length), 0);
+    nft_ = std::make_unique<NftSide>();
+    ASSERT_TRUE(nft_->is_open());
   }
 
   void run(std::uint64_t seed, std::uint32_t cases_wanted) {
@@ -61,10 +66,16 @@ class Differential : public WorkloadTest {
     RecordProperty("taught", static_cast<int>(taught_));
     RecordProperty("passed_connects", static_cast<int>(passed_));
     RecordProperty("stricter", static_cast<int>(stricter_));
+    RecordProperty("nft_compared", static_cast<int>(nft_compared_));
+    RecordProperty("nft_passed", static_cast<int>(nft_passed_));
+    RecordProperty("nft_policies_left_out", static_cast<int>(nft_left_out_));
     if (!HasFailure()) {
       EXPECT_GT(taught_, cases_wanted / 100) << "the cases teach too little to compare anything";
       EXPECT_GT(passed_, cases_wanted / 100);
       EXPECT_LT(stricter_, cases_wanted / 100);
+      EXPECT_GT(nft_compared_, cases_wanted / 2);
+      EXPECT_GT(nft_passed_, cases_wanted / 100);
+      EXPECT_LT(nft_left_out_, cases_wanted / 40 / 5) << "nft's bounds leave too many policies out";
     }
   }
 
@@ -76,18 +87,44 @@ class Differential : public WorkloadTest {
     image_ = compile(policy_);
     if (case_ % 800 == 0) {
       workload_process_.reset();
+      nft_process_.reset();
+      nft_->let_go(nft_cgroup_);
       if (case_ != 0) {
         ASSERT_TRUE(enforcer_->disarm(cgroup_.fd(), workload_));
       }
       model_ = GrantTable(image_.max_addresses);
       arm(policy_);
       workload_process_ = std::make_unique<RemoteWorkload>(cgroup_);
+      nft_process_ = std::make_unique<RemoteWorkload>(nft_cgroup_);
     } else {
       const auto replaced = enforcer_->replace(workload_, image_, false);
       ASSERT_TRUE(replaced) << replaced.error().message();
       model_.rejudge(image_);
     }
     reasons_ = read_reasons();
+    hold_by_nft();
+  }
+
+  // The grants that the model has are taught anew where nft could not hold the policy before.
+  void hold_by_nft() {
+    const bool was_held = nft_holds_;
+    nft_holds_ = nft_->hold(nft_cgroup_, image_).empty();
+    if (!nft_holds_) {
+      ++nft_left_out_;
+      nft_->let_go(nft_cgroup_);
+      return;
+    }
+    if (was_held) return;
+    std::map<DomainName, std::vector<Grant>> by_name;
+    for (const Grant& grant : model_.all()) by_name[grant.name].push_back(grant);
+    for (const auto& [name, grants] : by_name) teach_nft(name, grants, 0);
+  }
+
+  void teach_nft(const DomainName& name, const std::vector<Grant>& grants, std::uint8_t replaces_family) {
+    if (!nft_holds_ || grants.empty()) return;
+    const Lesson lesson{name, decide_name(image_, name), 0, grants, replaces_family};
+    const Reason reason = nft_->host().teach(nft_->id_of(nft_cgroup_), lesson, boot_now());
+    EXPECT_EQ(reason, NW_REASON_NONE) << describe("nft is not taught " + name.text() + ": " + to_text(reason));
   }
 
   std::vector<std::uint64_t> read_reasons() const {
@@ -153,7 +190,11 @@ class Differential : public WorkloadTest {
     } else {
       ASSERT_EQ(delivered, deliver) << describe("question " + hex(question) + "\nanswer " + hex(answer) + "\nkernel: " +
                                                 to_text(answer_reason) + ", model: " + to_text(teaching.reason));
-      if (deliver) model_ = next_model_;
+      if (deliver) {
+        model_ = next_model_;
+        if (!teaching.grants.empty())
+          teach_nft(teaching.grants.front().name, teaching.grants, teaching.replaces_family);
+      }
     }
     taught_ += delivered && !teaching.grants.empty();
     compare_grants("question " + hex(question) + "\nanswer " + hex(answer));
@@ -175,19 +216,31 @@ class Differential : public WorkloadTest {
     std::map<GrantKey, GrantValue> kernel, model;
     for (const auto& record : grants()) add_live(kernel, record.grant, record.current_ports, now);
     for (const auto& grant : model_.all()) add_live(model, grant, grant.ports, now);
+    compare_with_model("the kernel", kernel, model, now, what);
+    if (!nft_holds_ || HasFatalFailure()) return;
+    const auto records = nft_->host().read_grants(nft_->id_of(nft_cgroup_));
+    ASSERT_TRUE(records) << records.error().message();
+    std::map<GrantKey, GrantValue> nft;
+    for (const auto& record : *records) add_live(nft, record.grant, record.current_ports, now);
+    compare_with_model("nft", nft, model, now, what);
+  }
+
+  void compare_with_model(const std::string& who, const std::map<GrantKey, GrantValue>& kernel,
+                          const std::map<GrantKey, GrantValue>& model, BootTime now, const std::string& what) const {
     for (const auto& [key, value] : kernel) {
       const auto it = model.find(key);
       ASSERT_TRUE(it != model.end() || value.deadline < now + 2 * kSlack)
-          << describe(what + "\nonly the kernel has " + key.first + " " + key.second);
+          << describe(what + "\nonly " + who + " has " + key.first + " " + key.second);
       if (it == model.end()) continue;
-      ASSERT_EQ(value.ports, it->second.ports) << describe(what + "\nports of " + key.first + " " + key.second);
+      ASSERT_EQ(value.ports, it->second.ports)
+          << describe(what + "\n" + who + ": ports of " + key.first + " " + key.second);
       const auto apart = std::abs((value.deadline - it->second.deadline).count());
       ASSERT_LT(apart, std::chrono::nanoseconds(kSlack).count())
-          << describe(what + "\ndeadline of " + key.first + " " + key.second);
+          << describe(what + "\n" + who + ": deadline of " + key.first + " " + key.second);
     }
     for (const auto& [key, value] : model) {
       ASSERT_TRUE(kernel.count(key) > 0 || value.deadline < now + 2 * kSlack)
-          << describe(what + "\nonly the model has " + key.first + " " + key.second);
+          << describe(what + "\n" + who + " has not " + key.first + " " + key.second);
     }
   }
 
@@ -211,12 +264,46 @@ class Differential : public WorkloadTest {
       EXPECT_EQ(reason, expected.reason) << describe(what);
     }
     passed_ += error == 0;
+    if (!HasFailure()) connect_by_nft(destination, expected);
+  }
+
+  // Why nft's verdict on this destination is no other's; nullptr: it has to be the model's.
+  const char* why_not_nft(const Destination& destination) const {
+    if (!nft_holds_) return "bounds of the table";
+    for (const auto& resolver : image_.resolvers) {
+      if (resolver.address == destination.address && resolver.port == destination.port)
+        return "a resolver is the proxy's, and none serves here";
+    }
+    return nullptr;
+  }
+
+  void connect_by_nft(const Destination& destination, const Verdict& expected) {
+    if (why_not_nft(destination) != nullptr) return;
+    const SocketAddress to(destination.address, destination.port.number);
+    const auto before = nft_->refused(nft_cgroup_);
+    const bool is_tcp = destination.protocol == Protocol::kTcp;
+    const int error = is_tcp ? nft_process_->tcp_connect(to) : nft_process_->udp_send(to);
+    const bool is_refused = nft_->refused(nft_cgroup_) != before;
+    const auto what = destination.to_string() + ": nft " + (is_refused ? "refuses" : "allows") + ", errno " +
+                      std::to_string(error) + ", the model " +
+                      (expected.allowed ? "allows" : "refuses: " + to_text(expected.reason));
+    ASSERT_EQ(!is_refused, expected.allowed) << describe(what);
+    // A SYN is answered by a reset, which a connect that does not wait may see or not; a datagram is dropped.
+    if (!is_tcp) {
+      EXPECT_EQ(error, expected.allowed ? 0 : EPERM) << describe(what);
+    }
+    ++nft_compared_;
+    nft_passed_ += expected.allowed;
   }
 
   static constexpr milliseconds kSlack{120};
 
   OwnedFd server_;
-  std::unique_ptr<RemoteWorkload> workload_process_;
+  std::unique_ptr<NftSide> nft_;
+  ThrowawayCgroup nft_cgroup_;
+  std::unique_ptr<RemoteWorkload> workload_process_, nft_process_;
+  bool nft_holds_ = false;
+  std::uint32_t nft_compared_ = 0, nft_passed_ = 0, nft_left_out_ = 0;
   Policy policy_;
   PolicyImage image_;
   GrantTable model_{0}, next_model_{0};

@@ -11,6 +11,8 @@
 #include <map>
 
 #include "agent/host/upstream_sockets.h"
+#include "nft/conntrack.h"
+#include "nft/listing.h"
 #include "tests/kernel/support/helper_loop.h"
 
 namespace namewall::kernel_tests {
@@ -94,6 +96,32 @@ TEST_F(ProxyHelperTest, OpensPlacesInTheNamespaceOfAProcess) {
     const auto where = agent::locate(*place);
     ASSERT_TRUE(where);
     EXPECT_EQ(where->netns_cookie, process.cookie());
+  }
+}
+
+// Also in one that the workload made for itself: what nftables holds must be held everywhere.
+TEST_F(ProxyHelperTest, OpensSocketsForATableInTheNamespaceOfAProcess) {
+  for (const int namespaces : {CLONE_NEWNET, CLONE_NEWUSER | CLONE_NEWNET}) {
+    const IslandProcess process(cgroup_, namespaces, true);
+    const auto open_tables = [&](std::uint64_t cookie) {
+      return answer_of<nft::NetnsSockets>(
+          helper_, [&](auto done) { helper_.open_tables(process.pid(), cookie, boot_now(), std::move(done)); });
+    };
+    EXPECT_FALSE(open_tables(process.cookie() + 1));
+    auto opened = open_tables(process.cookie());
+    ASSERT_TRUE(opened) << opened.error().message();
+    auto socket = nft::NftSocket::adopt(std::move(opened->nft));
+    ASSERT_TRUE(socket) << socket.error().message();
+    nft::Batch batch;
+    batch.add_table(nft::TableKind::kPlain, "helped");
+    const auto made = socket->commit(batch);
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_TRUE(made->is_committed());
+    EXPECT_TRUE(*nft::read_table(*socket, "helped"));
+    auto own = nft::NftSocket::open();
+    ASSERT_TRUE(own);
+    EXPECT_FALSE(*nft::read_table(*own, "helped")) << "it is in the test's own namespace";
+    EXPECT_TRUE(nft::forget_dns_flows(opened->conntrack.get(), std::vector<ResolverAddress>{kV4}, {}));
   }
 }
 

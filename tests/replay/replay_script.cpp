@@ -1,7 +1,9 @@
 #include "tests/replay/replay_script.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "tests/replay/replay_answer.h"
 #include "tests/replay/script_words.h"
 #include "tests/support/dns_builder.h"
+#include "tests/support/nft/table_double.h"
 
 namespace namewall::testing {
 namespace {
@@ -55,7 +58,8 @@ struct Level {
   std::optional<Policy> policy;
   std::optional<PolicyImage> image;
   std::optional<GrantTable> grants;
-  std::string parent;  // "" : none
+  std::optional<TableDouble> table;  // what nft would hold of it; none: a policy that nft cannot hold
+  std::string parent;                // "" : none
 };
 
 class Replay {
@@ -98,7 +102,33 @@ class Replay {
     level.image = *std::move(image);
     if (!level.grants) level.grants.emplace(level.image->max_addresses);
     level.grants->rejudge(*level.image);
+    level.table.reset();
+    if (Result<TableDouble> table = TableDouble::make(*level.image)) level.table = *std::move(table);
+    tell_table(level, {});
     return "";
+  }
+
+  // Brings the table up to date where the grants are not `before` any more.
+  void tell_table(Level& level, const std::vector<Grant>& before) {
+    if (!level.table) return;
+    const std::vector<Grant> after = level.grants->all();
+    std::set<Address> changed;
+    for (const auto& [these, those] : {std::pair(&before, &after), std::pair(&after, &before)}) {
+      for (const Grant& grant : *these) {
+        if (std::find(those->begin(), those->end(), grant) == those->end()) changed.insert(grant.address);
+      }
+    }
+    for (const Address& address : changed) level.table->update(address, level.grants->find(address, now_), now_);
+  }
+
+  // nft's verdict of one level is the model's, but where docs/backends.md says how it differs.
+  std::string check_table(const Level& level, const Destination& to, const Verdict& verdict) const {
+    if (!level.table || level.image->mode == Mode::kAudit) return "";
+    const bool allows = level.table->allows(to, LoopbackListener::kNone, now_);
+    const bool may_refuse = level.table->closes_own_loopback() && is_loopback_destination(to.address);
+    if (allows == verdict.allowed || (may_refuse && !allows)) return "";
+    return std::string("nft would ") + (allows ? "allow" : "refuse") + " it, the model " +
+           (verdict.allowed ? "allows" : "refuses") + " it";
   }
 
   // `workload NAME`, `workload NAME in PARENT`
@@ -146,6 +176,9 @@ class Replay {
       if (!level->image) return "no policy yet";
     }
     now_ = *time;
+    for (auto& [name, level] : workloads_) {
+      if (level.table) level.table->advance(*level.grants, now_);
+    }
     if (words[2] == "question" && words.size() == 4) return check_question(words[3], true);
     if (words[2] == "answer") return learn(words, 3, {});
     if (words[2] == "cached" && words.size() >= 5) {
@@ -182,6 +215,7 @@ class Replay {
     Verdict verdict;
     for (const Level* level : levels()) {
       verdict = judge(*level->image, *level->grants, *destination, now_);
+      if (std::string differs = check_table(*level, *destination, verdict); !differs.empty()) return differs;
       if (!verdict.allowed) break;
     }
     if (verdict.allowed == allowed && code_of(verdict.reason) == reason) return "";
@@ -254,7 +288,10 @@ class Replay {
       told = code_of(teaching.reason);
       std::optional<Replacement> replaced;
       if (teaching.replaces_family != 0) replaced = Replacement{name_of(asked.name), teaching.replaces_family};
-      if (level->grants->learn(teaching.grants, now_, replaced) == LearnOutcome::kGrantsFull) {
+      const std::vector<Grant> before = level->grants->all();
+      const LearnOutcome learned = level->grants->learn(teaching.grants, now_, replaced);
+      tell_table(*level, before);
+      if (learned == LearnOutcome::kGrantsFull) {
         is_delivered = false;  // what cannot be installed is withheld
         told = code_of(NW_REASON_GRANTS_FULL);
       }

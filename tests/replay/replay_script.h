@@ -30,6 +30,7 @@
 //                                "1,4,5" or `none`
 //   expect live N                grants that are live
 //
+// Every verdict is also that of the elements that nft would hold of each level (tests/support/nft/table_double.h).
 // An answer to a policy of the proxy is edited as the proxy does, and then judged.
 // Resolver 192.0.2.53 is the system's.
 #pragma once

@@ -62,6 +62,17 @@ std::vector<std::string> sentences_of(const std::vector<PlannedPolicy>& policies
   return sentences;
 }
 
+TEST(WorkloadPlan, WantsTheChildrenOfATemplateThatArmsThem) {
+  PlannedPolicy jobs = policy("jobs", {"/ci.slice/*"});
+  const std::vector<std::string> paths = {"/ci.slice", "/ci.slice/one", "/ci.slice/one/deeper", "/ci.slice/two"};
+  EXPECT_THAT(plan({jobs}, paths), ElementsAre("jobs /ci.slice template"));
+  jobs.arms_children = true;
+  EXPECT_THAT(plan({jobs}, paths),
+              ElementsAre("jobs /ci.slice template", "jobs:one /ci.slice/one row", "jobs:two /ci.slice/two row"));
+  EXPECT_THAT(plan({jobs, policy("two", {"/ci.slice/two"})}, paths),
+              ElementsAre("jobs /ci.slice template", "jobs:one /ci.slice/one row", "two /ci.slice/two row"));
+}
+
 TEST(WorkloadPlan, ArmsAnExactPathUnderTheNameOfItsPolicy) {
   const auto wanted = plan_workloads({policy("a", {"/x/y"})}, cgroups({"/", "/x", "/x/y", "/x/y/z"}));
   ASSERT_THAT(lines_of(wanted), ElementsAre("a /x/y own"));

@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+from backends import needed_capabilities, run_options
 from internet.records import Record
 from scenario import Scene, expect, require_program
 
@@ -64,7 +65,7 @@ def scenario_wrong_arguments_end_with_125():
 
 def one_sentence(scene, prefix):
     """namewall under `prefix` ends with 125 and one line, and changes nothing."""
-    argv = [*prefix, scene.binary, "run", *ALLOW, "--", "true"]
+    argv = [*prefix, scene.binary, "run", *run_options(), *ALLOW, "--", "true"]
     run = scene.run(argv, env=scene.environment)
     expect(run.returncode == 125, f"{prefix}: {run.returncode} instead of 125: {run.stderr}")
     expect(len(run.stderr.strip().splitlines()) == 1, f"{prefix}: not one sentence: {run.stderr}")
@@ -81,8 +82,8 @@ def scenario_without_root():
 def scenario_without_a_capability():
     require_program("setpriv")
     with Scene(RECORDS, recursive=False) as scene:
-        # CAP_SYS_ADMIN stands for each of them
-        for capability in ("bpf,-sys_admin", "net_admin,-sys_admin", "perfmon,-sys_admin"):
+        # with BPF CAP_SYS_ADMIN stands for each of them
+        for capability in needed_capabilities():
             said = one_sentence(
                 scene, ["setpriv", "--bounding-set", f"-{capability}", "--inh-caps", f"-{capability}"]
             )

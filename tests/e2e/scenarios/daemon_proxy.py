@@ -167,11 +167,11 @@ def scenario_a_templates_children_have_the_proxy_from_their_first_question():
         host.policy("job", policy_text(f"{parent}/*", "shop.example", dns=PROXY))
         host.start_daemon()
         for number in range(3):
-            child = host.new_cgroup(f"jobs/{number}")
+            child = host.new_child(f"jobs/{number}")
             host.expect_reach(child, f"shop.example {PORT}", ok=True)
             expect_dig(host, child, f"@{V4}", "+tcp", "bank.example", says=["NXDOMAIN", "EDE: 15"])
         # What one child learned opens nothing for another.
-        last = host.new_cgroup("jobs/last")
+        last = host.new_child("jobs/last")
         host.expect_reach(last, f"203.0.113.10 {PORT}", ok=False)
 
 

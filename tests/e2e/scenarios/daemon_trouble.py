@@ -6,6 +6,7 @@ import subprocess
 import time
 import urllib.request
 
+from backends import needed_capabilities
 from daemon import Host
 from internet.records import Record
 from scenario import expect
@@ -71,7 +72,8 @@ def scenario_a_helper_that_hangs_delays_a_call_by_a_fifth_of_a_second_at_most():
 
 def scenario_a_start_without_the_rights_says_so():
     with Host(RECORDS) as host:
-        for drop in (["--reuid=64321", "--clear-groups"], ["--bounding-set=-bpf,-sys_admin", "--inh-caps=-all"]):
+        without = f"--bounding-set=-{needed_capabilities()[0]}"
+        for drop in (["--reuid=64321", "--clear-groups"], [without, "--inh-caps=-all"]):
             argv = host.client.command(["setpriv", *drop, *host.daemon_argv()])
             done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
             expect(done.returncode == 5, f"{drop}: exit code {done.returncode}: {done.stderr}")
@@ -84,8 +86,7 @@ def scenario_the_log_has_what_its_level_says():
         cgroup = host.new_cgroup("build")
         host.policy("builder", policy_for(cgroup))
         for level, is_told in (("info", True), ("error", False)):
-            with open(host.path("daemon/config/host.toml"), "w") as out:
-                out.write(f'[log]\nlevel = "{level}"\n')
+            host.settings(f'[log]\nlevel = "{level}"\n')
             host.start_daemon()
             host.stop_daemon()
             expect(("stopped" in host.log_text()) == is_told, f"{level}: {host.log_text()}")
@@ -94,9 +95,7 @@ def scenario_the_log_has_what_its_level_says():
 def scenario_metrics_are_told_to_a_loopback_listener_where_one_is_wanted():
     with Host(RECORDS) as host:
         host.policy("builder", policy_for(host.new_cgroup("build")))
-        host_file = host.path("daemon/config/host.toml")
-        with open(host_file, "w") as out:
-            out.write('[metrics]\nlisten = "127.0.0.1:9469"\n')
+        host.settings('[metrics]\nlisten = "127.0.0.1:9469"\n')
         host.start_daemon()
 
         def read_metrics():
@@ -106,9 +105,7 @@ def scenario_metrics_are_told_to_a_loopback_listener_where_one_is_wanted():
 
         text = read_metrics()
         expect('namewall_policy_info{' in text and "builder" in text, text[:500])
-        with open(host_file + ".new~", "w") as out:
-            out.write("")
-        os.rename(host_file + ".new~", host_file)
+        host.settings("")
         host.send("POST", "/v1/reload").ok()
         try:
             read_metrics()

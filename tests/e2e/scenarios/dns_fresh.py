@@ -4,11 +4,9 @@ each, else fewer."""
 
 import os
 
-from scenarios.races import PROCESSES, RESOLVER, FreshScene, expect_no_failure
+from scenarios.races import BOUNDS, PROCESSES, RESOLVER, FreshScene, expect_no_failure
 
 LOOKUPS = 100_000 if os.environ.get("NAMEWALL_SOAK") == "1" else 12_000
-# As many as the machine can, instead of what one workload may ask for by default.
-BOUNDS = 'bounds = { in_flight = 65536, per_second = 1000000, fresh_per_second = 1000000, connections = 4096 }'
 PROXY = f'learn = "proxy"\nmin_ttl = "1s"\ngrace = "0s"\nmax_addresses = 65536\n{BOUNDS}'
 
 

@@ -1,6 +1,7 @@
 """The DNS proxy between real servers and clients: what it passes on as it came, over every transport; what it changes
 because the policy says so; and that the kernel path takes it for TCP and for answers that UDP cuts."""
 
+from backends import ways_to_learn
 from internet.dns_wire import (
     NOERROR,
     NXDOMAIN,
@@ -41,7 +42,7 @@ def scenario_questions_on_one_connection_are_all_answered():
     """In any order; each as it is answered alone."""
     listed = {name: message for name, message in MESSAGES.items() if name not in ("small", "large")}
     numbered = [number.to_bytes(2) + message[2:] for number, message in enumerate(listed.values(), 1)]
-    for dns in ("", UNCACHED):
+    for dns in ways_to_learn("", UNCACHED):
         with SignedScene(dns) as scene:
             alone = {message[:2]: message for message in scene.direct((RESOLVER, "tcp", *numbered))[0]}
             together = scene.through((RESOLVER, "pipeline", *numbered))[0]
@@ -59,7 +60,7 @@ def scenario_questions_by_one_socket_are_all_answered():
 
 
 def scenario_answer_of_sixty_four_kibibytes_passes():
-    for dns in ("", UNCACHED):
+    for dns in ways_to_learn("", UNCACHED):
         with SignedScene(dns) as scene:
             answer = scene.expect_same((RESOLVER, "tcp", question(f"huge.{ZONE}", "TXT")))[0][0]
             expect(len(answer.message) > TEXTS * TEXT_LENGTH, f"only {len(answer.message)} bytes")
@@ -69,7 +70,7 @@ def scenario_answer_of_sixty_four_kibibytes_passes():
 
 
 def scenario_what_is_learned_over_tcp_opens_and_so_does_the_retry_after_a_cut_answer():
-    for dns in ("", PROXY):
+    for dns in ways_to_learn("", PROXY):
         with SignedScene(dns) as scene:
             scene.write_etc(f"nameserver {RESOLVER}\noptions use-vc\n", "etc-tcp")
             for etc, name, addresses in (("etc-tcp", "www", 2), ("etc", "many", 100)):

@@ -2,6 +2,7 @@
 
 import socket
 
+from backends import learns_in_kernel, refused
 from internet.crafted_dns import CraftedDns
 from internet.origin_server import OriginServers
 from internet.records import Record
@@ -111,7 +112,8 @@ probe.main("connect {GOOD} {PORT} connect {EVIL} {PORT}".split())
         expect_step(run, 0, ok=True)
         expect_step(run, 1, ok=True)
         expect_step(run, 2, ok=False, error="ECONNREFUSED")
-        expect_refusal(run, "answer_unsolicited")
+        if learns_in_kernel():  # else nobody sees it but the proxy's resolver
+            expect_refusal(run, "answer_unsolicited")
 
 
 def scenario_from_another_local_process():
@@ -138,7 +140,7 @@ def scenario_from_a_resolver_that_the_workload_chose():
         ask = "ask 203.0.113.99 53 shop.example A"
         for how in ("sendto", "connected"):
             run = scene.ask_then_connect(how, [EVIL], ask=ask)
-            expect_step(run, 0, ok=False, error="ECONNREFUSED")
+            expect_step(run, 0, ok=False, error=refused("udp"))
             run = scene.namewall(
                 ["--allow", f"shop.example:{PORT}", "--allow", "udp://203.0.113.99:53"],
                 scene.client_argv("python", f"{ask} {how} connect {EVIL} {PORT}"),

@@ -53,7 +53,7 @@ def expect_no_failure(run, count):
 
 
 # As many as the machine can, instead of what one workload may ask for by default.
-BOUNDS = "bounds = { fresh_per_second = 1000000 }"
+BOUNDS = "bounds = { in_flight = 65536, per_second = 1000000, fresh_per_second = 1000000, connections = 4096 }"
 SHORT_LIVES = f'min_ttl = "1s"\ngrace = "0s"\nmax_addresses = 65536\n{BOUNDS}'
 
 

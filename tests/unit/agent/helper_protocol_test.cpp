@@ -154,7 +154,7 @@ TEST(HelperRequests, WithAFieldOfAnotherTaskAreRefused) {
   list.pid = 1;
   EXPECT_FALSE(check_request(list, 1));
   HelperRequest sockets = sockets_request();
-  sockets.proof.loopback = 1;
+  sockets.proof.flags = kProvesLoopback;
   EXPECT_FALSE(check_request(sockets, 0));
   EXPECT_FALSE(check_request(sockets_request(), 1)) << "a descriptor";
   EXPECT_FALSE(check_request(proof_request(), 0)) << "no descriptor";

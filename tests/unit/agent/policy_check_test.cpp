@@ -76,8 +76,8 @@ TEST(PolicyCheck, RefusesTheKernelPathBesideWhatItCannotDo) {
 TEST(PolicyCheck, SaysWhatEnforcesAndWhatItCannotDo) {
   const PolicyCheck check = Checker().check(
       "a.toml", "name = \"a\"\nbackend = \"nft\"\ncgroup = \"/ci.slice/*\"\nallow = [ \"b.example\" ]\n");
-  EXPECT_THAT(to_text(check), HasSubstr("# backend: nft (the policy says so)\n#   a refused TCP connect fails with "
-                                        "ECONNREFUSED"));
+  EXPECT_THAT(to_text(check), HasSubstr("# backend: nft (the policy says so)\n#   a refused connection begins and is "
+                                        "reset (ECONNREFUSED)"));
   EXPECT_THAT(to_text(check), HasSubstr("\n#   cgroups that appear below a template are refused everything"));
   EXPECT_THAT(to_text(check), HasSubstr("\n# dns: proxy (nftables cannot read DNS answers)\n"));
   const auto json = nlohmann::json::parse(to_json({check}, {}));

@@ -7,6 +7,7 @@
 
 #include "policy/verdict.h"
 #include "tests/support/dns_builder.h"
+#include "tests/support/nft/table_double.h"
 #include "tests/support/random_policy.h"
 
 namespace namewall::nft {
@@ -18,6 +19,7 @@ using namewall::testing::name_of;
 using namewall::testing::PolicyGenerator;
 using namewall::testing::RandomPolicy;
 using namewall::testing::rule_of;
+using namewall::testing::TableDouble;
 
 constexpr BootTime kNow{1000s};
 
@@ -171,9 +173,9 @@ TEST(GrantParts, ExpiredGrantsAndNotesAreNone) {
 
 TEST(GrantParts, AWideSetIsOneElementForEachProtocol) {
   const PolicyImage image = compile(policy_of({"*://a.test:1000-2000"}));
-  const auto parts = build_grant_parts(image, build(image), address_of("2001:db8::1"),
-                                       {grant("a.test", "2001:db8::1", decide_name(image, name_of("a.test")).allow, 30s)},
-                                       kNow);
+  const auto parts =
+      build_grant_parts(image, build(image), address_of("2001:db8::1"),
+                        {grant("a.test", "2001:db8::1", decide_name(image, name_of("a.test")).allow, 30s)}, kNow);
   ASSERT_EQ(parts.size(), 2u);
   EXPECT_EQ(parts[0].part.set, SetId::kWide1_6);
   EXPECT_EQ(parts[0].part.ip_protocol, IPPROTO_TCP);
@@ -235,74 +237,6 @@ TEST(PartChanges, AddAndRemove) {
 
 // ---- against the model ----
 
-// What the table would say of a packet: the sets as the chains ask them.
-class Table {
- public:
-  Table(const PolicyImage& image, const GrantTable& grants) : image_(image), elements_(build(image)) {
-    for (const Grant& one : grants.all()) {
-      for (const CommentedPart& made :
-           build_grant_parts(image, elements_, one.address, grants.find(one.address, kNow), kNow)) {
-        learned_.push_back(to_element(0, one.address, made, kNow));
-      }
-    }
-  }
-
-  bool allows(const Destination& to, LoopbackListener listener) const {
-    const EndpointKey key = endpoint_key(0, to.address, to.protocol, to.port);
-    bool allowed = false;
-    int ranges = 0;
-    for (const Element& element : elements_.fixed) {
-      if (element.set != SetId::kFixed4 && element.set != SetId::kFixed6) continue;
-      if (!covers(element, key)) continue;
-      ++ranges;
-      allowed = true;
-    }
-    EXPECT_LE(ranges, 1) << to.to_string();
-    for (const Element& element : learned_) allowed = allowed || is_learned(element, key);
-    allowed = allowed || has(SetId::kResolvers4, encode(key)) || has(SetId::kResolvers6, encode(key));
-    if (is_loopback_destination(to.address)) {
-      const Bytes cgroup = encode_cgroup(0);
-      allowed = allowed || has(SetId::kLoopbackAny, cgroup) ||
-                (has(SetId::kLoopbackOwn, cgroup) && listener == LoopbackListener::kOwn);
-    }
-    return allowed;
-  }
-
- private:
-  static bool covers(const Element& element, const EndpointKey& key) {
-    const auto first = decode_endpoint(element.key), last = decode_endpoint(element.key_end);
-    return first->address.is_v4() == key.address.is_v4() && first->address <= key.address &&
-           key.address <= last->address && first->ip_protocol == key.ip_protocol && first->port <= key.port &&
-           key.port <= last->port;
-  }
-  bool is_learned(const Element& element, const EndpointKey& key) const {
-    if (element.set == SetId::kLearned4 || element.set == SetId::kLearned6) return element.key == encode(key);
-    if (element.key != encode_address(0, key.address, key.ip_protocol)) return false;
-    const auto first = static_cast<int>(key.address.is_v4() ? SetId::kWide1_4 : SetId::kWide1_6);
-    const auto ports = static_cast<SetId>(static_cast<int>(SetId::kWidePorts1) + static_cast<int>(element.set) - first);
-    const Bytes wanted = encode_port(0, key.ip_protocol, key.port);
-    const auto wide = of_set(elements_, ports);
-    return std::any_of(wide.begin(), wide.end(),
-                       [&](const Element& range) { return range.key <= wanted && wanted <= range.key_end; });
-  }
-  bool has(SetId set, const Bytes& key) const {
-    const auto all = of_set(elements_, set);
-    return std::any_of(all.begin(), all.end(), [&](const Element& element) { return element.key == key; });
-  }
-
-  const PolicyImage& image_;
-  ImageElements elements_;
-  std::vector<Element> learned_;
-};
-
-bool denies_reach_loopback(const PolicyImage& image) {
-  for (const char* text : {"127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::"}) {
-    const AddressDecision rules = decide_address(image, address_of(text));
-    if (((rules.deny | rules.host_deny) & kAllPorts) != 0) return true;
-  }
-  return false;
-}
-
 TEST(RandomElements, SayWhatTheModelSays) {
   int compared = 0, allowed = 0, limits = 0;
   for (std::uint32_t seed = 0; seed < 600; ++seed) {
@@ -319,20 +253,21 @@ TEST(RandomElements, SayWhatTheModelSays) {
       const DomainName name = random.name();
       const NameDecision decision = decide_name(image, name);
       const Address address = random.address();
-      if (is_loopback_destination(address)) continue;  // never learned: special_use.h
       const BootTime deadline = kNow + std::chrono::seconds(static_cast<int>(random.below(60)) - 10);
       grants.learn({{.name = name, .address = address, .deadline = deadline, .ports = decision.allow & kAllPorts}},
                    BootTime{kNow.since_boot - 20s});
     }
-    const Table table(image, grants);
-    const bool own_is_closed = image.loopback == Loopback::kOwn && denies_reach_loopback(image);
+    Result<TableDouble> table = TableDouble::make(image);
+    ASSERT_TRUE(table.has_value());
+    for (const Grant& one : grants.all()) table->update(one.address, grants.find(one.address, kNow), kNow);
     for (int i = 0; i < 200; ++i) {
       Destination to{random.protocol(), random.chance(5) ? address_of("192.0.2.53") : random.address(), random.port()};
       if (to.protocol == Protocol::kIcmp) to.port = Port{};
       const auto listener = random.chance(50) ? LoopbackListener::kOwn : LoopbackListener::kForeign;
       const Verdict verdict = judge(image, grants, to, kNow, listener);
-      const bool says = table.allows(to, listener);
-      if (own_is_closed && is_loopback_destination(to.address)) {
+      const bool says = table->allows(to, listener, kNow);
+      EXPECT_LE(table->fixed_ranges_at(to), 1) << to.to_string();
+      if (table->closes_own_loopback() && is_loopback_destination(to.address)) {
         ASSERT_LE(says, verdict.allowed) << "seed " << seed << " " << to.to_string();
         continue;
       }
