@@ -6,6 +6,7 @@
 #include <map>
 #include <tuple>
 
+#include "policy/canonical_form.h"
 #include "policy/policy_image.h"
 
 namespace namewall::agent {
