@@ -20,6 +20,8 @@ OPERATIONS = {
 }
 CONNTRACK = "table inet tracked { chain output { type filter hook output priority 0; ct state established accept; }; }"
 ELEMENTS = (1000, 100_000, 1_000_000)
+WORKLOADS = (10, 1000, 10_000)
+TIMED = 100
 ROUNDS_OF_BATCH = {1: 200, 10: 60, 1000: 12}
 
 
@@ -32,6 +34,7 @@ class NftBench:
     def all(self) -> Iterator[dict]:
         yield from self.packets()
         yield from self.changes()
+        yield from self.host()
 
     def _start(self, namespace: str) -> Peer:
         program = str(self.plan.binaries / "bench" / "bench_nft")
@@ -113,6 +116,34 @@ class NftBench:
             comparison.add_run(own, own if "-" in words else [sample(word, batch) for word in words[1::2]])
         return comparison.entry(f"nft_{what}/{batch}/{size}", "libnftables", "ns/element")
 
+    # -- the backend as the daemon has it --
+
+    def host(self) -> Iterator[dict]:
+        """Beside the same with few: what grows with their number."""
+        arming = [count for count in WORKLOADS if self.plan.wants(f"nft_arm/{count}")]
+        teaching = [count for count in ELEMENTS if self.plan.wants(f"nft_teach/{count}")]
+        if not arming and not teaching:
+            return
+        host = self._start(self.arena.new_loopback_namespace("host"))
+        parent = self.arena.new_cgroup("host")
+        host.ask(f"host {parent}")
+        try:
+            few = self._times(host, f"arm {TIMED + 1} {TIMED}")
+            for count in arming:
+                yield beside(f"nft_arm/{count}", self._times(host, f"arm {count + TIMED + 1} {TIMED}"), few, "with few")
+            few = self._times(host, f"teach 100 {TIMED}")
+            for count in teaching:
+                yield beside(f"nft_teach/{count}", self._times(host, f"teach {count} {TIMED}"), few, "with 100")
+        finally:
+            host.close()
+            for child in parent.iterdir():
+                if child.is_dir():
+                    self.arena.remove_cgroup(child)
+
+    @staticmethod
+    def _times(host: Peer, line: str) -> list[Sample]:
+        return [Sample(int(word)) for word in host.ask(line).split()[:-1]]
+
     def _bpf_bytes(self, grants: int) -> int:
         """What the maps of a workload with that many grants take more than those of one with few."""
         taken = []
@@ -123,6 +154,12 @@ class NftBench:
             taken.append(locked_bytes(host.process.pid))
             host.close()
         return taken[1] - taken[0]
+
+
+def beside(case: str, many: list[Sample], few: list[Sample], baseline_name: str) -> dict:
+    comparison = Comparison()
+    comparison.add_run(many, few)
+    return comparison.entry(case, baseline_name)
 
 
 def sample(word: str, batch: int) -> Sample:

@@ -78,11 +78,23 @@ std::array<std::uint8_t, 4> in_host_order(std::uint32_t value) {
 unsigned protocol_word(const Family& family) { return kKey + 2 + family.address_size / 4; }
 unsigned port_word(const Family& family) { return protocol_word(family) + 1; }
 
-RuleBuilder& load_address_key(RuleBuilder& rule, const Family& family, std::uint32_t depth, Remote remote) {
-  return rule.load_cgroup(depth, kKey)
+namespace {
+
+RuleBuilder& load_address(RuleBuilder& rule, const Family& family, Remote remote) {
+  return rule
       .load(Header::kNetwork, remote == Remote::kSource ? family.source_at : family.destination_at, family.address_size,
             kKey + 2)
       .load(Header::kNetwork, family.protocol_at, 1, protocol_word(family));
+}
+
+}  // namespace
+
+RuleBuilder& load_address_key(RuleBuilder& rule, const Family& family, std::uint32_t depth, Remote remote) {
+  return load_address(rule.load_cgroup(depth, kKey), family, remote);
+}
+
+RuleBuilder& reload_key(RuleBuilder& rule, const Family& family, Remote remote, std::uint32_t port_at) {
+  return load_address(rule, family, remote).load(Header::kTransport, port_at, 2, port_word(family));
 }
 
 RuleBuilder& load_key(RuleBuilder& rule, const Family& family, std::uint32_t depth, Remote remote,

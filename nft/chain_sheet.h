@@ -67,6 +67,8 @@ RuleBuilder& load_address_key(RuleBuilder& rule, const Family& family, std::uint
 RuleBuilder& load_key(RuleBuilder& rule, const Family& family, std::uint32_t depth, Remote remote,
                       std::uint32_t port_at);
 RuleBuilder& load_key(RuleBuilder& rule, const Family& family, std::uint32_t depth, Remote remote);
+// The same without the cgroup: it is in its place already.
+RuleBuilder& reload_key(RuleBuilder& rule, const Family& family, Remote remote, std::uint32_t port_at);
 // cgroup . protocol . port
 RuleBuilder& load_port_key(RuleBuilder& rule, const Family& family, std::uint32_t depth, std::uint32_t port_at);
 

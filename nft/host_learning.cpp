@@ -69,10 +69,7 @@ void HostEnforcer::teach_all(std::span<LessonOrder> orders, BootTime now) {
   ElementChanges changes;
   append_all(changed, kernel_now, changes);
   if (changes.empty() || state.apply(changes)) {
-    for (AddressChange& one : changed) {
-      state.settle(*one.workload, one.address, std::move(one.parts));
-      one.workload->note_lesson(one.address, kernel_now);
-    }
+    for (AddressChange& one : changed) state.settle(*one.workload, one.address, std::move(one.parts));
     return;
   }
   // One of them is the culprit: each order by itself.
@@ -89,10 +86,7 @@ void HostEnforcer::teach_all(std::span<LessonOrder> orders, BootTime now) {
       state.inspects_anyway = true;  // the model has them: verify() tries again
       continue;
     }
-    for (AddressChange& one : own) {
-      state.settle(workload, one.address, std::move(one.parts));
-      workload.note_lesson(one.address, kernel_now);
-    }
+    for (AddressChange& one : own) state.settle(workload, one.address, std::move(one.parts));
   }
 }
 
@@ -144,10 +138,6 @@ Result<std::vector<GrantRecord>> HostEnforcer::read_grants(std::uint64_t cgroup_
       if (known.renewed != known.learned) record.renewed = known.renewed;
     }
     record.current_ports = record.grant.note == NW_REASON_NONE ? record.grant.ports : 0;
-    if (const auto held = workload->held.find(record.grant.address); held != workload->held.end()) {
-      record.learned = held->second.learned;
-      record.renewed = held->second.renewed;
-    }
     record.is_private =
         record.grant.note == NW_REASON_NONE
             ? classify_address(record.grant.address, !record.grant.address.is_v4()) == SpecialUse::kPrivate

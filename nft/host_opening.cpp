@@ -77,9 +77,7 @@ void take_grant(WorkloadModel& workload, const Element& element, BootTime now) {
   part.part.comment_hash = 0;
   part.part.deadline = element.timeout ? now + element.expires.value_or(*element.timeout) : kNever;
   part.set_at = element.timeout ? BootTime{part.part.deadline.since_boot - *element.timeout} : now;
-  HeldAddress& held = workload.held[key->address];
-  held.parts.push_back(part);
-  held.learned = held.renewed = std::max(held.renewed, part.set_at);
+  workload.held[key->address].parts.push_back(part);
   const auto comment = parse_grant_comment(element.comment);
   const auto name = comment ? DomainName::parse(comment->name) : Result<DomainName>(fail(ErrorKind::kInvalid, ""));
   if (!name) return;

@@ -25,6 +25,10 @@ void add_entered_chain(ChainSheet& sheet, const Family& family, std::uint32_t de
         .load(Meta::kFamily, kScratch)
         .require(Comparison::kEqual, kScratch, {NFPROTO_IPV6})
         .go_to(entered_chain(ipv6(), depth));
+  if (depth == *sheet.plan.depths.begin()) {
+    sheet.rule(name).go_to(in_chain(family, depth));  // what it returns is accepted
+    return;
+  }
   sheet.rule(name).jump(in_chain(family, depth));
   for (const auto outer : sheet.depths_below(depth))
     require_cgroup_in(sheet.rule(name), outer, SetId::kEnforced).jump(in_chain(family, outer));
@@ -47,12 +51,16 @@ void add_in_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) 
   };
   const auto key = [&](RuleBuilder& rule) -> RuleBuilder& { return load_key(rule, family, depth, Remote::kSource); };
 
+  // A socket that is not connected is looked up anew for each expression that asks for its cgroup.
   load_port_key(of(IPPROTO_TCP), family, depth, 2).require_in(SetId::kListen, kKey);
-  load_key(sheet.rules.back(), family, depth, Remote::kSource, 2)
+  reload_key(sheet.rules.back(), family, Remote::kSource, 2)
       .enter(family.served, kKey, Entering::kAdd, kHandshakeKept)
       .return_();
+  key(of(IPPROTO_UDP)).require_in(family.asked, kKey).return_();
   load_port_key(of(IPPROTO_UDP), family, depth, 2).require_in(SetId::kListen, kKey);
-  key(sheet.rules.back()).enter(family.served, kKey, Entering::kUpdate, kAnswerableKept).return_();
+  reload_key(sheet.rules.back(), family, Remote::kSource, 0)
+      .enter(family.served, kKey, Entering::kUpdate, kAnswerableKept)
+      .return_();
 
   const auto loopback = [&]() -> RuleBuilder& {
     return require_device(require_loopback(sheet.rule(name), family, Remote::kSource), Meta::kInDevice,
@@ -61,8 +69,7 @@ void add_in_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) 
   require_cgroup_in(loopback(), depth, SetId::kLoopbackAny).return_();
   require_own_pair(loopback(), depth).return_();
 
-  for (const auto set : {family.asked, family.learned, family.fixed})
-    key(of(IPPROTO_UDP)).require_in(set, kKey).return_();
+  for (const auto set : {family.learned, family.fixed}) key(of(IPPROTO_UDP)).require_in(set, kKey).return_();
   key(require_device(of(IPPROTO_UDP), Meta::kInDevice, Comparison::kEqual))
       .require_in(family.resolvers, kKey)
       .return_();

@@ -6,6 +6,9 @@
 namespace namewall::nft {
 namespace {
 
+// The kernel takes the owner's flag with its process, and leaves the other.
+bool is_ownable(const TableListing& table) { return table.is_owned || table.is_persistent; }
+
 ErrorKind kind_of(int error) {
   switch (error) {
     case ENOENT:
@@ -81,7 +84,7 @@ Result<void> NamespaceTable::make(const RulesetPlan& plan, const std::vector<Ele
   if (!found) return tl::unexpected(found.error());
   Batch batch;
   if (*found) {
-    if ((*found)->is_owned) batch.add_table(TableKind::kOwned, name_);  // becomes its owner
+    if (is_ownable(**found)) batch.add_table(TableKind::kOwned, name_);  // becomes its owner
     batch.delete_table(name_);
   }
   add_whole_table(batch, abilities_.table, plan, name_);
@@ -108,7 +111,7 @@ Result<bool> NamespaceTable::adopt(const RulesetPlan& plan) {
   if (!found) return tl::unexpected(found.error());
   if (!*found) return fail(ErrorKind::kNotFound, "the table inet " + name_ + " is gone");
   Batch batch;
-  kind_ = (*found)->is_owned ? TableKind::kOwned : TableKind::kPlain;  // a table stays what it was made as
+  kind_ = is_ownable(**found) ? TableKind::kOwned : TableKind::kPlain;  // a table stays what it was made as
   batch.add_table(kind_, name_);
   replace_rules(batch, *chains, plan, name_);
   if (auto done = commit(batch); !done) return tl::unexpected(done.error());
@@ -138,7 +141,7 @@ Result<void> NamespaceTable::remove() {
   is_made_ = false;
   if (!*found) return {};
   Batch batch;
-  if ((*found)->is_owned) batch.add_table(TableKind::kOwned, name_);
+  if (is_ownable(**found)) batch.add_table(TableKind::kOwned, name_);
   batch.delete_table(name_);
   return commit(batch);
 }

@@ -19,66 +19,103 @@ std::string chain(const char* name, const Family& family, std::uint32_t depth) {
   return at(name + family.digit, depth);
 }
 
-// Without options, and no fragment: such are refused.
-RuleBuilder& require_plain_header(RuleBuilder& rule, const Family& family) {
-  if (family.number != NFPROTO_IPV4) return rule;
+// A packet of this protocol without options, extension headers or fragments.
+RuleBuilder& plain(RuleBuilder& rule, const Family& family, std::uint8_t protocol) {
+  if (family.number == NFPROTO_IPV6) return require_protocol(rule, family, protocol);
   return rule.load(Header::kNetwork, 0, 1, kScratch)
       .require(Comparison::kEqual, kScratch, {0x45})
-      .load(Header::kNetwork, 6, 2, kScratch)
-      .mask(kScratch, {0x3f, 0xff})
-      .require(Comparison::kEqual, kScratch, {0, 0});
+      .load(Header::kNetwork, 6, 4, kScratch)  // fragment, time to live, protocol
+      .mask(kScratch, {0x3f, 0xff, 0, 0xff})
+      .require(Comparison::kEqual, kScratch, {0, 0, 0, protocol});
 }
 
-// TCP to a peer in flows that does not begin a flow: most packets end here, so that this takes few expressions and
-// those that set it apart come first.
-RuleBuilder& established(RuleBuilder& rule, const Family& family, std::uint32_t depth) {
-  require_protocol(rule, family, IPPROTO_TCP);
-  require_plain_header(rule, family);
-  require_tcp_underway(rule);
-  return load_key(rule, family, depth, Remote::kDestination)
-      .require_in(family.flows, kKey)
-      .enter(family.flows, kKey, Entering::kUpdate, kFlowKept);
+// Most packets end here: few expressions, and those that set them apart first. Learned endpoints are never a resolver's
+// port, and never on loopback.
+void add_fast_rules(ChainSheet& sheet, const std::string& name, const Family& family, std::uint32_t depth) {
+  require_tcp_underway(plain(sheet.rule(name), family, IPPROTO_TCP)).go_to(chain("tcp", family, depth));
+  load_key(plain(sheet.rule(name), family, IPPROTO_TCP), family, depth, Remote::kDestination)
+      .require_in(family.learned, kKey)
+      .enter(family.flows, kKey, Entering::kUpdate, kFlowKept)
+      .return_();
+  load_key(plain(sheet.rule(name), family, IPPROTO_UDP), family, depth, Remote::kDestination)
+      .require_in(family.learned, kKey)
+      .enter(family.asked, kKey, Entering::kUpdate, kAskedKept)
+      .return_();
 }
 
-// A learned endpoint is no resolver's and not on loopback (workload_elements.h): whoever has it needs no other rule.
-RuleBuilder& learned(RuleBuilder& rule, const Family& family, std::uint32_t depth, std::uint8_t protocol) {
-  require_plain_header(require_protocol(rule, family, protocol), family);
-  load_key(rule, family, depth, Remote::kDestination).require_in(family.learned, kKey);
-  if (protocol == IPPROTO_TCP) return rule.enter(family.flows, kKey, Entering::kUpdate, kFlowKept);
-  return rule.enter(family.asked, kKey, Entering::kUpdate, kAskedKept);
+void add_tcp_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
+  const auto name = chain("tcp", family, depth);
+  sheet.chains.push_back(name);
+  const auto allow = [&](SetId set, std::uint32_t port_at) {
+    // Renewing costs as much as looking up: IPv4 does it once in 16 packets, by the number that each of a socket's
+    // packets has one higher. (Keepalives every two hours: a day and a half.)
+    if (family.number == NFPROTO_IPV4) {
+      auto& renewal = sheet.rule(name)
+                          .load(Header::kNetwork, 5, 1, kScratch)
+                          .mask(kScratch, {0x0f})
+                          .require(Comparison::kEqual, kScratch, {0});
+      load_key(renewal, family, depth, Remote::kDestination, port_at)
+          .require_in(set, kKey)
+          .enter(set, kKey, Entering::kUpdate, kFlowKept)
+          .return_();
+    }
+    auto& rule = load_key(sheet.rule(name), family, depth, Remote::kDestination, port_at).require_in(set, kKey);
+    if (family.number == NFPROTO_IPV6) rule.enter(set, kKey, Entering::kUpdate, kFlowKept);
+    rule.return_();
+  };
+  allow(family.flows, 2);
+  for (const auto set : {SetId::kLoopbackOwn, SetId::kLoopbackAny})
+    require_cgroup_in(require_loopback(sheet.rule(name), family, Remote::kDestination), depth, set)
+        .go_to(chain("near", family, depth));
+  allow(family.served, 0);
+  load_key(sheet.rule(name), family, depth, Remote::kDestination)
+      .require_in(family.learned, kKey)
+      .enter(family.flows, kKey, Entering::kUpdate, kFlowKept)
+      .return_();
+  sheet.rule(name).go_to(chain("rest", family, depth));
 }
 
-// With one depth a flow of `flows` is of an innermost workload: it is looked up before its workload is. IPv4 alone: an
-// IPv6 packet fails at its first byte.
-bool tries_flows_first(const ChainSheet& sheet) {
-  return sheet.plan.depths.size() == 1 && sheet.plan.parent_depths.empty();
+// TCP underway on loopback, where the workload may talk there.
+void add_near_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
+  const auto name = chain("near", family, depth);
+  sheet.chains.push_back(name);
+  load_key(sheet.rule(name), family, depth, Remote::kDestination)
+      .require_in(family.resolvers, kKey)
+      .go_to(chain("rest", family, depth));
+  require_device(sheet.rule(name), Meta::kOutDevice, Comparison::kEqual).return_();
+  sheet.rule(name).go_to(at("refuse", depth));
 }
 
-// Whether established() is tried before outF_N is entered at all.
-bool is_tried_before(const ChainSheet& sheet, std::uint32_t depth) { return depth == *sheet.plan.depths.begin(); }
-bool is_asked_by_deeper(const ChainSheet& sheet, std::uint32_t depth) { return depth != *sheet.plan.depths.rbegin(); }
+// Around the outermost workload there is none that would have to return, too: what returns at this level is accepted.
+bool is_outermost(const ChainSheet& sheet, std::uint32_t depth) { return depth == *sheet.plan.depths.begin(); }
+bool is_innermost(const ChainSheet& sheet, std::uint32_t depth) { return depth == *sheet.plan.depths.rbegin(); }
 
 void add_enter_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
   const auto name = enter_chain(family, depth);
   sheet.chains.push_back(name);
+  if (is_outermost(sheet, depth)) add_fast_rules(sheet, name, family, depth);
   if (family.number == NFPROTO_IPV4)
     sheet.rule(name)
         .load(Meta::kFamily, kScratch)
         .require(Comparison::kEqual, kScratch, {NFPROTO_IPV6})
         .go_to(enter_chain(ipv6(), depth));
-  const bool is_first = family.number == NFPROTO_IPV4 && tries_flows_first(sheet);
-  if (is_tried_before(sheet, depth)) {
-    if (!is_first) established(sheet.rule(name), family, depth).accept();
-    for (const std::uint8_t protocol : {IPPROTO_TCP, IPPROTO_UDP})
-      learned(sheet.rule(name), family, depth, protocol).accept();
+  require_loopback(sheet.rule(name), family, Remote::kDestination).jump(chain("mine", family, depth));
+  if (is_outermost(sheet, depth)) {
+    sheet.rule(name).go_to(chain("rest", family, depth));
+    return;
   }
-  // Whoever may write marks could write another's. A workload without a token has none.
-  require_loopback(sheet.rule(name), family, Remote::kDestination).load_zero(4, kScratch).set_mark(kScratch);
-  set_token(require_loopback(sheet.rule(name), family, Remote::kDestination), depth);
   sheet.rule(name).jump(chain("out", family, depth));
   for (const auto outer : sheet.depths_below(depth))
     require_cgroup_in(sheet.rule(name), outer, SetId::kEnforced).jump(chain("out", family, outer));
   sheet.rule(name).accept();
+}
+
+// Whoever may write marks could write another's.
+void add_mine_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
+  const auto name = chain("mine", family, depth);
+  sheet.chains.push_back(name);
+  require_tcp_underway(plain(sheet.rule(name), family, IPPROTO_TCP)).return_();  // judged where it arrives: nothing
+  set_token(sheet.rule(name), depth);
 }
 
 void add_ping_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
@@ -137,6 +174,7 @@ void add_loop_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth
   const auto name = chain("loop", family, depth);
   sheet.chains.push_back(name);
   require_cgroup_in(sheet.rule(name), depth, SetId::kLoopbackAny).return_();
+  load_key(sheet.rule(name), family, depth, Remote::kDestination).require_in(family.fixed, kKey).return_();
   require_cgroup_in(sheet.rule(name), depth, SetId::kLoopbackOwn)
       .load(Meta::kMark, kScratch)
       .mask(kScratch, in_host_order(0xffff0000), in_host_order(kOwnMark))
@@ -176,18 +214,12 @@ void add_wide_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth
   sheet.rule(name).go_to(refuse);
 }
 
-void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
-  const auto name = chain("out", family, depth);
-  const auto refuse = at("refuse", depth);
+void add_rest_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
+  const auto name = chain("rest", family, depth);
   sheet.chains.push_back(name);
   const auto key = [&](RuleBuilder& rule) -> RuleBuilder& {
     return load_key(rule, family, depth, Remote::kDestination);
   };
-  const auto of = [&](std::uint8_t protocol) -> RuleBuilder& {
-    return require_protocol(sheet.rule(name), family, protocol);
-  };
-  if (!is_tried_before(sheet, depth) || is_asked_by_deeper(sheet, depth))
-    established(sheet.rule(name), family, depth).return_();
   if (family.number == NFPROTO_IPV4) {
     sheet.rule(name)
         .load(Header::kNetwork, 0, 1, kScratch)
@@ -203,32 +235,32 @@ void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth)
   require_device(require_loopback(sheet.rule(name), family, Remote::kDestination), Meta::kOutDevice,
                  Comparison::kUnequal)
       .go_to(refuse);
-  of(family.icmp).go_to(chain("ping", family, depth));
+  require_protocol(sheet.rule(name), family, family.icmp).go_to(chain("ping", family, depth));
   sheet.rule(name)
       .load(Header::kNetwork, family.protocol_at, 1, kScratch)
       .require(Comparison::kUnequal, kScratch, {IPPROTO_TCP})
       .require(Comparison::kUnequal, kScratch, {IPPROTO_UDP})
       .go_to(refuse);
-  // Before all that allows: the port of a resolver is for questions that somebody reads.
+  // Before all that may name it by a range: the port of a resolver is for questions that somebody reads.
   key(sheet.rule(name)).require_in(family.resolvers, kKey).go_to(chain("dns", family, depth));
-  for (const auto set : {SetId::kLoopbackOwn, SetId::kLoopbackAny}) {
-    auto& rule = require_tcp_underway(require_loopback(of(IPPROTO_TCP), family, Remote::kDestination));
-    require_cgroup_in(rule, depth, set).return_();
-  }
-  if (!is_tried_before(sheet, depth) || is_asked_by_deeper(sheet, depth)) {
-    for (const std::uint8_t protocol : {IPPROTO_UDP, IPPROTO_TCP})
-      learned(sheet.rule(name), family, depth, protocol).return_();
-  }
-  key(sheet.rule(name)).require_in(family.fixed, kKey).return_();
-  key(of(IPPROTO_UDP)).require_in(family.served, kKey).return_();
-  load_key(require_tcp_underway(of(IPPROTO_TCP)), family, depth, Remote::kDestination, 0)
-      .require_in(family.served, kKey)
-      .enter(family.served, kKey, Entering::kUpdate, kFlowKept)
-      .return_();
+  key(require_protocol(sheet.rule(name), family, IPPROTO_UDP)).require_in(family.served, kKey).return_();
   require_loopback(sheet.rule(name), family, Remote::kDestination).go_to(chain("loop", family, depth));
+  key(sheet.rule(name)).require_in(family.fixed, kKey).return_();
   add_wide_rules(sheet, name, family, depth);
   sheet.rule(name).go_to(refuse);
+}
 
+void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
+  const auto name = chain("out", family, depth);
+  const auto refuse = at("refuse", depth);
+  if (!is_outermost(sheet, depth) || !is_innermost(sheet, depth)) {
+    sheet.chains.push_back(name);
+    add_fast_rules(sheet, name, family, depth);
+    sheet.rule(name).go_to(chain("rest", family, depth));
+  }
+  add_tcp_chain(sheet, family, depth);
+  add_near_chain(sheet, family, depth);
+  add_rest_chain(sheet, family, depth, refuse);
   add_ping_chain(sheet, family, depth, refuse);
   add_dns_chain_of(sheet, family, depth, refuse);
   add_loop_chain(sheet, family, depth, refuse);
@@ -240,7 +272,6 @@ void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth)
 void add_output_chains(ChainSheet& sheet) {
   const std::string output = "output";
   sheet.base_chains.push_back({output, "filter", NF_INET_LOCAL_OUT, kBeforeTranslation});
-  if (tries_flows_first(sheet)) established(sheet.rule(output), ipv4(), *sheet.plan.depths.begin()).accept();
   for (const auto depth : sheet.looked_at()) {
     if (sheet.plan.depths.contains(depth))
       require_cgroup_in(sheet.rule(output), depth, SetId::kEnforced).go_to(enter_chain(ipv4(), depth));
@@ -253,6 +284,7 @@ void add_output_chains(ChainSheet& sheet) {
   for (const auto depth : sheet.plan.depths) {
     for (const auto* family : {&ipv4(), &ipv6()}) {
       add_enter_chain(sheet, *family, depth);
+      add_mine_chain(sheet, *family, depth);
       add_out_chain(sheet, *family, depth);
     }
     add_mark_chain(sheet, depth);

@@ -3,12 +3,11 @@
 //
 // output (filter, hook output, priority -150: before dstnat, so that translations beneath us keep working)
 //   for each depth N in use, the deepest first:
-//     (with a single depth and no parents, TCP over IPv4 that does not begin a flow, in flows4: accepted first)
 //     level N in `enforced`: enter_N; level N exists and level N-1 is in `parents`: unknown_N (a child that nobody has
 //     armed). What is left is no workload's and passes, for one look at its socket for each depth.
 // enter_N, enter6_N: the innermost workload is at depth N. Marks packets to loopback with its token, asks outF_N, and
-//   outF_E of each depth E < N that is enforced too, and accepts what all of them return. Established TCP flows
-//   and learned endpoints of a workload that is in no other are accepted here.
+//   outF_E of each depth E < N that is enforced too, and accepts what all of them return. An established TCP flow of a
+//   workload that is in no other is accepted here.
 // outF_N: the first that applies; what no rule returns is refused.
 //   TCP that does not begin a flow, peer in flowsF          returned, and its entry renewed, for kFlowKept
 //   IP options, extension headers, fragments; loopback addresses that leave by another device; other protocols: refused

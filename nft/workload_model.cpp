@@ -78,13 +78,6 @@ PartChanges WorkloadModel::changes_at(const Address& address, BootTime now) cons
   return changes_between(has == held.end() ? kNone : has->second.parts, std::move(wanted), now);
 }
 
-void WorkloadModel::note_lesson(const Address& address, BootTime now) {
-  const auto at = held.find(address);
-  if (at == held.end()) return;
-  if (at->second.learned == BootTime{}) at->second.learned = now;
-  at->second.renewed = now;
-}
-
 bool WorkloadModel::has_wide(const Address& address, std::uint8_t ip_protocol) const {
   const auto at = held.find(address);
   return at != held.end() && std::any_of(at->second.parts.begin(), at->second.parts.end(), [&](const HeldPart& one) {

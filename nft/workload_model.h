@@ -35,8 +35,7 @@ struct AddressHash {
 
 struct HeldAddress {
   std::vector<HeldPart> parts;
-  bool is_due = false;            // waits for a renewal
-  BootTime learned{}, renewed{};  // by this process, or adopted
+  bool is_due = false;  // waits for a renewal
 };
 
 struct WorkloadModel {
@@ -77,7 +76,6 @@ struct WorkloadModel {
   std::vector<Element> fixed_elements() const;
   // As the kernel should have them at `now`, after what was learned about this address.
   PartChanges changes_at(const Address& address, BootTime now) const;
-  void note_lesson(const Address& address, BootTime now);
   bool has_wide(const Address& address, std::uint8_t ip_protocol) const;  // a wide port set is open there
   // As it was sent with the part.
   std::string comment_of(const Address& address, const GrantPart& part, BootTime now) const;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
+#include <iterator>
+#include <span>
 #include <tuple>
 
 #include "bpf/pinned_view.h"
-#include "nft/element_message.h"
 #include "nft/listing.h"
 #include "policy/port_classes.h"
 
@@ -27,9 +29,28 @@ Protocol protocol_of(std::uint8_t ip_protocol) {
   return ip_protocol == IPPROTO_UDP ? Protocol::kUdp : Protocol::kIcmp;
 }
 
+// The elements that a place may be, in order of their sets.
+using Wanted = std::map<SetId, std::vector<nft::Element>>;
+void append(const KernelPlace& place, Wanted& wanted) {
+  const bool is_v4 = place.address.is_v4();
+  if (!place.is_wide) {
+    const SetId set = is_v4 ? SetId::kLearned4 : SetId::kLearned6;
+    const auto key = nft::endpoint_key(place.cgroup_id, place.address, place.protocol, place.port);
+    wanted[set].push_back({.set = set, .key = nft::encode(key)});
+    return;
+  }
+  const std::uint8_t protocol = place.protocol == Protocol::kTcp ? IPPROTO_TCP : IPPROTO_UDP;
+  for (const SetId set : is_v4 ? kWide4 : kWide6)
+    wanted[set].push_back({.set = set, .key = nft::encode_address(place.cgroup_id, place.address, protocol)});
+}
+
 class NftReader {
  public:
-  NftReader(nft::NftSocket& socket, KernelSets& sets) : socket_(socket), sets_(sets) {}
+  NftReader(nft::NftSocket& socket, const std::vector<KernelPlace>* expected, KernelSets& sets)
+      : socket_(socket), has_expected_(expected != nullptr), sets_(sets) {
+    if (expected == nullptr) return;
+    for (const KernelPlace& place : *expected) append(place, wanted_);
+  }
 
   void run(const nft::TableListing& listing) {
     NftTable& table = sets_.table.emplace();
@@ -54,17 +75,20 @@ class NftReader {
   }
 
  private:
+  void note(SetId set, const Result<void>& done) {
+    if (!done && done.error().kind != ErrorKind::kNotFound)
+      sets_.notes.push_back("the set " + std::string(nft::shape_of(set).name) + ": " + done.error().message());
+  }
+
   template <typename Visit>
   void each(SetId set, const Visit& visit) {
-    const std::string_view name = nft::shape_of(set).name;
     std::size_t count = 0;
     const auto listed = nft::list_elements(socket_, set, [&](const nft::Element& element) {
       ++count;
       visit(element);
     });
-    if (listed) sets_.table->counts[std::string(name)] = count;
-    if (!listed && listed.error().kind != ErrorKind::kNotFound)
-      sets_.notes.push_back("the set " + std::string(name) + ": " + listed.error().message());
+    if (listed) sets_.table->counts[std::string(nft::shape_of(set).name)] = count;
+    note(set, listed);
   }
 
   void read_workloads() {
@@ -99,36 +123,62 @@ class NftReader {
   }
 
   void read_learned(SetId set, std::size_t wide) {
-    const bool is_wide = set != SetId::kLearned4 && set != SetId::kLearned6;
-    each(set, [&](const nft::Element& element) {
-      const auto key = nft::decode_key(set, element.key);
-      if (!key) return;
-      KernelElement& held = sets_.elements.emplace_back();
-      held.cgroup_id = key->cgroup_id;
-      held.set = nft::shape_of(set).name;
-      held.address = key->address;
-      const Protocol protocol = protocol_of(key->ip_protocol);
-      const Port port{protocol == Protocol::kIcmp ? std::uint16_t{0} : key->port};
-      held.ports = {protocol, port, port};
-      if (is_wide) {
-        held.ports = {protocol, Port{}, Port{65535}};
-        const auto list = wide_ports_.find({wide, key->cgroup_id, protocol});
-        held.port_list = list == wide_ports_.end() ? "none" : list->second;
-      }
-      if (element.timeout) {
-        held.left = element.expires.value_or(*element.timeout);
-        held.age = *element.timeout - held.left;
-      }
-      if (auto comment = nft::parse_grant_comment(element.comment)) {
-        held.names.push_back({std::move(comment->name), std::move(comment->rule), held.left});
-        held.other_names = comment->others;
-      } else if (!element.comment.empty()) {
-        held.names.push_back({element.comment, "", held.left});
-      }
+    const auto into = [&](std::vector<KernelElement>& elements) {
+      return [this, wide, &elements](const nft::Element& element) { add_learned(element, wide, elements); };
+    };
+    const std::vector<nft::Element>& wanted = wanted_[set];
+    const auto count = nft::count_elements(socket_, set);
+    if (!count) return note(set, tl::unexpected(count.error()));
+    const std::size_t size = std::max(count->value_or(0), static_cast<std::uint32_t>(wanted.size()));
+    if (!has_expected_ || size <= kListed) return each(set, into(sets_.elements));
+    // Each half by a thread of its own: most of the time is the kernel's.
+    const std::span<const nft::Element> all(wanted);
+    std::vector<KernelElement> second;
+    auto other = std::async(std::launch::async, [&]() -> Result<void> {
+      auto socket = nft::NftSocket::open();
+      if (!socket) return tl::unexpected(socket.error());
+      second.reserve(all.size() - all.size() / 2);
+      return nft::read_elements(*socket, all.subspan(all.size() / 2), into(second));
     });
+    std::vector<KernelElement> first;
+    first.reserve(all.size() / 2);
+    auto read = nft::read_elements(socket_, all.first(all.size() / 2), into(first));
+    if (const auto done = other.get(); !done) read = done;
+    const std::size_t found = first.size() + second.size();
+    sets_.table->counts[std::string(nft::shape_of(set).name)] = found;
+    if (!read) return note(set, read);
+    if (!sets_.table->is_owned && (!*count || **count > found)) return each(set, into(sets_.elements));
+    for (std::vector<KernelElement>* part : {&first, &second}) {
+      sets_.elements.insert(sets_.elements.end(), std::make_move_iterator(part->begin()),
+                            std::make_move_iterator(part->end()));
+    }
+  }
+
+  void add_learned(const nft::Element& element, std::size_t wide, std::vector<KernelElement>& elements) const {
+    const auto key = nft::decode_key(element.set, element.key);
+    if (!key) return;
+    KernelElement& held = elements.emplace_back();
+    held.cgroup_id = key->cgroup_id;
+    held.set = nft::shape_of(element.set).name;
+    held.address = key->address;
+    const Protocol protocol = protocol_of(key->ip_protocol);
+    const Port port{protocol == Protocol::kIcmp ? std::uint16_t{0} : key->port};
+    held.ports = {protocol, port, port};
+    if (element.set != SetId::kLearned4 && element.set != SetId::kLearned6) {
+      held.ports = {protocol, Port{}, Port{65535}};
+      const auto list = wide_ports_.find({wide, key->cgroup_id, protocol});
+      held.port_list = list == wide_ports_.end() ? "none" : list->second;
+    }
+    if (element.timeout) {
+      held.left = element.expires.value_or(*element.timeout);
+      held.age = *element.timeout - held.left;
+    }
+    held.comment = element.comment;
   }
 
   nft::NftSocket& socket_;
+  bool has_expected_;
+  Wanted wanted_;
   KernelSets& sets_;
   std::map<std::tuple<std::size_t, std::uint64_t, Protocol>, std::string> wide_ports_;
 };
@@ -204,7 +254,7 @@ class PinnedJoin {
 
 }  // namespace
 
-Result<void> read_nft(KernelSets& sets) {
+Result<void> read_nft(const std::vector<KernelPlace>* expected, KernelSets& sets) {
   auto socket = nft::NftSocket::open();
   if (!socket) {
     if (socket.error().kind == ErrorKind::kUnsupported) return {};
@@ -212,7 +262,7 @@ Result<void> read_nft(KernelSets& sets) {
   }
   const auto table = nft::read_table(*socket);
   if (!table) return tl::unexpected(table.error());
-  if (*table) NftReader(*socket, sets).run(**table);
+  if (*table) NftReader(*socket, expected, sets).run(**table);
   return {};
 }
 
@@ -236,27 +286,12 @@ Result<std::vector<bool>> look_up_nft(const std::vector<KernelPlace>& places) {
   if (!socket) return tl::unexpected(socket.error());
   std::vector<bool> held;
   for (const KernelPlace& place : places) {
-    nft::Element element;
-    const bool is_v4 = place.address.is_v4();
-    std::vector<nft::Element> wanted;
-    if (!place.is_wide) {
-      element.set = is_v4 ? SetId::kLearned4 : SetId::kLearned6;
-      element.key = nft::encode(nft::endpoint_key(place.cgroup_id, place.address, place.protocol, place.port));
-      wanted.push_back(std::move(element));
-    } else {
-      for (const SetId set : is_v4 ? kWide4 : kWide6) {
-        element.set = set;
-        element.key = nft::encode_address(place.cgroup_id, place.address,
-                                          place.protocol == Protocol::kTcp ? IPPROTO_TCP : IPPROTO_UDP);
-        wanted.push_back(element);
-      }
-    }
+    Wanted wanted;
+    append(place, wanted);
     bool is_held = false;
-    for (const nft::Element& one : wanted) {
-      const auto asked = socket->ask(nft::get_elements_request({&one, 1}, nft::kTableName), [&](const nlmsghdr& message) {
-        nft::each_element(message, one.set, [&](const nft::Element&) { is_held = true; });
-      });
-      if (!asked && asked.error().kind != ErrorKind::kNotFound) return tl::unexpected(asked.error());
+    for (const auto& [set, elements] : wanted) {
+      const auto read = nft::read_elements(*socket, elements, [&](const nft::Element&) { is_held = true; });
+      if (!read && read.error().kind != ErrorKind::kNotFound) return tl::unexpected(read.error());
     }
     held.push_back(is_held);
   }

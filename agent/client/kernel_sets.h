@@ -41,8 +41,8 @@ struct KernelElement {
   std::string port_list;  // of ranges: "1000-2000,3000"; else ""
   Nanoseconds left = kForever;
   Nanoseconds age = kForever;     // since it was set or renewed; kForever: not known
-  std::vector<KernelName> names;  // nft: the one of the comment
-  unsigned other_names = 0;       // that a comment counts and does not name
+  std::vector<KernelName> names;  // BPF
+  std::string comment;            // nft: read only where no model has the names
   bool is_wide() const { return !port_list.empty(); }
 };
 
@@ -61,11 +61,7 @@ struct KernelSets {
   BootTime begun, ended;           // of the reading
 };
 
-// Adds what the table, and what the pins hold. kPermission: the user may not.
-Result<void> read_nft(KernelSets& sets);
-Result<void> read_bpf(const std::string& pin_directory, BootTime now, KernelSets& sets);
-
-// Whether the table has these elements, one by one.
+// Where an element would be.
 struct KernelPlace {
   std::uint64_t cgroup_id = 0;
   Address address;
@@ -73,6 +69,17 @@ struct KernelPlace {
   Port port;
   bool is_wide = false;  // in any of the wide sets
 };
+
+// Adds what the table holds. kPermission: the user may not.
+// Sets of up to kListed elements are listed whole. To list more takes the kernel seconds (nft/listing.h): of those the
+// elements of `expected` are asked for one by one, and only where somebody else can have put others in (the table has
+// no owner, and the set has more than were found) it is listed all the same. nullptr: nobody knows what to expect.
+inline constexpr std::size_t kListed = 8192;
+Result<void> read_nft(const std::vector<KernelPlace>* expected, KernelSets& sets);
+// Adds what the pins hold.
+Result<void> read_bpf(const std::string& pin_directory, BootTime now, KernelSets& sets);
+
+// Whether the table has these elements, one by one.
 Result<std::vector<bool>> look_up_nft(const std::vector<KernelPlace>& places);
 
 }  // namespace namewall::agent

@@ -7,9 +7,10 @@ namespace namewall::agent {
 namespace {
 
 std::string with_unit(double amount, const char* unit) {
+  if (amount >= 9.95 || std::fabs(amount - std::round(amount)) < 0.05)
+    return std::to_string(std::llrint(amount)) + unit;
   char text[48];
-  std::snprintf(text, sizeof text,
-                amount < 9.95 && std::fabs(amount - std::round(amount)) >= 0.05 ? "%.1f%s" : "%.0f%s", amount, unit);
+  std::snprintf(text, sizeof text, "%.1f%s", amount, unit);
   return text;
 }
 

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "nft/element.h"
+
 namespace namewall::agent {
 namespace {
 
@@ -203,10 +205,25 @@ class Joiner {
     const KernelElement& held = kernel_.elements[element.index];
     SetRow row = row_of(element);
     for (const KernelName& name : held.names) row.names.push_back(name_of(row.workload, name));
-    row.other_names = held.other_names;
+    if (!held.comment.empty()) take_comment(held, row);
     if (model_ != nullptr && view_.workloads[row.workload].backend == "nft" && !is_newer(row.workload, held))
       row.drift = Drift::kUnknown;
     view_.rows.push_back(std::move(row));
+  }
+
+  static void take_comment(const KernelElement& held, SetRow& row) {
+    const auto comment = nft::parse_grant_comment(held.comment);
+    NameRow& name = row.names.emplace_back();
+    name.left = held.left;
+    if (!comment) {
+      name.name = held.comment;
+      return;
+    }
+    // Both stand in the comment as they are.
+    const std::string_view text = held.comment;
+    name.name = text.substr(0, comment->name.size());
+    name.rule = text.substr(text.size() - comment->rule.size());
+    row.other_names = comment->others;
   }
 
   // The kernel's own, with what the model knows beside it.
@@ -329,6 +346,20 @@ SetsView join(const KernelSets& kernel, const ModelSets* model, std::string_view
 KernelPlace place_of(const SetsView& view, const SetRow& row) {
   return {view.workloads[row.workload].cgroup_id, row.address, row.ports.protocol, row.ports.first,
           !row.port_list.empty()};
+}
+
+std::vector<KernelPlace> expected_places(const ModelSets& model) {
+  std::vector<KernelPlace> places;
+  places.reserve(model.grants.size());
+  const std::vector<PortBook> books = port_books(model);
+  for (const auto& [told, grant] : model.grants) {
+    const SetsWorkload& workload = model.workloads[told];
+    if (workload.backend != "nft") continue;
+    for (const HeldPorts& held : books[told].of(grant))
+      places.push_back(
+          {workload.cgroup_id, grant.address, held.ports.protocol, held.ports.first, !held.port_list.empty()});
+  }
+  return places;
 }
 
 std::vector<std::uint32_t> doubtful_workloads(const SetsView& view) {

@@ -78,6 +78,8 @@ struct SetsView {
 SetsView join(const KernelSets& kernel, const ModelSets* model, std::string_view only = "");
 
 KernelPlace place_of(const SetsView& view, const SetRow& row);
+// What the kernel should hold of nft workloads.
+std::vector<KernelPlace> expected_places(const ModelSets& model);
 // The workloads whose rows differ, as indexes into `workloads`.
 std::vector<std::uint32_t> doubtful_workloads(const SetsView& view);
 // A second look: what the kernel holds of a row now, and a model read after the first. Rows that agree by now lose

@@ -1,6 +1,5 @@
 // `namewall sets [WORKLOAD] [--json] [--repair]`
 #include <CLI/CLI.hpp>
-#include <future>
 #include <memory>
 #include <optional>
 
@@ -22,10 +21,12 @@ struct Options : ClientOptions {
   bool repair = false;
 };
 
-Result<KernelSets> read_kernel(const std::string& pin_directory) {
+Result<KernelSets> read_kernel(const std::string& pin_directory, const ModelSets* model) {
   KernelSets sets;
   sets.begun = boot_now();
-  if (auto done = read_nft(sets); !done) return tl::unexpected(done.error());
+  std::vector<KernelPlace> expected;
+  if (model != nullptr) expected = expected_places(*model);
+  if (auto done = read_nft(model != nullptr ? &expected : nullptr, sets); !done) return tl::unexpected(done.error());
   if (auto done = read_bpf(pin_directory, boot_now(), sets); !done) {
     if (done.error().kind == ErrorKind::kPermission) return tl::unexpected(done.error());
     sets.notes.push_back(done.error().message());
@@ -91,14 +92,12 @@ int print_repair(const DaemonClient& daemon, const Options& options) {
 int run_sets(const Options& options) {
   const DaemonClient daemon(options.socket);
   if (options.repair) return print_repair(daemon, options);
-  // The daemon answers while the kernel is read.
-  auto asked = std::async(std::launch::async, [&] { return read_model(daemon, "/v1/sets"); });
-  const Result<KernelSets> kernel = read_kernel(options.pin_directory);
-  const Answer<ModelSets> model = asked.get();
+  const Answer<ModelSets> model = read_model(daemon, "/v1/sets");
+  if (!model && !model.error().is_no_daemon()) return tell(model.error());
+  const Result<KernelSets> kernel = read_kernel(options.pin_directory, model ? &*model : nullptr);
   if (!kernel) {
     return tell(exit_code_of(kernel.error().kind), kernel.error().message() + ": the kernel is read as root");
   }
-  if (!model && !model.error().is_no_daemon()) return tell(model.error());
   SetsFacts facts;
   if (!model) facts.no_daemon = model.error().sentence;
   facts.notes = kernel->notes;

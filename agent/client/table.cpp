@@ -22,9 +22,10 @@ std::size_t bytes_of_first(std::string_view text, std::size_t count) {
   return at;
 }
 
-std::string pad(const std::string& cell, std::size_t width, bool align_right) {
-  const std::size_t missing = width - std::min(width, display_width(cell));
-  return align_right ? std::string(missing, ' ') + cell : cell + std::string(missing, ' ');
+void append_padded(std::string_view cell, std::size_t missing, bool align_right, std::string& line) {
+  if (align_right) line.append(missing, ' ');
+  line += cell;
+  if (!align_right) line.append(missing, ' ');
 }
 
 }  // namespace
@@ -89,23 +90,29 @@ std::vector<std::size_t> Table::fit(std::size_t width) const {
 
 std::string Table::to_string(std::size_t width) const {
   const std::vector<std::size_t> widths = fit(width);
-  std::string out;
+  std::string out, line;
   const auto append = [&](const auto& cell_of) {
-    std::string line;
+    line.clear();
     bool is_first = true;
     for (std::size_t i = 0; i < widths.size(); ++i) {
       if (widths[i] == 0) continue;
       if (!is_first) line.append(kGap, ' ');
       is_first = false;
-      const std::string cell = columns_[i].is_path ? elide_begin(cell_of(i), widths[i]) : elide(cell_of(i), widths[i]);
-      line += pad(cell, widths[i], columns_[i].align_right);
+      const std::string& cell = cell_of(i);
+      const std::size_t have = display_width(cell);
+      if (have <= widths[i]) {
+        append_padded(cell, widths[i] - have, columns_[i].align_right, line);
+      } else {
+        line += columns_[i].is_path ? elide_begin(cell, widths[i]) : elide(cell, widths[i]);
+      }
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    if (width != 0) line = elide(line, width);
-    out += line + "\n";
+    if (width != 0 && line.size() > width) line = elide(line, width);
+    out += line;
+    out += '\n';
   };
-  append([this](std::size_t i) { return columns_[i].title; });
-  for (const auto& row : rows_) append([&row](std::size_t i) { return row[i]; });
+  append([this](std::size_t i) -> const std::string& { return columns_[i].title; });
+  for (const auto& row : rows_) append([&row](std::size_t i) -> const std::string& { return row[i]; });
   return out;
 }
 

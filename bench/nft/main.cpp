@@ -10,12 +10,16 @@
 //   change add|renew|remove COUNT ROUNDS
 //                                    -> for each round "own:preempted text:preempted", ns of one transaction; text: "-"
 //                                    where bench_nft was built without libnftables
+//   host PARENT                      the backend itself; workloads are cgroups made below
+//   arm WORKLOADS TIMED              arms until there are so many -> ns of each of the last TIMED
+//   teach GRANTS TIMED               the first workload has so many -> ns of each of TIMED lessons more, of one address
 #include <iostream>
 #include <map>
 #include <optional>
 #include <sstream>
 #include <string>
 
+#include "bench/nft/armed_host.h"
 #include "bench/nft/element_changes.h"
 #include "bench/nft/whole_table.h"
 #include "bench/worker/placement.h"
@@ -31,6 +35,8 @@ class NftBench {
     std::string command;
     words >> command;
     if (command == "table") return make_table(words);
+    if (command == "host") return open_host(words);
+    if (command == "arm" || command == "teach") return time_host(command, words);
     if (command == "elements") return open_elements(words);
     if (command == "fill") return fill(words);
     if (command == "change") return change(words);
@@ -50,6 +56,26 @@ class NftBench {
     auto made = make_whole_table(*table_owner_, *cgroup, workloads, grants);
     if (!made) return tl::unexpected<Error>(std::move(made.error()));
     return "made";
+  }
+
+  Result<std::string> open_host(std::istringstream& words) {
+    std::string parent;
+    words >> parent;
+    auto opened = ArmedHost::open(parent);
+    if (!opened) return tl::unexpected<Error>(std::move(opened.error()));
+    host_.emplace(std::move(*opened));
+    return "opened";
+  }
+
+  Result<std::string> time_host(const std::string& command, std::istringstream& words) {
+    std::uint32_t count = 0, timed = 0;
+    words >> count >> timed;
+    if (!host_) return fail_early();
+    auto times = command == "arm" ? host_->arm_up_to(count, timed) : host_->teach_up_to(count, timed);
+    if (!times) return tl::unexpected<Error>(std::move(times.error()));
+    std::ostringstream line;
+    for (const std::uint64_t elapsed : *times) line << elapsed << ' ';
+    return line.str() + ".";
   }
 
   Result<std::string> open_elements(std::istringstream& words) {
@@ -93,6 +119,7 @@ class NftBench {
 
   static Result<std::string> fail_early() { return namewall::fail(ErrorKind::kInvalid, "not now, or not so"); }
 
+  std::optional<ArmedHost> host_;
   std::optional<nft::NftSocket> table_owner_;
   std::optional<ElementChanges> elements_;
 };

@@ -12,6 +12,7 @@ BACKENDS = ("bpf", "nft")
 REASONS = {
     "none": "no backend takes part: it would show the same thing twice",
     "kernel-learning": "it is about answers that the kernel reads; nftables cannot, the proxy learns for such workloads",
+    "both": "it says itself what enforces, and is once among those of BPF",
     "pins": "it is about pins of BPF objects",
     "tables": "it is about what others do to the nft table",
     "direct-arming": "a workload that nobody learns for could reach nothing: it is armed by a daemon",
@@ -24,6 +25,7 @@ REASONS = {
 NOT_OF = {
     "bpf": {
         "foreign_changes": "tables",
+        "sets.what_others_change_is_marked_and_repaired": "tables",
     },
     "nft": {
         "arming_commands": "none",
@@ -43,6 +45,7 @@ NOT_OF = {
         "dns_protocol": "kernel-learning",
         "dns_protocol_proxy.answers_over_tcp_pass_byte_for_byte_under_a_kernel_policy": "kernel-learning",
         "forgery.workload_may_not_bind_a_trusted_resolvers_address": "binding",
+        "nft": "both",
         "names.truncated_answer_teaches_nothing_and_the_whole_one_over_tcp_does": "kernel-learning",
         "races.hundred_thousand_with_namewall_killed_halfway": "kernel-learning",
         "recipes.bwrap_in_an_armed_cgroup": "direct-arming",

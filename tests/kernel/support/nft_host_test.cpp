@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <sys/stat.h>
 
+#include <stdexcept>
+
 #include "tests/kernel/support/lesson_builder.h"
 
 namespace namewall::kernel_tests {
@@ -10,7 +12,7 @@ namespace namewall::kernel_tests {
 void NftHostTest::open() {
   close();
   auto opened = nft::HostEnforcer::open(options_);
-  ASSERT_TRUE(opened) << opened.error().message();
+  if (!opened) throw std::runtime_error(opened.error().message());  // nothing can follow
   host_.emplace(std::move(*opened));
 }
 

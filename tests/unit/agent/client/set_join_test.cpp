@@ -21,7 +21,7 @@ KernelElement element(const char* address, std::uint16_t port = 443, Nanoseconds
   held.ports = {Protocol::kTcp, Port{port}, Port{port}};
   held.left = left;
   held.age = age;
-  held.names = {{"of-the-kernel.example", "rule of the kernel", left}};
+  held.comment = "of-the-kernel.example by *.example:443";
   return held;
 }
 
@@ -78,7 +78,9 @@ TEST(SetJoin, WithoutAModelTheKernelSpeaksForItself) {
   const auto kernel = kernel_with({element("192.0.2.1")});
   const SetsView view = join(kernel, nullptr);
   ASSERT_EQ(view.rows.size(), 1u);
+  ASSERT_EQ(view.rows[0].names.size(), 1u);
   EXPECT_EQ(view.rows[0].names[0].name, "of-the-kernel.example");
+  EXPECT_EQ(view.rows[0].names[0].rule, "*.example:443");
   EXPECT_EQ(view.rows[0].drift, Drift::kNone);
   EXPECT_EQ(view.workloads[0].label(), "/ci/job");
 }
@@ -155,6 +157,7 @@ TEST(SetJoin, OneThatIsListedTwiceIsShownOnce) {
 TEST(SetJoin, PinnedMapsKeepTheirHitsAndGetRulesFromTheModel) {
   auto held = element("192.0.2.1");
   held.set = "grants";
+  held.comment.clear();
   held.names = {{"a.example", "", seconds(60), 38}};
   auto kernel = kernel_with({held});
   kernel.workloads[0].backend = "bpf";

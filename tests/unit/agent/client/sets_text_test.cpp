@@ -31,8 +31,7 @@ struct Scene {
       held.ports = {Protocol::kTcp, Port{443}, Port{443}};
       held.left = seconds(240);
       held.age = seconds(60);
-      held.names = {{"evil\x1b[31m\"name", "", held.left}};
-      held.other_names = 1;
+      held.comment = "evil\x1b[31m\"name +1 by rule:443";
       kernel.elements.push_back(std::move(held));
     }
     model.workloads = {{"builder:job",

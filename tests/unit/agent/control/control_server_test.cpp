@@ -38,7 +38,9 @@ TEST_F(ControlServerTest, TellsTheSetsOfEveryWorkloadThatIsStillThere) {
     const std::size_t end = all.body.find('\n', begin);
     const auto line = parse_sets_line(all.body.substr(begin, end - begin));
     ASSERT_TRUE(line) << all.body.substr(begin, end - begin);
-    if (begin == 0) EXPECT_THAT(std::get<SetsHost>(*line).changed, ElementsAre("a rule of chain output is gone"));
+    if (begin == 0) {
+      EXPECT_THAT(std::get<SetsHost>(*line).changed, ElementsAre("a rule of chain output is gone"));
+    }
     if (const auto* workload = std::get_if<SetsWorkload>(&*line)) workloads.push_back(workload->workload);
     grants += std::holds_alternative<SetsGrant>(*line) ? 1 : 0;
     begin = end + 1;
