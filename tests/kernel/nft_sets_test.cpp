@@ -89,7 +89,7 @@ TEST_F(NftSets, ReadEveryGrantAsTheModelHasIt) {
   const KernelSets held = kernel(&told);
   const SetsView view = join(held, &told);
   EXPECT_EQ(view.count(Drift::kUnknown) + view.count(Drift::kMissing), 0u) << sets_text(view, held, {}, {200});
-  ASSERT_EQ(view.rows.size(), 5u) << sets_text(view, held, {}, {200});
+  ASSERT_EQ(view.rows.size(), 4u) << sets_text(view, held, {}, {200});
   const std::string text = sets_text(view, held, {}, {200});
   EXPECT_THAT(text, HasSubstr("a.test, b.test"));
   EXPECT_THAT(text, HasSubstr("tcp/1000-2000"));
@@ -99,7 +99,7 @@ TEST_F(NftSets, ReadEveryGrantAsTheModelHasIt) {
   EXPECT_TRUE(held.table->missing_sets.empty());
 
   const SetsView alone = join(kernel(nullptr), nullptr);
-  EXPECT_EQ(alone.rows.size(), 5u);
+  EXPECT_EQ(alone.rows.size(), 4u);
 }
 
 TEST_F(NftSets, MarkWhatSomebodyElseChangedAndARepairEndsIt) {
