@@ -45,8 +45,8 @@ def scenario_a_run_reaches_what_its_policy_names():
                 scene.client_argv(client, f"reach shop.example {PORT} lookup bank.example connect 203.0.113.20 {PORT}"),
             )
             expect_step(done, 0, ok=True)
-            expect_step(done, 1, ok=False, quicker_ms=500)
-            expect_step(done, 2, ok=False, error="ECONNREFUSED", quicker_ms=500)
+            expect_step(done, 1, ok=False, quicker_ms=3000)
+            expect_step(done, 2, ok=False, error="ECONNREFUSED", quicker_ms=3000)
             expect_refusal(done, "name_not_allowed", name="bank.example")
             expect_refusal(done, "not_looked_up", address="203.0.113.20")
         expect(not scene.asked("bank.example"), "a refused question left the host")
@@ -87,9 +87,9 @@ def scenario_a_host_without_bpf_enforces_and_teaches():
             step = host.expect_reach(cgroup, f"shop.example {PORT}", ok=True, client=client)
             expect(len(step["addresses"]) == 2, f"{client} must get both families: {step}")
             step = host.steps(cgroup, "lookup bank.example", client)[0]
-            expect(not step["ok"] and step["ms"] < 500, f"{client} is not refused at once: {step}")
+            expect(not step["ok"] and step["ms"] < 3000, f"{client} is not refused at once: {step}")
         step = host.expect_reach(cgroup, f"203.0.113.20 {PORT}", ok=False)
-        expect(step["error"] == "ECONNREFUSED" and step["ms"] < 500, f"{step}")
+        expect(step["error"] == "ECONNREFUSED" and step["ms"] < 3000, f"{step}")
         host.wait_until(
             lambda: any(event["reason"] == "not_looked_up" for event in host.refusals("builder")), "an event of it"
         )
