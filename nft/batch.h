@@ -15,7 +15,10 @@ struct nftnl_rule;  // with its table, chain and family
 
 namespace namewall::nft {
 
-enum class TableKind { kOwned, kPlain };  // owner and persist: nobody else can change it, and it outlives its owner
+// Owned and persistent: nobody else can change it while its owner lives, and it outlives its owner. Once the owner's
+// socket is closed it enforces as before, but everybody may change it, `nft flush ruleset` too, until it is adopted:
+// add_table() by its new owner.
+enum class TableKind { kOwned, kPlain };
 
 // Of sets whose elements may exist already, or may be gone: what is sent depends on the kernel.
 enum class UpdateWay {

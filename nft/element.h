@@ -28,7 +28,9 @@ struct Element {
   std::uint64_t bytes = 0;
   friend bool operator==(const Element&, const Element&) = default;
 };
-inline constexpr std::size_t kMaxComment = 253;
+// With its NUL and its head less than the 255 bytes at which the kernel's lengths overflow (6.18 refuses 252
+// characters, and takes 253 for none).
+inline constexpr std::size_t kMaxComment = 240;
 
 // (address, protocol, port) as the keys have it.
 struct EndpointKey {

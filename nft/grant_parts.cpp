@@ -21,7 +21,7 @@ auto place_of(const GrantPart& part) { return std::tuple(part.set, part.ip_proto
 class Places {
  public:
   Places(const PolicyImage& image, const ImageElements& elements, const Address& address)
-      : image_(image), elements_(elements), is_v4_(address.is_v4()) {
+      : image_(image), elements_(elements), is_v4_(address.is_v4()), is_loopback_(is_loopback_destination(address)) {
     const AddressDecision rules = decide_address(image, address);
     denied_ = rules.deny | rules.host_deny;
     for (const ResolverAddress& resolver : image.resolvers) {
@@ -31,6 +31,7 @@ class Places {
 
   template <typename Visit>
   void each(PortMask ports, const Visit& visit) const {
+    if (is_loopback_) return;  // names never open it
     PortMask left = ports & kAllPorts & ~denied_;
     for (std::size_t i = 0; i < elements_.wide.size(); ++i) {
       const PortMask wide = elements_.wide[i];
@@ -85,7 +86,7 @@ class Places {
 
   const PolicyImage& image_;
   const ImageElements& elements_;
-  bool is_v4_;
+  bool is_v4_, is_loopback_;
   PortMask denied_ = 0;
   std::vector<Port> resolver_ports_;
 };

@@ -65,6 +65,7 @@ struct HostEnforcer::State {
   Result<void> send_learned(NamespaceTable& table);
   // ---- host_verify.cpp ----
   Result<DriftReport> compare(NamespaceTable& table, bool repair);
+  void notice_sleep();
   void inspect(NamespaceTable& table);  // with repair; into `noticed`
 
   // ---- changes: host_arming.cpp ----
@@ -116,6 +117,7 @@ struct HostEnforcer::State {
   AdoptionReport adoption;
   std::vector<Damage> noticed;  // for the next verify()
   bool inspects_anyway = false;
+  std::optional<Nanoseconds> slept;  // this machine since its start, as of the last look
   std::chrono::steady_clock::time_point refused_read{};
   mutable std::mutex mutex;  // of everything here
 };

@@ -1,4 +1,6 @@
 // HostEnforcer: whether the tables still hold what the model says.
+#include <time.h>
+
 #include <algorithm>
 #include <unordered_set>
 
@@ -181,9 +183,19 @@ void HostEnforcer::State::inspect(NamespaceTable& table) {
   }
 }
 
+// The kernel's timeouts stand still while the machine sleeps; deadlines do not.
+void HostEnforcer::State::notice_sleep() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  const Nanoseconds sleep = boot_now().since_boot - std::chrono::seconds(time.tv_sec) - Nanoseconds(time.tv_nsec);
+  if (slept && sleep - *slept > kClockSlack / 2) inspects_anyway = true;
+  slept = sleep;
+}
+
 std::vector<Damage> HostEnforcer::verify(std::size_t) {
   const std::lock_guard lock(state_->mutex);
   state_->renew_due(boot_now());
+  state_->notice_sleep();
   for (const auto& table : state_->tables) state_->inspect(*table);
   state_->inspects_anyway = false;
   return std::exchange(state_->noticed, {});

@@ -40,6 +40,49 @@ std::size_t room_of(int socket, int option) {
 // Of an NLMSG_ERROR: a positive errno, 0 for an acknowledgement.
 int error_of(const nlmsghdr& message) { return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error; }
 
+// Where in its message the kernel's error is, in bytes (NLMSGERR_ATTR_OFFS).
+std::optional<std::uint32_t> offset_of(const nlmsghdr& error) {
+  constexpr std::size_t kTlvs = NLMSG_HDRLEN + sizeof(nlmsgerr);  // the message itself is cut to its header
+  constexpr unsigned kFlags = NLM_F_CAPPED | NLM_F_ACK_TLVS;
+  if ((error.nlmsg_flags & kFlags) != kFlags || error.nlmsg_len < kTlvs) return std::nullopt;
+  const AttributeRange tlvs({reinterpret_cast<const std::uint8_t*>(&error) + kTlvs, error.nlmsg_len - kTlvs});
+  const auto offset = tlvs.find(NLMSGERR_ATTR_OFFS);
+  if (!offset || offset->payload.size() != sizeof(std::uint32_t)) return std::nullopt;
+  return be32toh(offset->u32());  // in the host's byte order
+}
+
+// The messages of a batch that was sent. Errors come in their order: the search goes on where it ended.
+class SentMessages {
+ public:
+  explicit SentMessages(std::span<const std::uint8_t> bytes)
+      : message_(reinterpret_cast<const nlmsghdr*>(bytes.data())), rest_(static_cast<int>(bytes.size())) {}
+
+  // Which element of its message the error is about.
+  std::optional<std::uint32_t> find_element(const nlmsghdr& error) {
+    const auto offset = offset_of(error);
+    if (!offset || !find(error.nlmsg_seq) || *offset >= message_->nlmsg_len) return std::nullopt;
+    const auto list = attributes_of(*message_).find(NFTA_SET_ELEM_LIST_ELEMENTS);
+    if (!list) return std::nullopt;
+    const auto* culprit = reinterpret_cast<const std::uint8_t*>(message_) + *offset;
+    std::uint32_t index = 0;
+    for (const auto& element : list->nested()) {
+      if (culprit < element.payload.data() - NLA_HDRLEN) break;
+      if (culprit < element.payload.data() + element.payload.size()) return index;
+      ++index;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  bool find(std::uint32_t sequence) {
+    while (mnl_nlmsg_ok(message_, rest_) && message_->nlmsg_seq != sequence)
+      message_ = mnl_nlmsg_next(message_, &rest_);
+    return mnl_nlmsg_ok(message_, rest_);
+  }
+  const nlmsghdr* message_;
+  int rest_;
+};
+
 Error error_in(int number, std::string what) { return fail_errno(number, std::move(what)).value(); }
 
 }  // namespace
@@ -66,8 +109,9 @@ NftSocket::NftSocket(FileDescriptor socket, std::uint32_t port)
   set_room(socket_.get(), SO_RCVBUFFORCE, SO_RCVBUF, kQueueRoom);
   send_room_ = room_of(socket_.get(), SO_SNDBUF);
   const int on = 1;
-  // An error names its message by its header alone, without the message.
+  // An error names its message by its header alone, without the message, and where in it the trouble is.
   (void)setsockopt(socket_.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+  (void)setsockopt(socket_.get(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 }
 
 Result<FileDescriptor> NftSocket::open_socket_here() {
@@ -135,7 +179,8 @@ Result<std::size_t> NftSocket::receive(int flags) {
   }
 }
 
-void NftSocket::take_answers(CommitResult& result) {
+void NftSocket::take_answers(std::span<const std::uint8_t> sent, CommitResult& result) {
+  SentMessages messages(sent);
   while (true) {
     const auto received = receive(MSG_DONTWAIT);
     if (!received) {
@@ -149,7 +194,9 @@ void NftSocket::take_answers(CommitResult& result) {
     for (auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data()); mnl_nlmsg_ok(message, rest);
          message = mnl_nlmsg_next(message, &rest)) {
       if (message->nlmsg_type != NLMSG_ERROR) continue;
-      if (const int error = error_of(*message); error != 0) result.errors.push_back({message->nlmsg_seq, error});
+      if (const int error = error_of(*message); error != 0) {
+        result.errors.push_back({message->nlmsg_seq, error, messages.find_element(*message)});
+      }
     }
   }
 }
@@ -159,7 +206,7 @@ Result<CommitResult> NftSocket::commit(Batch& batch) {
   for (int tries = 0;; ++tries) {
     CommitResult result;
     if (auto sent = send(bytes); !sent) return tl::unexpected(sent.error());
-    take_answers(result);
+    take_answers(bytes, result);
     const bool is_whole = result.errors.size() == 1 && result.errors[0].sequence == batch.first_sequence();
     if (tries < kTries && is_whole && !result.is_lost && is_momentary(result.errors[0].error)) continue;
     return result;
@@ -244,11 +291,7 @@ Result<NftSocket::Generation> NftSocket::generation() {
   writer.end_message();
   Generation generation;
   auto asked = ask(writer.bytes(), [&](const nlmsghdr& message) {
-    for (const auto& attribute : attributes_of(message)) {
-      if (attribute.type == NFTA_GEN_ID) generation.id = attribute.u32();
-      if (attribute.type == NFTA_GEN_PROC_PID) generation.pid = attribute.u32();
-      if (attribute.type == NFTA_GEN_PROC_NAME) generation.process = attribute.text();
-    }
+    if (const auto id = attributes_of(message).find(NFTA_GEN_ID)) generation.id = id->u32();
   });
   if (!asked) return tl::unexpected(asked.error());
   return generation;

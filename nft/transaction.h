@@ -20,6 +20,8 @@ namespace namewall::nft {
 struct MessageError {
   std::uint32_t sequence = 0;  // of the message in its batch
   int error = 0;               // errno
+  // Which element of the message's list it is, where the kernel tells (6.0): those behind it were not looked at.
+  std::optional<std::uint32_t> element{};
 };
 
 struct CommitResult {
@@ -45,11 +47,10 @@ class NftSocket {
   // times; an error of the system call itself is the Error: kLimit where the batch is larger than the socket may send.
   // EBUSY of a message (a chain or set that a rule holds) is the caller's.
   Result<CommitResult> commit(Batch& batch);
-  // The generation of the ruleset of this namespace, and who made it.
+  // The generation of the ruleset of this namespace: moves with every commit of anybody. (Who made it is told to
+  // listeners only: the name in the answer is that of who asks.)
   struct Generation {
     std::uint32_t id = 0;
-    std::uint32_t pid = 0;
-    std::string process;
   };
   Result<Generation> generation();
   // A request with NLM_F_DUMP. `each` gets every message; a dump that a commit cut short (NLM_F_DUMP_INTR, EINTR) says
@@ -68,7 +69,7 @@ class NftSocket {
   Result<void> send(std::span<const std::uint8_t> bytes);
   Result<void> send_request(std::span<const std::uint8_t> request, std::uint16_t flags);
   Result<std::size_t> receive(int flags);  // into buffer_
-  void take_answers(CommitResult& result);
+  void take_answers(std::span<const std::uint8_t> sent, CommitResult& result);
 
   FileDescriptor socket_;
   std::uint32_t port_ = 0;

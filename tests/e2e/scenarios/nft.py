@@ -6,6 +6,7 @@ import re
 import time
 
 from daemon import Host
+from internet.namespaces import run
 from internet.records import Record
 from scenario import Scene, expect, expect_refusal, expect_step, require_program
 
@@ -20,7 +21,7 @@ POLICY = f'allow = [ "shop.example:{PORT}" ]\n'
 
 
 def tables(scene):
-    out = scene.client.run(["nft", "-j", "list", "tables"])
+    out = run(*scene.client.command(["nft", "-j", "list", "tables"]))
     return {item["table"]["name"] for item in json.loads(out)["nftables"] if "table" in item}
 
 
@@ -39,15 +40,15 @@ def scenario_a_run_reaches_what_its_policy_names():
     require_program("nft")
     with Scene(RECORDS) as scene:
         for client in ("glibc", "musl", "cares", "python"):
-            run = scene.namewall(
+            done = scene.namewall(
                 ["--backend", "nft", "--allow", f"shop.example:{PORT}"],
                 scene.client_argv(client, f"reach shop.example {PORT} lookup bank.example connect 203.0.113.20 {PORT}"),
             )
-            expect_step(run, 0, ok=True)
-            expect_step(run, 1, ok=False, quicker_ms=500)
-            expect_step(run, 2, ok=False, error="ECONNREFUSED", quicker_ms=500)
-            expect_refusal(run, "name_not_allowed", name="bank.example")
-            expect_refusal(run, "not_looked_up", address="203.0.113.20")
+            expect_step(done, 0, ok=True)
+            expect_step(done, 1, ok=False, quicker_ms=500)
+            expect_step(done, 2, ok=False, error="ECONNREFUSED", quicker_ms=500)
+            expect_refusal(done, "name_not_allowed", name="bank.example")
+            expect_refusal(done, "not_looked_up", address="203.0.113.20")
         expect(not scene.asked("bank.example"), "a refused question left the host")
         expect(not tables(scene), f"tables are left: {tables(scene)}")
 
@@ -55,22 +56,22 @@ def scenario_a_run_reaches_what_its_policy_names():
 def scenario_a_run_asks_over_tcp():
     with Scene(RECORDS) as scene:
         dig = "dig +tcp +noall +answer +comments +time=2 +tries=1"
-        run = scene.namewall(
+        done = scene.namewall(
             ["--backend", "nft", "--allow", f"shop.example:{PORT}"],
             ["sh", "-c", f"{dig} shop.example; {dig} bank.example"],
         )
-        expect("203.0.113.10" in run.out, "the allowed name has no address", run)
-        expect("NXDOMAIN" in run.out, "the refused name was not refused", run)
+        expect("203.0.113.10" in done.out, "the allowed name has no address", done)
+        expect("NXDOMAIN" in done.out, "the refused name was not refused", done)
 
 
 def scenario_a_run_loads_no_bpf_program():
     require_program("strace")
     with Scene(RECORDS) as scene:
         trace = scene.path("run.strace")
-        argv = scene.namewall_argv(
-            ["--backend", "nft", "--allow", f"shop.example:{PORT}"], ["true"], scene.path("events.jsonl")
-        )
-        scene.client.run(["strace", "-f", "-e", "trace=bpf", "-o", trace, *argv])
+        argv = scene.namewall_argv(["--backend", "nft", "--allow", f"shop.example:{PORT}"], ["true"])
+        traced = scene.start(["strace", "-f", "-e", "trace=bpf", "-o", trace, *argv], "etc")
+        _, err = traced.communicate(timeout=20)
+        expect(traced.returncode == 0, err)
         expect(loads_of(trace) == [], f"bpf(2) was asked for {loads_of(trace)}")
 
 
@@ -81,7 +82,7 @@ def scenario_a_host_without_bpf_enforces_and_teaches():
         cgroup = host.new_cgroup("build")
         host.policy("builder", f'cgroup = "{cgroup}"\n{POLICY}')
         trace = host.path("daemon.strace")
-        host.start_daemon(wrapper=("strace", "-f", "-e", "trace=bpf", "-o", trace))
+        host.start_daemon(wrapper=("strace", "-D", "-f", "-e", "trace=bpf", "-o", trace))
         for client in ("glibc", "musl", "cares", "python"):
             step = host.expect_reach(cgroup, f"shop.example {PORT}", ok=True, client=client)
             expect(len(step["addresses"]) == 2, f"{client} must get both families: {step}")
@@ -93,7 +94,8 @@ def scenario_a_host_without_bpf_enforces_and_teaches():
             lambda: any(event["reason"] == "not_looked_up" for event in host.refusals("builder")), "an event of it"
         )
         view = host.get("/v1/workloads/builder")["workload"]
-        expect(view["backend"] == "nft" and view["dns"] == "proxy" and view["state"] == "enforcing", f"{view}")
+        expect(view["backend"] == "nft" and view["dns"] == "proxy", f"{view}")
+        host.wait_until(lambda: host.workloads()["builder"]["proof"] == "passed", "the live proof passes")
         expect(host.stop_daemon() == 0, host.log_text())
         host.expect_reach(cgroup, f"203.0.113.20 {PORT}", ok=False)
         expect(loads_of(trace) == [], f"bpf(2) was asked for {loads_of(trace)}")
@@ -141,11 +143,14 @@ def scenario_a_process_in_a_network_namespace_of_its_own_is_found_there():
         other = host.start_in(
             cgroup, ["unshare", "--net", "sh", "-c", "ip link set lo up; read line; exec nft list ruleset"]
         )
-        view = host.wait_until(
-            lambda: [w for w in host.workloads().values() if w["state"] == "partial"], "it is told of as partial", 5
-        )[0]
-        expect(any("network namespace" in why for why in view["why"]), f"{view['why']}")
+
+
+        def is_told():
+            view = host.workloads()["builder"]
+            return view["state"] == "partial" and any("network namespace" in why for why in view["why"])
+
+        host.wait_until(is_told, "it is told of as partial")
         time.sleep(1)
         out, err = other.communicate("go\n", timeout=10)
         expect("table inet namewall" in out, f"no table there: {out} {err}\n{host.log_text()}")
-        host.wait_until(lambda: host.workloads()["builder"]["state"] == "enforcing", "it has left", 6)
+        host.wait_until(lambda: not is_told(), "it has left", 6)

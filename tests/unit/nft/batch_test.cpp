@@ -176,7 +176,7 @@ TEST(NftBatch, ElementsOfOneSetShareAMessage) {
 TEST(NftBatch, ManyElementsAreSplitWhereAMessagesListEnds) {
   std::vector<Element> elements;
   for (std::uint32_t i = 0; i < 5000; ++i) {
-    auto one = grant(1h, std::string(i % 250, 'c'));
+    auto one = grant(1h, std::string(i % 240, 'c'));
     one.key = encode_own_pair(i, 0);
     one.set = SetId::kOwnPairs;
     elements.push_back(one);
@@ -197,13 +197,13 @@ TEST(NftBatch, ManyElementsAreSplitWhereAMessagesListEnds) {
   }
 }
 
-TEST(NftBatch, TheLongestCommentFitsIntoTheKernelsUserdata) {
+TEST(NftBatch, ATooLongCommentIsCutToWhatTheKernelTakes) {
   Batch batch;
   batch.add_elements({{grant(1h, std::string(400, 'c'))}});
   const auto message = inner(batch).at(0);
   const auto udata = message.substr(message.find(" 6=") + 3);
-  EXPECT_THAT(udata, StartsWith("00fe63"));
-  EXPECT_EQ(udata.find(']'), 2 * 256u);  // NFT_USERDATA_MAXLEN
+  EXPECT_THAT(udata, StartsWith("00f163"));
+  EXPECT_EQ(udata.find(']'), 2 * (2 + kMaxComment + 1));
   EXPECT_THAT(udata, HasSubstr("6300]"));
 }
 

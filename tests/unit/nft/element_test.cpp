@@ -87,7 +87,7 @@ TEST(NftElement, ALongCommentLosesItsRuleFirst) {
   EXPECT_TRUE(cut_rule.starts_with(name + " +1 by rrr"));
   EXPECT_TRUE(cut_rule.ends_with("r..."));
 
-  const std::string longest(253, 'n');
+  const std::string longest(kMaxComment, 'n');
   EXPECT_EQ(to_comment(GrantComment{longest, 0, "r"}), longest);
   const auto cut_name = to_comment(GrantComment{longest, 12, "r"});
   EXPECT_EQ(cut_name.size(), kMaxComment);
@@ -97,7 +97,7 @@ TEST(NftElement, ALongCommentLosesItsRuleFirst) {
 TEST(NftElement, ACommentIsNotCutWithinACharacter) {
   const auto text =
       to_comment(GrantComment{"a.example", 0,
-                              "x" + std::string(200, 'y') +
+                              "x" + std::string(190, 'y') +
                                   "\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4"
                                   "\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4"});
   ASSERT_TRUE(text.ends_with("..."));

@@ -253,7 +253,6 @@ TEST(RandomElements, SayWhatTheModelSays) {
       const DomainName name = random.name();
       const NameDecision decision = decide_name(image, name);
       const Address address = random.address();
-      if (is_loopback_destination(address)) continue;  // never learned: special_use.h
       const BootTime deadline = kNow + std::chrono::seconds(static_cast<int>(random.below(60)) - 10);
       grants.learn({{.name = name, .address = address, .deadline = deadline, .ports = decision.allow & kAllPorts}},
                    BootTime{kNow.since_boot - 20s});
