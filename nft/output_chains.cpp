@@ -200,7 +200,7 @@ void add_wide_rules(ChainSheet& sheet, const std::string& name, const Family& fa
   }
 }
 
-void add_wide_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
+void add_wide_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
   const auto name = chain("wide", family, depth);
   sheet.chains.push_back(name);
   load_address_key(require_protocol(sheet.rule(name), family, IPPROTO_TCP), family, depth, Remote::kDestination)
@@ -211,7 +211,7 @@ void add_wide_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth
       .load_zero(2, port_word(family))
       .enter(family.asked, kKey, Entering::kUpdate, kAskedKept)
       .return_();
-  sheet.rule(name).go_to(refuse);
+  sheet.rule(name).return_();  // the set is full
 }
 
 void add_rest_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
@@ -247,6 +247,8 @@ void add_rest_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth
   require_loopback(sheet.rule(name), family, Remote::kDestination).go_to(chain("loop", family, depth));
   key(sheet.rule(name)).require_in(family.fixed, kKey).return_();
   add_wide_rules(sheet, name, family, depth);
+  // Where flows or asked are full: then it is allowed as long as its grant lives, and no longer.
+  key(sheet.rule(name)).require_in(family.learned, kKey).return_();
   sheet.rule(name).go_to(refuse);
 }
 
@@ -264,7 +266,7 @@ void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth)
   add_ping_chain(sheet, family, depth, refuse);
   add_dns_chain_of(sheet, family, depth, refuse);
   add_loop_chain(sheet, family, depth, refuse);
-  add_wide_chain(sheet, family, depth, refuse);
+  add_wide_chain(sheet, family, depth);
 }
 
 }  // namespace
