@@ -13,7 +13,7 @@
 //     on loopback where loopback is any or own (nearF_N); clients in servedF; learned
 //   learned: TCP enters flowsF, UDP askedF. Where that set is full it passes all the same, as long as its grant lives
 //   the rest (restF_N), the first that applies:
-//     IP options, extension headers, fragments, loopback addresses that leave by another device, other protocols: no
+//     IP options, fragments, loopback addresses that leave by another device: refused
 //     ICMP (pingF_N): echo to learned, fixed, loopback; neighbour discovery. Other messages that a workload's socket
 //       sends are refused; errors and echo replies are the kernel's own and carry none of its sockets
 //     resolvers (dnsF_N): marked with the innermost token and returned, if the nat chain takes or took them to a place
@@ -21,6 +21,7 @@
 //     loopback (loopF_N): any; fixed; own: marked, and judged where it arrives
 //     fixed: enters nothing (an entry for every address of a network would be a way to fill the table for everybody)
 //     wide port sets: flowsF and askedF with port 0
+//     Other protocols, and what has extension headers before its protocol, are in no set.
 // refuse_N: counted for each workload, reported to NFLOG up to a rate for each workload, TCP reset, else
 //   admin-prohibited. In audit mode: counted, reported, returned.
 //

@@ -98,6 +98,13 @@ TEST_F(NftPackets, SegmentsOfFlowsThatWereNeverAllowedAreNoWayOut) {
   }
 }
 
+TEST_F(NftPackets, AFlowIsEnteredByItsFirstPacket) {
+  EXPECT_TRUE(arrives(kAllowed, [] { send_raw(kAllowed, IPPROTO_TCP, tcp_segment(4000, 443, kSyn)); }));
+  EXPECT_TRUE(arrives(kAllowed6, [] { send_raw(kAllowed6, IPPROTO_TCP, tcp_segment(4000, 443, kSyn)); }));
+  EXPECT_EQ(table_->count(SetId::kFlows4), 1u);
+  EXPECT_EQ(table_->count(SetId::kFlows6), 1u);
+}
+
 TEST_F(NftPackets, AClientMayNotBeAnsweredFromAnotherPort) {
   table_->add({{.set = SetId::kServed4,
                 .key = nft::encode(endpoint(place_.id, std::string("tcp ") + kOther + ":8080")),
