@@ -67,8 +67,6 @@ SocketAddress client_of(std::span<const std::uint8_t> answer) {
   return out;
 }
 
-std::string extended_error_text(const Event& event) { return "namewall: " + std::string(sentence_of(event.reason)); }
-
 }  // namespace
 
 struct RefusalAnswerer::State {
@@ -118,13 +116,12 @@ Result<RefusalAnswerer> RefusalAnswerer::adopt(RefusalSockets sockets) {
 
 std::uint64_t RefusalAnswerer::netns_cookie() const { return state_->netns_cookie; }
 
-Result<void> RefusalAnswerer::answer(const Event& event, RefuseWith refuse_with, BootTime now) {
+Result<void> RefusalAnswerer::answer(const Event& event, const RefusalWords& words, BootTime now) {
   if (now - event.time > kMaxAge) return fail(ErrorKind::kLimit, "the refused question is too old to be answered");
   if (event.netns_cookie != state_->netns_cookie) {
     return fail(ErrorKind::kConflict, "the refused question was asked in another network namespace");
   }
-  if (event.reason == NW_REASON_FRESH_NAMES) refuse_with = RefuseWith::kRefused;
-  const auto answer = build_refusal_answer(event.packet, refuse_with, extended_error_text(event));
+  const auto answer = build_refusal_answer(event.packet, words.refuse_with, words.text);
   if (!answer) return fail(ErrorKind::kInvalid, "the refused packet is not one well-formed question");
 
   const SocketAddress client = client_of(*answer);

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "agent/refusal_packet.h"
+#include "agent/refusal_words.h"
 #include "policy/event.h"
 #include "policy/file_descriptor.h"
-#include "policy/policy.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
@@ -45,8 +45,7 @@ class RefusalAnswerer {
   // kInvalid, no well-formed question; kConflict, the event is of another network namespace or its source is not local;
   // kLimit, older than kMaxAge: nobody waits for it any more; kUnsupported, net.ipv*.ip_nonlocal_bind = 1 makes "local"
   // unprovable; kSystem.
-  // A question beyond a bound is answered REFUSED, whatever the policy says of names.
-  Result<void> answer(const Event& event, RefuseWith refuse_with, BootTime now);
+  Result<void> answer(const Event& event, const RefusalWords& words, BootTime now);
   std::uint64_t netns_cookie() const;
 
   static constexpr Nanoseconds kMaxAge = std::chrono::seconds(2);

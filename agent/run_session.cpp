@@ -113,7 +113,7 @@ struct Session {
       if (proxy && event.reason == NW_REASON_NO_PROXY_IN_NETNS) (void)proxy->serve_namespace_of(event);
       // An error here says that nobody waits for the answer, or that it would go elsewhere (refusal_answer.h).
       if (answerer && wants_answer(event)) {
-        (void)answerer->answer(event, policy.policy.dns.refuse_with, now());
+        (void)answerer->answer(event, words_for(event, &policy.image), now());
       }
     });
     if (!count) tell(count.error());

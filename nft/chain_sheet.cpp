@@ -175,6 +175,14 @@ void add_refusal(ChainSheet& sheet, const std::string& chain, std::uint32_t dept
     require_cgroup_in(kept, depth, SetId::kAudited)
         .enter(SetId::kReported, kKey, Entering::kUpdate, kRateKept)
         .log(group, kLoggedLength, to_prefix(audit));
+    // Whom an audited datagram goes to may answer, without a report of its own.
+    for (const auto* family : {&ipv4(), &ipv6()}) {
+      if (prefix.kind != LogPrefix::Kind::kOut) break;
+      auto& rule =
+          sheet.rule(chain).load(Meta::kFamily, kScratch).require(Comparison::kEqual, kScratch, {family->number});
+      require_cgroup_in(require_protocol(rule, *family, IPPROTO_UDP), depth, SetId::kAudited);
+      reload_key(rule, *family, Remote::kDestination, 2).enter(family->asked, kKey, Entering::kUpdate, kAskedKept);
+    }
     require_cgroup_in(sheet.rule(chain), depth, SetId::kAudited).return_();
   }
   set_token(sheet.rule(chain), depth);

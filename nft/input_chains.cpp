@@ -55,19 +55,20 @@ void add_in_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) 
   load_port_key(of(IPPROTO_TCP), family, depth, 2).require_in(SetId::kListen, kKey);
   reload_key(sheet.rules.back(), family, Remote::kSource, 2)
       .enter(family.served, kKey, Entering::kAdd, kHandshakeKept)
-      .return_();
-  key(of(IPPROTO_UDP)).require_in(family.asked, kKey).return_();
+      .return_()
+      .note("TCP to a port that the policy listens on");
+  key(of(IPPROTO_UDP)).require_in(family.asked, kKey).return_().note("answers of whom it asked");
   load_port_key(of(IPPROTO_UDP), family, depth, 2).require_in(SetId::kListen, kKey);
   reload_key(sheet.rules.back(), family, Remote::kSource, 0)
       .enter(family.served, kKey, Entering::kUpdate, kAnswerableKept)
-      .return_();
+      .return_()
+      .note("UDP to a port that the policy listens on");
 
   const auto loopback = [&]() -> RuleBuilder& {
     return require_device(require_loopback(sheet.rule(name), family, Remote::kSource), Meta::kInDevice,
                           Comparison::kEqual);
   };
   require_cgroup_in(loopback(), depth, SetId::kLoopbackAny).return_();
-  require_own_pair(loopback(), depth).return_();
 
   for (const auto set : {family.learned, family.fixed}) key(of(IPPROTO_UDP)).require_in(set, kKey).return_();
   key(require_device(of(IPPROTO_UDP), Meta::kInDevice, Comparison::kEqual))
@@ -116,7 +117,7 @@ void add_input_chains(ChainSheet& sheet) {
   const auto protocol = [&](Comparison comparison, std::uint8_t number) -> RuleBuilder& {
     return sheet.rule(input).load(Meta::kProtocol, kScratch).require(comparison, kScratch, {number});
   };
-  require_tcp_underway(protocol(Comparison::kEqual, IPPROTO_TCP)).accept();
+  require_tcp_underway(protocol(Comparison::kEqual, IPPROTO_TCP)).accept().note("TCP that does not begin a flow");
   protocol(Comparison::kUnequal, IPPROTO_TCP).require(Comparison::kUnequal, kScratch, {IPPROTO_UDP}).accept();
   sheet.rule(input)
       .load(Meta::kMark, kScratch)

@@ -4,6 +4,9 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "nft/attribute.h"
 #include "nft/element_message.h"
 #include "nft/kernel_abi.h"
@@ -97,30 +100,70 @@ Result<void> list_elements(NftSocket& socket, SetId set, const std::function<voi
   return {};
 }
 
+namespace {
+
 // The kernel answers each element with a message of its own, in order, and stops at the first that it does not have:
 // the next request begins behind it. Requests grow while nothing is missing.
-Result<void> read_elements(NftSocket& socket, std::span<const Element> elements,
-                           const std::function<void(const Element&)>& each, std::string_view table) {
-  constexpr std::size_t kMost = 512;  // answers wait in the socket's queue, 4 KB each
-  std::size_t part = kMost;
-  while (!elements.empty()) {
-    part = std::min({part, elements.size(), kMost});
+template <typename Visit>
+Result<void> ask_for(NftSocket& socket, std::span<const Element> elements, std::string_view table, Visit&& visit) {
+  constexpr std::size_t kMost = 256;  // answers wait in the socket's queue, 4 KB each
+  std::size_t part = kMost, at = 0;
+  while (at < elements.size()) {
+    part = std::min({part, elements.size() - at, kMost});
     std::size_t answered = 0;
-    const auto asked = socket.ask(get_elements_request(elements.first(part), table), [&](const nlmsghdr& message) {
-      ++answered;
-      each_element(message, elements[0].set, each);
-    });
+    const auto asked =
+        socket.ask(get_elements_request(elements.subspan(at, part), table), [&](const nlmsghdr& message) {
+          const auto index = at + answered++;
+          each_element(message, elements[index].set, [&](const Element& element) { visit(index, element); });
+        });
     if (asked) {
-      elements = elements.subspan(part);
+      at += part;
       part *= 2;
       continue;
     }
     if (asked.error().kind != ErrorKind::kNotFound || answered >= part) return tl::unexpected(asked.error());
-    if (answered == 0 && !has_set(socket, elements[0].set, table)) return tl::unexpected(asked.error());
-    elements = elements.subspan(answered + 1);
+    if (answered == 0 && !has_set(socket, elements[at].set, table)) return tl::unexpected(asked.error());
+    at += answered + 1;
     part = std::max<std::size_t>(answered, 4);
   }
   return {};
+}
+
+}  // namespace
+
+Result<void> read_elements(NftSocket& socket, std::span<const Element> elements,
+                           const std::function<void(const Element&)>& each, std::string_view table) {
+  return ask_for(socket, elements, table, [&](std::size_t, const Element& element) { each(element); });
+}
+
+Result<std::vector<ElementState>> read_states(std::span<const Element> elements, std::string_view table) {
+  constexpr std::size_t kMostThreads = 4, kWorthAThread = 8192;
+  std::vector<ElementState> states(elements.size());
+  const auto count = std::min({kMostThreads, std::size_t{std::max(1u, std::thread::hardware_concurrency())},
+                               elements.size() / kWorthAThread + 1});
+  const auto part = (elements.size() + count - 1) / count;
+  std::vector<Result<void>> results(count);
+  const auto read_part = [&](std::size_t number) {
+    const auto first = number * part;
+    auto socket = NftSocket::open();
+    if (!socket) {
+      results[number] = tl::unexpected(socket.error());
+      return;
+    }
+    results[number] = ask_for(*socket, elements.subspan(first, std::min(part, elements.size() - first)), table,
+                              [&](std::size_t index, const Element& element) {
+                                states[first + index] = {true, element.timeout, element.expires};
+                              });
+  };
+  {
+    std::vector<std::jthread> threads;  // in the namespace of the thread that starts them
+    for (std::size_t i = 1; i < count; ++i) threads.emplace_back(read_part, i);
+    read_part(0);
+  }
+  for (const auto& result : results) {
+    if (!result) return tl::unexpected(result.error());
+  }
+  return states;
 }
 
 Result<std::optional<std::uint32_t>> count_elements(NftSocket& socket, SetId set, std::string_view table) {

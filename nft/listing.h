@@ -30,10 +30,18 @@ Result<std::optional<TableListing>> read_table(NftSocket& socket, std::string_vi
 Result<void> list_elements(NftSocket& socket, SetId set, const std::function<void(const Element&)>& each,
                            std::string_view table = kTableName);
 
-// Those of these elements that are there, in their order: by key (and key_end), 1 us each at any size of the set, also
-// while others change it. All of one set. Those that are absent or expired are left out. kNotFound: no such set.
+// Those of these elements that are there, in their order: by key (and key_end), 2 to 3 us each at any size of the set,
+// also while others change it. All of one set. Those that are absent or expired are left out. kNotFound: no such set.
 Result<void> read_elements(NftSocket& socket, std::span<const Element> elements,
                            const std::function<void(const Element&)>& each, std::string_view table = kTableName);
+
+// The same for those who know the rest, one for each element: by up to four threads, each with a socket of its own in
+// this thread's network namespace.
+struct ElementState {
+  bool is_present = false;
+  std::optional<Nanoseconds> timeout{}, expires{};
+};
+Result<std::vector<ElementState>> read_states(std::span<const Element> elements, std::string_view table = kTableName);
 
 // How many elements a set has, those that expired and are not collected yet (SetShape::gc_interval_ms) among them: what
 // is more than was found by read_elements is foreign. nullopt: this kernel does not tell (6.16). kNotFound: no such

@@ -32,15 +32,19 @@ RuleBuilder& plain(RuleBuilder& rule, const Family& family, std::uint8_t protoco
 // Most packets end here: few expressions, and those that set them apart first. Learned endpoints are never a resolver's
 // port, and never on loopback.
 void add_fast_rules(ChainSheet& sheet, const std::string& name, const Family& family, std::uint32_t depth) {
-  require_tcp_underway(plain(sheet.rule(name), family, IPPROTO_TCP)).go_to(chain("tcp", family, depth));
+  require_tcp_underway(plain(sheet.rule(name), family, IPPROTO_TCP))
+      .go_to(chain("tcp", family, depth))
+      .note("TCP that does not begin a flow");
   load_key(plain(sheet.rule(name), family, IPPROTO_TCP), family, depth, Remote::kDestination)
       .require_in(family.learned, kKey)
       .enter(family.flows, kKey, Entering::kUpdate, kFlowKept)
-      .return_();
+      .return_()
+      .note("TCP to a learned endpoint");
   load_key(plain(sheet.rule(name), family, IPPROTO_UDP), family, depth, Remote::kDestination)
       .require_in(family.learned, kKey)
       .enter(family.asked, kKey, Entering::kUpdate, kAskedKept)
-      .return_();
+      .return_()
+      .note("UDP to a learned endpoint");
 }
 
 void add_tcp_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
@@ -57,7 +61,8 @@ void add_tcp_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth)
       load_key(renewal, family, depth, Remote::kDestination, port_at)
           .require_in(set, kKey)
           .enter(set, kKey, Entering::kUpdate, kFlowKept)
-          .return_();
+          .return_()
+          .note("one packet in 16 renews");
     }
     auto& rule = load_key(sheet.rule(name), family, depth, Remote::kDestination, port_at).require_in(set, kKey);
     if (family.number == NFPROTO_IPV6) rule.enter(set, kKey, Entering::kUpdate, kFlowKept);
@@ -200,7 +205,7 @@ void add_wide_rules(ChainSheet& sheet, const std::string& name, const Family& fa
   }
 }
 
-void add_wide_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
+void add_wide_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
   const auto name = chain("wide", family, depth);
   sheet.chains.push_back(name);
   load_address_key(require_protocol(sheet.rule(name), family, IPPROTO_TCP), family, depth, Remote::kDestination)
@@ -211,7 +216,7 @@ void add_wide_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth
       .load_zero(2, port_word(family))
       .enter(family.asked, kKey, Entering::kUpdate, kAskedKept)
       .return_();
-  sheet.rule(name).go_to(refuse);
+  sheet.rule(name).return_();  // the set is full
 }
 
 void add_rest_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
@@ -224,29 +229,32 @@ void add_rest_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth
     sheet.rule(name)
         .load(Header::kNetwork, 0, 1, kScratch)
         .require(Comparison::kUnequal, kScratch, {0x45})
-        .go_to(refuse);
+        .go_to(refuse)
+        .note("options");
     sheet.rule(name)
         .load(Header::kNetwork, 6, 2, kScratch)
         .mask(kScratch, {0x3f, 0xff})
         .require(Comparison::kUnequal, kScratch, {0, 0})
-        .go_to(refuse);
+        .go_to(refuse)
+        .note("fragments");
   }
   // IP_PKTINFO or a bound device would put it on the wire, where nobody judges loopback and no proxy reads.
   require_device(require_loopback(sheet.rule(name), family, Remote::kDestination), Meta::kOutDevice,
                  Comparison::kUnequal)
-      .go_to(refuse);
-  require_protocol(sheet.rule(name), family, family.icmp).go_to(chain("ping", family, depth));
-  sheet.rule(name)
-      .load(Header::kNetwork, family.protocol_at, 1, kScratch)
-      .require(Comparison::kUnequal, kScratch, {IPPROTO_TCP})
-      .require(Comparison::kUnequal, kScratch, {IPPROTO_UDP})
-      .go_to(refuse);
+      .go_to(refuse)
+      .note("loopback addresses by another device");
+  require_protocol(sheet.rule(name), family, family.icmp).go_to(chain("ping", family, depth)).note("ICMP");
   // Before all that may name it by a range: the port of a resolver is for questions that somebody reads.
-  key(sheet.rule(name)).require_in(family.resolvers, kKey).go_to(chain("dns", family, depth));
-  key(require_protocol(sheet.rule(name), family, IPPROTO_UDP)).require_in(family.served, kKey).return_();
-  require_loopback(sheet.rule(name), family, Remote::kDestination).go_to(chain("loop", family, depth));
-  key(sheet.rule(name)).require_in(family.fixed, kKey).return_();
+  key(sheet.rule(name)).require_in(family.resolvers, kKey).go_to(chain("dns", family, depth)).note("questions");
+  key(require_protocol(sheet.rule(name), family, IPPROTO_UDP))
+      .require_in(family.served, kKey)
+      .return_()
+      .note("answers");
+  require_loopback(sheet.rule(name), family, Remote::kDestination).go_to(chain("loop", family, depth)).note("loopback");
+  key(sheet.rule(name)).require_in(family.fixed, kKey).return_().note("address rules");
   add_wide_rules(sheet, name, family, depth);
+  // Where flows or asked are full: then it is allowed as long as its grant lives, and no longer.
+  key(sheet.rule(name)).require_in(family.learned, kKey).return_().note("flows or asked are full");
   sheet.rule(name).go_to(refuse);
 }
 
@@ -264,7 +272,7 @@ void add_out_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth)
   add_ping_chain(sheet, family, depth, refuse);
   add_dns_chain_of(sheet, family, depth, refuse);
   add_loop_chain(sheet, family, depth, refuse);
-  add_wide_chain(sheet, family, depth, refuse);
+  add_wide_chain(sheet, family, depth);
 }
 
 }  // namespace

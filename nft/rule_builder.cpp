@@ -248,6 +248,15 @@ RuleBuilder& RuleBuilder::redirect(unsigned port_from) {
   return *this;
 }
 
+RuleBuilder& RuleBuilder::note(std::string_view text) {
+  // One TLV of nft(8), NFTNL_UDATA_RULE_COMMENT: type, length, text, NUL.
+  std::string udata{'\0', static_cast<char>(text.size() + 1)};
+  udata += text;
+  udata += '\0';
+  nftnl_rule_set_data(rule_.get(), NFTNL_RULE_USERDATA, udata.data(), static_cast<std::uint32_t>(udata.size()));
+  return *this;
+}
+
 std::vector<std::uint8_t> RuleBuilder::expressions() const { return in_own_order(expressions_of(*rule_)); }
 
 std::vector<std::uint8_t> in_own_order(std::span<const std::uint8_t> expressions) {

@@ -64,6 +64,8 @@ class RuleBuilder {
   RuleBuilder& reject();                      // admin-prohibited
   RuleBuilder& redirect(unsigned port_from);  // of a nat chain
 
+  RuleBuilder& note(std::string_view text);  // nft(8) shows it behind the rule; at most 120 bytes
+
   const std::string& chain() const { return chain_; }
   const nftnl_rule& rule() const { return *rule_; }
   // The content of NFTA_RULE_EXPRESSIONS.

@@ -6,20 +6,22 @@
 //     level N in `enforced`: enter_N; level N exists and level N-1 is in `parents`: unknown_N (a child that nobody has
 //     armed). What is left is no workload's and passes, for one look at its socket for each depth.
 // enter_N, enter6_N: the innermost workload is at depth N. Marks packets to loopback with its token, asks outF_N, and
-//   outF_E of each depth E < N that is enforced too, and accepts what all of them return. An established TCP flow of a
-//   workload that is in no other is accepted here.
-// outF_N: the first that applies; what no rule returns is refused.
-//   TCP that does not begin a flow, peer in flowsF          returned, and its entry renewed, for kFlowKept
-//   IP options, extension headers, fragments; loopback addresses that leave by another device; other protocols: refused
-//   ICMP (pingF_N): echo to learned, fixed, loopback; neighbour discovery. Other messages that a workload's own socket
-//     sends are refused; errors and echo replies are the kernel's own and carry none of its sockets
-//   resolvers (dnsF_N): marked with the innermost token and returned, if the nat chain takes or took them to a place
-//   TCP on loopback that does not begin a flow: returned with loopback any or own
-//   learned: TCP enters flowsF, UDP askedF; fixed: neither (a table entry for every address of a network would be a way
-//     to fill the table for everybody; such flows are looked up in `fixed`)
-//   servedF: answers of inbound services
-//   loopback (loopF_N): any; own: marked, and judged where it arrives
-//   wide port sets: flowsF and askedF with port 0
+//   outF_E of each depth E < N that is enforced too, and accepts what all of them return. At the smallest depth there
+//   is no other to ask: the rules of outF_N are here.
+// outF_N: what no rule returns is refused.
+//   TCP that does not begin a flow (tcpF_N): peers in flowsF are returned, and their entry is renewed, for kFlowKept;
+//     on loopback where loopback is any or own (nearF_N); clients in servedF; learned
+//   learned: TCP enters flowsF, UDP askedF. Where that set is full it passes all the same, as long as its grant lives
+//   the rest (restF_N), the first that applies:
+//     IP options, fragments, loopback addresses that leave by another device: refused
+//     ICMP (pingF_N): echo to learned, fixed, loopback; neighbour discovery. Other messages that a workload's socket
+//       sends are refused; errors and echo replies are the kernel's own and carry none of its sockets
+//     resolvers (dnsF_N): marked with the innermost token and returned, if the nat chain takes or took them to a place
+//     servedF: answers to datagrams of inbound services
+//     loopback (loopF_N): any; fixed; own: marked, and judged where it arrives
+//     fixed: enters nothing (an entry for every address of a network would be a way to fill the table for everybody)
+//     wide port sets: flowsF and askedF with port 0
+//     Other protocols, and what has extension headers before its protocol, are in no set.
 // refuse_N: counted for each workload, reported to NFLOG up to a rate for each workload, TCP reset, else
 //   admin-prohibited. In audit mode: counted, reported, returned.
 //

@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "policy/duration.h"
+
 namespace namewall {
 namespace {
 
@@ -176,6 +178,21 @@ void compare_resolvers(const PolicyImage& older, const PolicyImage& newer, Chang
   list_missing(newer, older, AccessChange::Kind::kOpens);
 }
 
+void compare_lookups(const PolicyImage& older, const PolicyImage& newer, Changes& changes) {
+  const auto compare = [&](const auto& describe) { changes.compare_value(describe(older), describe(newer)); };
+  compare([](const PolicyImage& image) { return image.learn == Learn::kProxy ? "learn proxy" : "learn kernel"; });
+  compare([](const PolicyImage& image) { return image.hints == Hints::kStrip ? "hints strip" : "hints teach"; });
+  compare([](const PolicyImage& image) { return image.ech == Ech::kStrip ? "ech strip" : "ech keep"; });
+  const auto compare_bound = [&](const std::string& name, std::uint32_t DnsBounds::*bound) {
+    compare([&](const PolicyImage& image) { return name + " " + std::to_string(image.bounds.*bound); });
+  };
+  compare_bound("in_flight", &DnsBounds::in_flight);
+  compare_bound("per_second", &DnsBounds::per_second);
+  compare_bound("fresh_per_second", &DnsBounds::fresh_per_second);
+  compare_bound("connections", &DnsBounds::connections);
+  compare([](const PolicyImage& image) { return "idle " + format_duration(image.bounds.idle); });
+}
+
 }  // namespace
 
 std::vector<AccessChange> changes_between(const PolicyImage& older, const PolicyImage& newer) {
@@ -188,6 +205,7 @@ std::vector<AccessChange> changes_between(const PolicyImage& older, const Policy
   changes.compare_value(older.mode == Mode::kAudit ? "mode audit" : "mode enforce",
                         newer.mode == Mode::kAudit ? "mode audit" : "mode enforce");
   compare_resolvers(older, newer, changes);
+  compare_lookups(older, newer, changes);
   return changes.take();
 }
 

@@ -26,7 +26,7 @@ void EventIntake::take_one(const Event& event, BootTime now, Nanoseconds utc_at_
   Workload* workload = find_workload(event.cgroup_id);
   if (wants_answer(event)) {
     const bool has_policy = workload != nullptr && workload->policy;
-    answers_.answer(event, has_policy ? workload->policy->policy().dns.refuse_with : RefuseWith::kNxdomain);
+    answers_.answer(event, words_for(event, has_policy ? workload->policy->image().get() : nullptr));
   }
   if (event.reason == NW_REASON_NO_PROXY_IN_NETNS) no_proxy_(event);
   KeptEvent kept;

@@ -13,7 +13,7 @@ constexpr std::size_t kMaxOpening = PrivilegedHelper::kMaxWaiting / 2;
 
 struct Question {
   Event event;
-  RefuseWith refuse_with = RefuseWith::kNxdomain;
+  RefusalWords words;
 };
 
 }  // namespace
@@ -40,7 +40,7 @@ struct NetnsAnswers::State {
   Figures figures;
 
   void send(RefusalAnswerer& answerer, const Question& question, BootTime now) {
-    ++(answerer.answer(question.event, question.refuse_with, now) ? figures.sent : figures.left);
+    ++(answerer.answer(question.event, question.words, now) ? figures.sent : figures.left);
   }
 
   Place& place_of(std::uint64_t cookie, BootTime now) {
@@ -94,16 +94,16 @@ NetnsAnswers::NetnsAnswers(NetnsAnswers&&) noexcept = default;
 NetnsAnswers& NetnsAnswers::operator=(NetnsAnswers&&) noexcept = default;
 NetnsAnswers::~NetnsAnswers() = default;
 
-void NetnsAnswers::answer(const Event& event, RefuseWith refuse_with) {
+void NetnsAnswers::answer(const Event& event, RefusalWords words) {
   const BootTime now = clock_();
   State& state = *state_;
   if (event.packet.empty() || event.netns_cookie == 0 || now - event.time > RefusalAnswerer::kMaxAge) {
     ++state.figures.left;
     return;
   }
-  if (event.netns_cookie == state.own_cookie) return state.send(state.own, {event, refuse_with}, now);
+  if (event.netns_cookie == state.own_cookie) return state.send(state.own, {event, std::move(words)}, now);
   State::Place& place = state.place_of(event.netns_cookie, now);
-  if (place.answerer) return state.send(*place.answerer, {event, refuse_with}, now);
+  if (place.answerer) return state.send(*place.answerer, {event, std::move(words)}, now);
   if (!place.is_opening && (now < place.failed_until || event.pid == 0)) {
     ++state.figures.left;
     return;
@@ -113,7 +113,7 @@ void NetnsAnswers::answer(const Event& event, RefuseWith refuse_with) {
     ++state.figures.overrun;
     return;
   }
-  place.waiting.push_back({event, refuse_with});
+  place.waiting.push_back({event, std::move(words)});
   ++state.waiting;
   if (!asks) return;
   place.is_opening = true;

@@ -23,7 +23,7 @@ class NetnsAnswers {
 
   // Never blocks. In a namespace met for the first time the answer is sent when the helper has passed the sockets, if
   // the question is not too old by then. Events without a packet, without a pid, or too old are left.
-  void answer(const Event& event, RefuseWith refuse_with);
+  void answer(const Event& event, RefusalWords words);
 
   // Closes what has not been used for kIdle: an open socket keeps its network namespace, with its devices, alive after
   // its last process. To be called every second or so.

@@ -63,7 +63,7 @@ class NetnsAnswersTest : public WorkloadTest {
 TEST_F(NetnsAnswersTest, ReachTheClientThroughSocketsOfTheHelper) {
   NetnsAnswers answers = make_answers();
   Asking asking = ask_elsewhere();
-  answers.answer(asking.event, RefuseWith::kNxdomain);
+  answers.answer(asking.event, {});
   EXPECT_EQ(answers.figures().sent, 0u) << "nothing waits for the helper";
   EXPECT_TRUE(turn_until(helper_, [&] { return answers.figures().sent == 1; }));
   EXPECT_EQ(finish(asking), "nxdomain");
@@ -72,10 +72,10 @@ TEST_F(NetnsAnswersTest, ReachTheClientThroughSocketsOfTheHelper) {
 TEST_F(NetnsAnswersTest, ANamespaceThatIsKnownIsAnsweredAtOnce) {
   NetnsAnswers answers = make_answers();
   Asking asking = ask_elsewhere();
-  for (int i = 0; i < 3; ++i) answers.answer(asking.event, RefuseWith::kNxdomain);
+  for (int i = 0; i < 3; ++i) answers.answer(asking.event, {});
   EXPECT_TRUE(turn_until(helper_, [&] { return answers.figures().sent == 3; }));
   EXPECT_EQ(helper_.waiting(), 0u);
-  answers.answer(asking.event, RefuseWith::kNxdomain);
+  answers.answer(asking.event, {});
   EXPECT_EQ(answers.figures().sent, 4u);
   EXPECT_EQ(finish(asking), "nxdomain");
 }
@@ -85,12 +85,12 @@ TEST_F(NetnsAnswersTest, OldAndIncompleteEventsAreLeft) {
   Asking asking = ask_elsewhere();
   Event event = asking.event;
   event.pid = 0;
-  answers.answer(event, RefuseWith::kNxdomain);
+  answers.answer(event, {});
   event = asking.event;
   event.packet.clear();
-  answers.answer(event, RefuseWith::kNxdomain);
+  answers.answer(event, {});
   skew_ = std::chrono::seconds(3);
-  answers.answer(asking.event, RefuseWith::kNxdomain);
+  answers.answer(asking.event, {});
   EXPECT_EQ(answers.figures().left, 3u);
   EXPECT_EQ(helper_.waiting(), 0u);
   EXPECT_EQ(finish(asking), "nothing");
@@ -101,7 +101,7 @@ TEST_F(NetnsAnswersTest, ANamespaceThatCannotBeHadIsNotAskedForAgainAtOnce) {
   Asking asking = ask_elsewhere();
   EXPECT_EQ(finish(asking), "nothing");  // the process and its namespace are gone
   for (int i = 0; i < 3; ++i) {
-    answers.answer(asking.event, RefuseWith::kNxdomain);
+    answers.answer(asking.event, {});
     EXPECT_TRUE(turn_until(helper_, [&] { return helper_.waiting() == 0; }));
   }
   EXPECT_EQ(answers.figures().failed_opens, 1u);
@@ -112,7 +112,7 @@ TEST_F(NetnsAnswersTest, WaitingEventsAreBounded) {
   NetnsAnswers answers = make_answers();
   Asking asking = ask_elsewhere();
   for (std::size_t i = 0; i < NetnsAnswers::kMaxWaitingEvents + 7; ++i) {
-    answers.answer(asking.event, RefuseWith::kNxdomain);
+    answers.answer(asking.event, {});
   }
   EXPECT_EQ(answers.figures().overrun, 7u);
   EXPECT_EQ(helper_.waiting(), 1u) << "one request for one namespace";
@@ -123,15 +123,15 @@ TEST_F(NetnsAnswersTest, WaitingEventsAreBounded) {
 TEST_F(NetnsAnswersTest, AnIdleNamespaceIsLetGo) {
   NetnsAnswers answers = make_answers();
   Asking asking = ask_elsewhere();
-  answers.answer(asking.event, RefuseWith::kNxdomain);
+  answers.answer(asking.event, {});
   ASSERT_TRUE(turn_until(helper_, [&] { return answers.figures().sent == 1; }));
   answers.drop_idle();
-  answers.answer(asking.event, RefuseWith::kNxdomain);
+  answers.answer(asking.event, {});
   EXPECT_EQ(answers.figures().sent, 2u) << "still there";
   skew_ = NetnsAnswers::kIdle;
   answers.drop_idle();
   skew_ = Nanoseconds(0);
-  answers.answer(asking.event, RefuseWith::kNxdomain);
+  answers.answer(asking.event, {});
   EXPECT_EQ(helper_.waiting(), 1u) << "opened again";
   EXPECT_TRUE(turn_until(helper_, [&] { return answers.figures().sent == 3; }));
   finish(asking);
@@ -143,7 +143,7 @@ TEST_F(NetnsAnswersTest, AWorkloadOfManyNamespacesDoesNotGrowThem) {
   Event event = asking.event;
   for (std::uint64_t cookie = 1; cookie < 2000; ++cookie) {
     event.netns_cookie = asking.event.netns_cookie + (cookie << 32);
-    answers.answer(event, RefuseWith::kNxdomain);
+    answers.answer(event, {});
   }
   EXPECT_LE(helper_.waiting(), agent::PrivilegedHelper::kMaxWaiting / 2) << "room is left for everybody else";
   EXPECT_TRUE(turn_until(helper_, [&] { return helper_.waiting() == 0; }));

@@ -145,7 +145,7 @@ TEST_F(NftListing, WhatWasAddedIsReadBack) {
 }
 
 TEST_F(NftListing, KnownElementsAreReadInTheirOrderWithoutThoseThatAreGone) {
-  constexpr std::uint32_t kCount = 3000;
+  constexpr std::uint32_t kCount = 20'000;  // enough for threads
   add(numbered_grants(0, kCount));
   std::vector<Element> removed;
   std::vector<Bytes> expected;
@@ -166,6 +166,15 @@ TEST_F(NftListing, KnownElementsAreReadInTheirOrderWithoutThoseThatAreGone) {
   ASSERT_TRUE(read_elements(socket_, numbered_grants(0, kCount),
                             [&](const Element& element) { found.push_back(element.key); }));
   EXPECT_EQ(found, expected);
+  const auto states = read_states(numbered_grants(0, kCount));
+  ASSERT_TRUE(states) << states.error().message();
+  ASSERT_EQ(states->size(), kCount);
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    ASSERT_EQ((*states)[i].is_present, !is_removed(i)) << i;
+    if ((*states)[i].is_present) {
+      EXPECT_GT((*states)[i].expires, 59min);
+    }
+  }
   ASSERT_TRUE(read_elements(socket_, removed, [](const Element&) { ADD_FAILURE() << "it was removed"; }));
   ASSERT_TRUE(read_elements(socket_, {}, [](const Element&) { ADD_FAILURE(); }));
 }
@@ -190,6 +199,7 @@ TEST_F(NftListing, WhatDoesNotExistIsNotFound) {
   const auto none = [](const Element&) { ADD_FAILURE(); };
   const auto element = numbered_grant(1);
   EXPECT_EQ(list_elements(socket_, SetId::kLearned4, none, "other").error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(read_states({&element, 1}, "other").error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(read_elements(socket_, {&element, 1}, none, "other").error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(count_elements(socket_, SetId::kLearned4, "other").error().kind, ErrorKind::kNotFound);
   EXPECT_EQ(read_table(socket_, "other").value(), std::nullopt);

@@ -182,6 +182,17 @@ TEST_F(NftOutput, FlowsThatNoSetHasAreCut) {
   EXPECT_EQ(flow.use(), "dead");
 }
 
+TEST_F(NftOutput, AFlowFromBeforeThePolicyGoesOnWhereItIsAllowed) {
+  for (const char* text : {"tcp 192.0.2.1:8080", "tcp [2001:db8::1]:8080"}) table_->add({learned(place_.id, text)});
+  for (const char* address : {"192.0.2.1", "2001:db8::1"}) {
+    const auto flows = address[3] == '.' ? SetId::kFlows4 : SetId::kFlows6;
+    FlowThatLives flow(network_, cgroup_, address);
+    table_->remove(table_->list(flows));
+    EXPECT_EQ(flow.use(), "alive");
+    EXPECT_EQ(table_->count(flows), 1u) << "expiry will not touch it either";
+  }
+}
+
 TEST_F(NftOutput, FlowsByAFixedRuleEndWithIt) {
   const auto rule = fixed(place_.id, "tcp 192.0.2.1:8080");
   table_->add({rule});

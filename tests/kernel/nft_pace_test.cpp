@@ -103,10 +103,14 @@ TEST_F(NftPace, A100000KnownElementsAreReadWhileAnotherCommits1000TimesASecond) 
   const auto start = std::chrono::steady_clock::now();
   const auto beside = read();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  const auto threads_start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(read_states(known));
+  const std::chrono::duration<double> by_threads = std::chrono::steady_clock::now() - threads_start;
   ends = true;
   changer.join();
-  std::printf("100000 elements: %.0f ms of CPU, %.0f ms (%.0f ms of wall time) beside %.0f commits/s\n", alone, beside,
-              took.count() * 1000, commits / took.count());
+  std::printf(
+      "100000 elements: %.0f ms of CPU, %.0f ms beside %.0f commits/s; wall time there %.0f ms, by threads %.0f ms\n",
+      alone, beside, commits / (took + by_threads).count(), took.count() * 1000, by_threads.count() * 1000);
   EXPECT_LT(std::min(alone, beside), 600);
 }
 

@@ -22,7 +22,7 @@ namespace {
 
 using agent::ForeignUser;
 
-constexpr uid_t kUid = 64321;
+constexpr uid_t kOtherUid = 64321;
 
 class ForeignUsersTest : public testing::Test {
  protected:
@@ -51,7 +51,7 @@ class ForeignUsersTest : public testing::Test {
     return codes;
   }
   static std::string drop(const std::vector<int>& keep = {}) {
-    const auto dropped = agent::drop_privileges(kUid, kUid, keep);
+    const auto dropped = agent::drop_privileges(kOtherUid, kOtherUid, keep);
     return dropped ? "" : dropped.error().message();
   }
 
@@ -167,7 +167,7 @@ std::string make_docker_socket(mode_t mode) {
   std::strcpy(address.sun_path, "/run/docker.sock");
   const int engine = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (bind(engine, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(engine, 1) != 0 ||
-      chmod(address.sun_path, mode) != 0 || chown(address.sun_path, 0, kUid) != 0) {
+      chmod(address.sun_path, mode) != 0 || chown(address.sun_path, 0, kOtherUid) != 0) {
     return "cannot make /run/docker.sock";
   }
   return "";

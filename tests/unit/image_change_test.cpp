@@ -80,6 +80,23 @@ TEST(ImageChange, NamesWhatIsNoRule) {
                           "opens mode audit", "closes resolver 192.0.2.53 udp/53"));
 }
 
+TEST(ImageChange, NamesHowLookupsAreLearnedAndBounded) {
+  Policy older, newer;
+  newer.dns.learn = Learn::kProxy;
+  newer.dns.hints = Hints::kStrip;
+  newer.dns.ech = Ech::kStrip;
+  EXPECT_THAT(describe(*compile_policy(older, {}, {}), *compile_policy(newer, {}, {})),
+              ElementsAre("closes learn kernel", "opens learn proxy", "closes hints teach", "opens hints strip",
+                          "closes ech keep", "opens ech strip"));
+  older.dns.bounds = {10, 20, 30, 40, std::chrono::seconds(50)};
+  newer = older;
+  newer.dns.bounds = {11, 21, 31, 41, std::chrono::seconds(51)};
+  EXPECT_THAT(describe(*compile_policy(older, {}, {}), *compile_policy(newer, {}, {})),
+              ElementsAre("closes in_flight 10", "opens in_flight 11", "closes per_second 20", "opens per_second 21",
+                          "closes fresh_per_second 30", "opens fresh_per_second 31", "closes connections 40",
+                          "opens connections 41", "closes idle 50s", "opens idle 51s"));
+}
+
 TEST(ImageChange, IsNeverEmptyWhereARandomNameIsDecidedOtherwise) {
   std::size_t differences = 0;
   for (std::uint32_t seed = 0; seed < 400; ++seed) {

@@ -6,24 +6,24 @@ namespace namewall {
 namespace {
 
 bool is_valid(std::string_view text) { return Npep133Pattern::parse(text).has_value(); }
-bool matches(std::string_view pattern, std::string_view name) {
+bool is_match(std::string_view pattern, std::string_view name) {
   return Npep133Pattern::parse(pattern).value().matches(name);
 }
 
 TEST(Npep133Pattern, TheWildcardIsOneLabelOrMore) {
-  EXPECT_TRUE(matches("*.kubernetes.io", "www.kubernetes.io"));
-  EXPECT_TRUE(matches("*.kubernetes.io", "latest.blog.kubernetes.io."));
-  EXPECT_FALSE(matches("*.kubernetes.io", "kubernetes.io"));
-  EXPECT_FALSE(matches("*.kubernetes.io", ".kubernetes.io"));
-  EXPECT_FALSE(matches("*.kubernetes.io", "a..kubernetes.io"));
-  EXPECT_FALSE(matches("*.kubernetes.io", "my-kubernetes.io"));
+  EXPECT_TRUE(is_match("*.kubernetes.io", "www.kubernetes.io"));
+  EXPECT_TRUE(is_match("*.kubernetes.io", "latest.blog.kubernetes.io."));
+  EXPECT_FALSE(is_match("*.kubernetes.io", "kubernetes.io"));
+  EXPECT_FALSE(is_match("*.kubernetes.io", ".kubernetes.io"));
+  EXPECT_FALSE(is_match("*.kubernetes.io", "a..kubernetes.io"));
+  EXPECT_FALSE(is_match("*.kubernetes.io", "my-kubernetes.io"));
 }
 
 TEST(Npep133Pattern, ANameMatchesItselfWithoutCaseAndTrailingDot) {
-  EXPECT_TRUE(matches("Kubernetes.io.", "kubernetes.IO"));
-  EXPECT_TRUE(matches("kubernetes.io", "kubernetes.io."));
-  EXPECT_FALSE(matches("kubernetes.io", "www.kubernetes.io"));
-  EXPECT_FALSE(matches("kubernetes.io", "kubernetes.io.."));
+  EXPECT_TRUE(is_match("Kubernetes.io.", "kubernetes.IO"));
+  EXPECT_TRUE(is_match("kubernetes.io", "kubernetes.io."));
+  EXPECT_FALSE(is_match("kubernetes.io", "www.kubernetes.io"));
+  EXPECT_FALSE(is_match("kubernetes.io", "kubernetes.io.."));
 }
 
 TEST(Npep133Pattern, NeedsTwoLabelsAndKnowsNoOtherWildcard) {

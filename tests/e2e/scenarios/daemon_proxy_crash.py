@@ -12,10 +12,14 @@ from scenarios.daemon_proxy import PORT, PROXY, RECORDS, V4, dig, expect_dig, ot
 from service_manager import ListeningManager
 
 
+# The load asks as fast as it can, which is more than one workload may by default: 2000 a second.
+ANY_RATE = PROXY + "\nbounds = { per_second = 1000000 }"
+
+
 def start(host, *names):
     """A manager, and a workload by the proxy ("asks") and one by the kernel, where it can ("learns")."""
     asks, learns = host.new_cgroup("asks"), host.new_cgroup("learns")
-    host.policy("asks", policy_text(asks, "shop.example", *names, dns=PROXY))
+    host.policy("asks", policy_text(asks, "shop.example", *names, dns=ANY_RATE))
     host.policy("learns", policy_text(learns, "shop.example"))
     return host.own(ListeningManager(host.path("notify.sock"))), asks, learns
 

@@ -57,6 +57,7 @@ def scenario_dig_is_told_at_once():
         run = scene.namewall(["--allow", SHOP[0]], ["dig", "+tries=1", "+time=5", "tracker.example"])
         expect(run.exit_code == 0 and "NXDOMAIN" in run.out, "dig got no NXDOMAIN", run)
         expect("EDE: 15" in run.out, "dig shows no Extended DNS Error", run)
+        expect("no rule names tracker.example" in run.out, "the error does not say why", run)
         expect(
             "Query time" in run.out and int(run.out.split("Query time: ")[1].split()[0]) < AT_ONCE_MS,
             "not at once",

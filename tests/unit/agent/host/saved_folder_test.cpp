@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 
 constexpr const char* kHost = "deny = [ \"evil.example\" ]\n";
-constexpr const char* kBuilder = "name = \"builder\"\ncgroup = \"/ci.slice/build\"\nallow = [ \"shop.example\" ]\n";
+constexpr const char* kBuilderText = "name = \"builder\"\ncgroup = \"/ci.slice/build\"\nallow = [ \"shop.example\" ]\n";
 constexpr const char* kWider =
     "name = \"builder\"\ncgroup = \"/ci.slice/build\"\nallow = [ \"shop.example\", \"bank.example\" ]\n";
 
@@ -30,7 +30,7 @@ FolderSnapshot restored(const SavedFolder& saved) {
 }
 
 TEST(SavedFolder, KeepsAPolicyWhoseFileIsBrokenAtTheNextStart) {
-  const FolderSnapshot before = first(kBuilder);
+  const FolderSnapshot before = first(kBuilderText);
   ASSERT_TRUE(before.ok()) << before.all_errors().front();
   const FolderSnapshot after = next_snapshot(contents("alow = []\n"), restored(saved_form_of(before, {})), {}, {});
   ASSERT_EQ(after.files.size(), 1u);
@@ -42,15 +42,15 @@ TEST(SavedFolder, KeepsAPolicyWhoseFileIsBrokenAtTheNextStart) {
 TEST(SavedFolder, KeepsAPolicyWhoseFileIsGoneAtTheNextStart) {
   FolderContents empty;
   empty.host = contents("").host;
-  const FolderSnapshot after = next_snapshot(empty, restored(saved_form_of(first(kBuilder), {})), {}, {});
+  const FolderSnapshot after = next_snapshot(empty, restored(saved_form_of(first(kBuilderText), {})), {}, {});
   ASSERT_EQ(after.files.size(), 1u);
   EXPECT_TRUE(after.files[0].is_gone);
   EXPECT_EQ(after.files[0].state, FileState::kKept);
 }
 
 TEST(SavedFolder, KeepsTheHostsDenialsWhenHostTomlIsBrokenAtTheNextStart) {
-  const FolderSnapshot before = first(kBuilder);
-  FolderContents broken = contents(kBuilder);
+  const FolderSnapshot before = first(kBuilderText);
+  FolderContents broken = contents(kBuilderText);
   broken.host->text = std::string("denny = []\n");
   const FolderSnapshot after = next_snapshot(broken, restored(saved_form_of(before, {})), {}, {});
   EXPECT_EQ(after.host.state, FileState::kKept);
@@ -59,19 +59,20 @@ TEST(SavedFolder, KeepsTheHostsDenialsWhenHostTomlIsBrokenAtTheNextStart) {
 }
 
 TEST(SavedFolder, GivesWayToAFileThatSaysSomethingElse) {
-  const FolderSnapshot after = next_snapshot(contents(kWider), restored(saved_form_of(first(kBuilder), {})), {}, {});
+  const FolderSnapshot after =
+      next_snapshot(contents(kWider), restored(saved_form_of(first(kBuilderText), {})), {}, {});
   EXPECT_TRUE(after.ok());
   EXPECT_EQ(*after.files[0].in_force->image, *first(kWider).files[0].in_force->image);
 }
 
 TEST(SavedFolder, ReadsAnUnchangedFileAgainForItsPositions) {
-  const FolderSnapshot after = next_snapshot(contents(std::string("# a comment\n") + kBuilder),
-                                             restored(saved_form_of(first(kBuilder), {})), {}, {});
+  const FolderSnapshot after = next_snapshot(contents(std::string("# a comment\n") + kBuilderText),
+                                             restored(saved_form_of(first(kBuilderText), {})), {}, {});
   EXPECT_EQ(after.files[0].in_force->policy.allow[0].origin.line, 4u);
 }
 
 TEST(SavedFolder, TellsOfWhatCannotBeUsedAnyMore) {
-  SavedFolder saved = saved_form_of(first(kBuilder), {});
+  SavedFolder saved = saved_form_of(first(kBuilderText), {});
   saved.files[0].policy_text = "from = \"a later version\"\n";
   std::vector<std::string> sentences;
   EXPECT_TRUE(restore_folder(saved, {}, {}, sentences).files.empty());
@@ -79,11 +80,11 @@ TEST(SavedFolder, TellsOfWhatCannotBeUsedAnyMore) {
 }
 
 TEST(LiftedPlaces, StayLiftedUntilTheFileSaysSomethingElse) {
-  const FolderSnapshot folder = first(kBuilder);
+  const FolderSnapshot folder = first(kBuilderText);
   LiftedPlaces lifted;
   lifted.lift("/ci.slice/build", *folder.files[0].in_force);
   lifted = restore_lifted(saved_form_of(folder, lifted));
-  const FolderSnapshot commented = next_snapshot(contents(std::string("# a comment\n") + kBuilder), folder, {}, {});
+  const FolderSnapshot commented = next_snapshot(contents(std::string("# a comment\n") + kBuilderText), folder, {}, {});
   lifted.follow(commented);
   EXPECT_TRUE(lifted.contains("/ci.slice/build", *commented.files[0].in_force));
   const FolderSnapshot changed = next_snapshot(contents(kWider), folder, {}, {});

@@ -11,7 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-BootTime at(Nanoseconds since) { return {seconds(1000) + since}; }
+BootTime after(Nanoseconds since) { return {seconds(1000) + since}; }
 
 // So many are let through one after the other.
 unsigned pass(AskerBounds& bounds, const DnsBounds& of, unsigned tries, BootTime now, Share share = Share::kWhole) {
@@ -27,31 +27,31 @@ unsigned pass(AskerBounds& bounds, const DnsBounds& of, unsigned tries, BootTime
 TEST(AskerBounds, LetASecondsWorthThroughAtOnceAndThenTheRate) {
   AskerBounds bounds;
   const DnsBounds of{.in_flight = 10000, .per_second = 50};
-  EXPECT_EQ(pass(bounds, of, 200, at(seconds(0))), 50u);
-  EXPECT_EQ(bounds.find_bound(of, std::nullopt, Share::kWhole, at(seconds(0))), NW_REASON_QUERY_RATE);
-  EXPECT_EQ(pass(bounds, of, 200, at(milliseconds(100))), 5u);
-  EXPECT_EQ(pass(bounds, of, 200, at(seconds(60))), 50u);
+  EXPECT_EQ(pass(bounds, of, 200, after(seconds(0))), 50u);
+  EXPECT_EQ(bounds.find_bound(of, std::nullopt, Share::kWhole, after(seconds(0))), NW_REASON_QUERY_RATE);
+  EXPECT_EQ(pass(bounds, of, 200, after(milliseconds(100))), 5u);
+  EXPECT_EQ(pass(bounds, of, 200, after(seconds(60))), 50u);
 }
 
 TEST(AskerBounds, CountQuestionsUntilTheyAreAnswered) {
   AskerBounds bounds;
   const DnsBounds of{.in_flight = 3};
-  EXPECT_EQ(pass(bounds, of, 10, at(seconds(0))), 3u);
-  EXPECT_EQ(bounds.find_bound(of, std::nullopt, Share::kWhole, at(seconds(0))), NW_REASON_QUERIES_IN_FLIGHT);
+  EXPECT_EQ(pass(bounds, of, 10, after(seconds(0))), 3u);
+  EXPECT_EQ(bounds.find_bound(of, std::nullopt, Share::kWhole, after(seconds(0))), NW_REASON_QUERIES_IN_FLIGHT);
   bounds.end_unanswered();
-  EXPECT_EQ(pass(bounds, of, 10, at(seconds(0))), 1u);
+  EXPECT_EQ(pass(bounds, of, 10, after(seconds(0))), 1u);
 }
 
 TEST(AskerBounds, LeaveAParentHalfOfWhatIsItsOwn) {
   AskerBounds parent;
   const DnsBounds of{.in_flight = 10, .per_second = 100};
-  EXPECT_EQ(pass(parent, of, 50, at(seconds(0)), Share::kHalf), 5u);
-  EXPECT_EQ(pass(parent, of, 50, at(seconds(0))), 5u);
+  EXPECT_EQ(pass(parent, of, 50, after(seconds(0)), Share::kHalf), 5u);
+  EXPECT_EQ(pass(parent, of, 50, after(seconds(0))), 5u);
 
   AskerBounds rate;
   const DnsBounds of_rate{.in_flight = 1000, .per_second = 100};
-  EXPECT_EQ(pass(rate, of_rate, 500, at(seconds(0)), Share::kHalf), 50u);
-  EXPECT_EQ(pass(rate, of_rate, 500, at(seconds(0))), 50u);
+  EXPECT_EQ(pass(rate, of_rate, 500, after(seconds(0)), Share::kHalf), 50u);
+  EXPECT_EQ(pass(rate, of_rate, 500, after(seconds(0))), 50u);
 }
 
 TEST(AskerBounds, CountOnlyNamesThatAreNew) {
@@ -59,8 +59,8 @@ TEST(AskerBounds, CountOnlyNamesThatAreNew) {
   AskerBounds bounds;
   const DnsBounds of{.in_flight = 100000, .per_second = 100000, .fresh_per_second = 3};
   const auto ask = [&](std::uint64_t name) {
-    const Reason reason = bounds.find_bound(of, hash(name), Share::kWhole, at(seconds(0)));
-    if (reason == NW_REASON_NONE) bounds.take(of, hash(name), at(seconds(0)));
+    const Reason reason = bounds.find_bound(of, hash(name), Share::kWhole, after(seconds(0)));
+    if (reason == NW_REASON_NONE) bounds.take(of, hash(name), after(seconds(0)));
     return reason;
   };
   for (std::uint64_t name = 1; name <= 3; ++name) EXPECT_EQ(ask(name), NW_REASON_NONE);
@@ -72,12 +72,12 @@ TEST(AskerBounds, CountOnlyNamesThatAreNew) {
 TEST(AskerBounds, AreAtRestWhenNothingIsHeldBackAnyMore) {
   AskerBounds bounds;
   const DnsBounds of{};
-  EXPECT_TRUE(bounds.is_at_rest(at(seconds(0))));
-  pass(bounds, of, 1, at(seconds(0)));
-  EXPECT_FALSE(bounds.is_at_rest(at(seconds(2))));
+  EXPECT_TRUE(bounds.is_at_rest(after(seconds(0))));
+  pass(bounds, of, 1, after(seconds(0)));
+  EXPECT_FALSE(bounds.is_at_rest(after(seconds(2))));
   bounds.end_unanswered();
-  EXPECT_FALSE(bounds.is_at_rest(at(seconds(0))));
-  EXPECT_TRUE(bounds.is_at_rest(at(seconds(2))));
+  EXPECT_FALSE(bounds.is_at_rest(after(seconds(0))));
+  EXPECT_TRUE(bounds.is_at_rest(after(seconds(2))));
 }
 
 TEST(KnownNames, KnowNoNameThatWasNotAskedAndForgetOnlyOldOnes) {

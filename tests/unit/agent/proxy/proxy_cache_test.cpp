@@ -8,7 +8,7 @@ namespace {
 
 using std::chrono::seconds;
 
-const Asker kA = testing::asker_of({{7, image_of({"a.example"})}});
+const Asker kAsker = testing::asker_of({{7, image_of({"a.example"})}});
 
 // The TTL of the first record of an answer whose names are compressed.
 std::uint32_t ttl_of(const FakeClients::Reply& reply) { return parse_answer(reply.message)->addresses.at(0).ttl; }
@@ -28,10 +28,10 @@ Bytes negative(const std::string& name, std::uint8_t rcode, std::uint32_t ttl, s
 class ProxyCacheTest : public ProxyCoreTest {};
 
 TEST_F(ProxyCacheTest, AnswersAgainWithTheAgeTakenOffAndTheGrantsRenewed) {
-  ask(kA, "a.example");
+  ask(kAsker, "a.example");
   answer("a.example", "192.0.2.1", 60);
   pass(seconds(20));
-  ask(kA, "a.example", {.id = 99});
+  ask(kAsker, "a.example", {.id = 99});
   EXPECT_TRUE(upstream.asked.empty());
   EXPECT_EQ(core.figures().cache_hits, 1u);
   ASSERT_EQ(clients.replies.size(), 2u);
@@ -40,20 +40,20 @@ TEST_F(ProxyCacheTest, AnswersAgainWithTheAgeTakenOffAndTheGrantsRenewed) {
   ASSERT_EQ(sink.taught.size(), 2u);
   EXPECT_EQ(sink.taught[1].lesson.grants.at(0).deadline, now + seconds(40 + 90));
   pass(seconds(40));
-  ask(kA, "a.example");
+  ask(kAsker, "a.example");
   EXPECT_EQ(upstream.asked.size(), 1u);
 }
 
 TEST_F(ProxyCacheTest, AHitIsWithheldLikeAnyAnswerThatTheKernelDoesNotTake) {
-  ask(kA, "a.example");
+  ask(kAsker, "a.example");
   answer("a.example");
   sink.refuse = [](auto, auto&) { return NW_REASON_TEACHING_FAILED; };
-  ask(kA, "a.example", {.size = std::nullopt});
+  ask(kAsker, "a.example", {.size = std::nullopt});
   EXPECT_EQ(last_reply().rcode(), 2u);
 }
 
 TEST_F(ProxyCacheTest, AnotherWorkloadsHitTeachesThatWorkload) {
-  ask(kA, "a.example");
+  ask(kAsker, "a.example");
   answer("a.example");
   ask(testing::asker_of({{9, image_of({"a.example:22"})}}), "a.example");
   EXPECT_TRUE(upstream.asked.empty());
@@ -64,35 +64,35 @@ TEST_F(ProxyCacheTest, APolicyWithoutItNeitherReadsNorFills) {
   const Asker without = testing::asker_of({{9, image_where({"a.example"}, [](auto& image) { image.cache = false; })}});
   ask(without, "a.example");
   answer("a.example");
-  ask(kA, "a.example");
+  ask(kAsker, "a.example");
   EXPECT_EQ(upstream.asked.size(), 1u) << "it did not fill";
   answer("a.example");
   ask(without, "a.example");
   EXPECT_EQ(upstream.asked.size(), 1u) << "it does not read";
   answer("a.example");
-  ask(kA, "a.example");
+  ask(kAsker, "a.example");
   EXPECT_TRUE(upstream.asked.empty());
 }
 
 TEST_F(ProxyCacheTest, KeepsNegativeAnswersAsLongAsTheirSoaSays) {
   for (const std::uint8_t rcode : {std::uint8_t{3}, std::uint8_t{0}}) {
-    ask(kA, "a.example");
+    ask(kAsker, "a.example");
     ASSERT_TRUE(upstream.answer("a.example", negative("a.example", rcode, 300, 30)));
     pass(seconds(29));
-    ask(kA, "a.example");
+    ask(kAsker, "a.example");
     EXPECT_EQ(last_reply().rcode(), rcode);
     EXPECT_TRUE(upstream.asked.empty());
     pass(seconds(1));
-    ask(kA, "a.example");
+    ask(kAsker, "a.example");
     ASSERT_TRUE(upstream.fail("a.example"));
   }
 }
 
 TEST_F(ProxyCacheTest, KeepsNoFailureNoTtlOfZeroAndNothingTruncated) {
   const auto is_kept = [&](const AnswerBuilder& message) {
-    ask(kA, "a.example");
+    ask(kAsker, "a.example");
     EXPECT_TRUE(answer(message, "a.example"));
-    ask(kA, "a.example");
+    ask(kAsker, "a.example");
     return !upstream.fail("a.example");
   };
   EXPECT_FALSE(is_kept(AnswerBuilder("a.example").rcode(2)));
@@ -105,7 +105,7 @@ TEST_F(ProxyCacheTest, KeepsNoFailureNoTtlOfZeroAndNothingTruncated) {
 TEST_F(ProxyCacheTest, CutsEachClientsTtlToItsOwnMaximum) {
   const Asker strict =
       testing::asker_of({{9, image_where({"a.example"}, [](auto& image) { image.max_ttl = seconds(10); })}});
-  ask(kA, "a.example");
+  ask(kAsker, "a.example");
   answer("a.example", "192.0.2.1", 60);
   ask(strict, "a.example");
   EXPECT_EQ(ttl_of(clients.replies[0]), 60u);

@@ -7,7 +7,7 @@
 namespace namewall::agent {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 using Bytes = std::vector<std::uint8_t>;
 
 Bytes frame_of(std::size_t length, std::uint8_t fill) {
