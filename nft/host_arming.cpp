@@ -363,7 +363,9 @@ void HostEnforcer::State::forget_flows(const WorkloadModel& workload,
 void HostEnforcer::State::redirect_old_questions(const std::vector<WorkloadModel*>& changed) {
   std::set<ResolverAddress> resolvers;
   for (const WorkloadModel* workload : changed) {
-    if (workload->image) resolvers.insert(workload->image->resolvers.begin(), workload->image->resolvers.end());
+    // Others have no socket that is older than their policy. Looking costs as much as there are tracked connections.
+    if (!workload->image || !workload->is_strict) continue;
+    resolvers.insert(workload->image->resolvers.begin(), workload->image->resolvers.end());
   }
   if (resolvers.empty()) return;
   const std::vector<ResolverAddress> list(resolvers.begin(), resolvers.end());

@@ -17,7 +17,7 @@
   X(PRIVATE_ANSWER, "private_answer", "the lookup gave a private address, which teaches nothing")               \
   X(SPECIAL_ANSWER, "special_answer", "the lookup gave a special-use address, which teaches nothing")           \
   X(NOT_ALLOWED_NOW, "not_allowed_now", "the policy no longer allows the name of this address")                 \
-  X(DNS_OVER_TCP, "dns_over_tcp", "DNS over TCP teaches nothing yet")                                           \
+  X(DNS_OVER_TCP, "dns_over_tcp", "DNS over TCP teaches nothing yet") /* no longer given */                     \
   X(UNTRUSTED_NETNS, "untrusted_netns", "this network namespace was made by the workload: its DNS is not trusted") \
   /* DNS questions */                                                                                           \
   X(NAME_NOT_ALLOWED, "name_not_allowed", "no rule names it")                                                   \

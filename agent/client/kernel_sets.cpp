@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <future>
 #include <iterator>
 #include <span>
@@ -29,19 +30,35 @@ Protocol protocol_of(std::uint8_t ip_protocol) {
   return ip_protocol == IPPROTO_UDP ? Protocol::kUdp : Protocol::kIcmp;
 }
 
-// The elements that a place may be, in order of their sets.
-using Wanted = std::map<SetId, std::vector<nft::Element>>;
-void append(const KernelPlace& place, Wanted& wanted) {
+// The sets that a place may be in, and the element that it would be there.
+std::span<const SetId> sets_of(const KernelPlace& place) {
+  static constexpr std::array kLearned4{SetId::kLearned4}, kLearned6{SetId::kLearned6};
   const bool is_v4 = place.address.is_v4();
+  if (!place.is_wide) return is_v4 ? std::span<const SetId>(kLearned4) : kLearned6;
+  return is_v4 ? std::span<const SetId>(kWide4) : kWide6;
+}
+nft::Element element_of(const KernelPlace& place, SetId set) {
   if (!place.is_wide) {
-    const SetId set = is_v4 ? SetId::kLearned4 : SetId::kLearned6;
     const auto key = nft::endpoint_key(place.cgroup_id, place.address, place.protocol, place.port);
-    wanted[set].push_back({.set = set, .key = nft::encode(key)});
-    return;
+    return {.set = set, .key = nft::encode(key)};
   }
   const std::uint8_t protocol = place.protocol == Protocol::kTcp ? IPPROTO_TCP : IPPROTO_UDP;
-  for (const SetId set : is_v4 ? kWide4 : kWide6)
-    wanted[set].push_back({.set = set, .key = nft::encode_address(place.cgroup_id, place.address, protocol)});
+  return {.set = set, .key = nft::encode_address(place.cgroup_id, place.address, protocol)};
+}
+
+// Those of the places that are in the set, asked for part by part.
+Result<void> read_places(nft::NftSocket& socket, SetId set, std::span<const KernelPlace* const> places,
+                         const std::function<void(const nft::Element&)>& each) {
+  constexpr std::size_t kPart = 2048;
+  std::vector<nft::Element> wanted;
+  while (!places.empty()) {
+    const auto part = places.first(std::min(kPart, places.size()));
+    places = places.subspan(part.size());
+    wanted.clear();
+    for (const KernelPlace* place : part) wanted.push_back(element_of(*place, set));
+    if (auto done = nft::read_elements(socket, wanted, each); !done) return done;
+  }
+  return {};
 }
 
 class NftReader {
@@ -49,7 +66,9 @@ class NftReader {
   NftReader(nft::NftSocket& socket, const std::vector<KernelPlace>* expected, KernelSets& sets)
       : socket_(socket), has_expected_(expected != nullptr), sets_(sets) {
     if (expected == nullptr) return;
-    for (const KernelPlace& place : *expected) append(place, wanted_);
+    for (const KernelPlace& place : *expected) {
+      for (const SetId set : sets_of(place)) wanted_[set].push_back(&place);
+    }
   }
 
   void run(const nft::TableListing& listing) {
@@ -123,37 +142,43 @@ class NftReader {
   }
 
   void read_learned(SetId set, std::size_t wide) {
-    const auto into = [&](std::vector<KernelElement>& elements) {
-      return [this, wide, &elements](const nft::Element& element) { add_learned(element, wide, elements); };
+    // What is asked for the model knows by name.
+    const auto into = [&](std::vector<KernelElement>& elements, bool with_comments) {
+      return [this, wide, with_comments, &elements](const nft::Element& element) {
+        const std::size_t before = elements.size();
+        add_learned(element, wide, elements);
+        if (with_comments && elements.size() > before) elements.back().comment = element.comment;
+      };
     };
-    const std::vector<nft::Element>& wanted = wanted_[set];
+    const std::vector<const KernelPlace*>& wanted = wanted_[set];
     const auto count = nft::count_elements(socket_, set);
     if (!count) return note(set, tl::unexpected(count.error()));
     const std::size_t size = std::max(count->value_or(0), static_cast<std::uint32_t>(wanted.size()));
-    if (!has_expected_ || size <= kListed) return each(set, into(sets_.elements));
+    if (!has_expected_ || size <= kListed) return each(set, into(sets_.elements, true));
     // Each half by a thread of its own: most of the time is the kernel's.
-    const std::span<const nft::Element> all(wanted);
+    const std::span<const KernelPlace* const> all(wanted);
     std::vector<KernelElement> second;
     auto other = std::async(std::launch::async, [&]() -> Result<void> {
       auto socket = nft::NftSocket::open();
       if (!socket) return tl::unexpected(socket.error());
       second.reserve(all.size() - all.size() / 2);
-      return nft::read_elements(*socket, all.subspan(all.size() / 2), into(second));
+      return read_places(*socket, set, all.subspan(all.size() / 2), into(second, false));
     });
     std::vector<KernelElement> first;
     first.reserve(all.size() / 2);
-    auto read = nft::read_elements(socket_, all.first(all.size() / 2), into(first));
+    auto read = read_places(socket_, set, all.first(all.size() / 2), into(first, false));
     if (const auto done = other.get(); !done) read = done;
     const std::size_t found = first.size() + second.size();
     sets_.table->counts[std::string(nft::shape_of(set).name)] = found;
     if (!read) return note(set, read);
-    if (!sets_.table->is_owned && (!*count || **count > found)) return each(set, into(sets_.elements));
+    if (!sets_.table->is_owned && (!*count || **count > found)) return each(set, into(sets_.elements, true));
     for (std::vector<KernelElement>* part : {&first, &second}) {
       sets_.elements.insert(sets_.elements.end(), std::make_move_iterator(part->begin()),
                             std::make_move_iterator(part->end()));
     }
   }
 
+  // An element whose key does not read adds none.
   void add_learned(const nft::Element& element, std::size_t wide, std::vector<KernelElement>& elements) const {
     const auto key = nft::decode_key(element.set, element.key);
     if (!key) return;
@@ -173,12 +198,11 @@ class NftReader {
       held.left = element.expires.value_or(*element.timeout);
       held.age = *element.timeout - held.left;
     }
-    held.comment = element.comment;
   }
 
   nft::NftSocket& socket_;
   bool has_expected_;
-  Wanted wanted_;
+  std::map<SetId, std::vector<const KernelPlace*>> wanted_;
   KernelSets& sets_;
   std::map<std::tuple<std::size_t, std::uint64_t, Protocol>, std::string> wide_ports_;
 };
@@ -286,11 +310,10 @@ Result<std::vector<bool>> look_up_nft(const std::vector<KernelPlace>& places) {
   if (!socket) return tl::unexpected(socket.error());
   std::vector<bool> held;
   for (const KernelPlace& place : places) {
-    Wanted wanted;
-    append(place, wanted);
     bool is_held = false;
-    for (const auto& [set, elements] : wanted) {
-      const auto read = nft::read_elements(*socket, elements, [&](const nft::Element&) { is_held = true; });
+    for (const SetId set : sets_of(place)) {
+      const std::array one{&place};
+      const auto read = read_places(*socket, set, one, [&](const nft::Element&) { is_held = true; });
       if (!read && read.error().kind != ErrorKind::kNotFound) return tl::unexpected(read.error());
     }
     held.push_back(is_held);

@@ -46,7 +46,12 @@ struct Keyed {
   const HeldPorts* held = nullptr;  // of a grant
 };
 
+// Both sides mostly come in order.
 bool by_key(const Keyed& a, const Keyed& b) { return std::tie(a.key, a.index) < std::tie(b.key, b.index); }
+
+void sort(std::vector<Keyed>& list) {
+  if (!std::is_sorted(list.begin(), list.end(), by_key)) std::sort(list.begin(), list.end(), by_key);
+}
 
 // The ports of a workload's grants as the kernel holds them.
 class PortBook {
@@ -147,7 +152,7 @@ class Joiner {
       if (rank == ranks_.end()) continue;
       elements_.push_back({make_key(rank->second, element.address, element.ports, element.port_list, lists_), i});
     }
-    std::sort(elements_.begin(), elements_.end(), by_key);
+    sort(elements_);
     // A listing may give one twice.
     elements_.erase(
         std::unique(elements_.begin(), elements_.end(), [](const Keyed& a, const Keyed& b) { return a.key == b.key; }),
@@ -169,7 +174,7 @@ class Joiner {
         grants_.push_back({make_key(rank->second, grant.address, held.ports, held.port_list, lists_), i, &held});
       }
     }
-    std::sort(grants_.begin(), grants_.end(), by_key);
+    sort(grants_);
   }
 
   void merge() {

@@ -1,5 +1,6 @@
 // `namewall sets [WORKLOAD] [--json] [--repair]`
 #include <CLI/CLI.hpp>
+#include <future>
 #include <memory>
 #include <optional>
 
@@ -21,16 +22,21 @@ struct Options : ClientOptions {
   bool repair = false;
 };
 
-Result<KernelSets> read_kernel(const std::string& pin_directory, const ModelSets* model) {
+Result<KernelSets> read_pins(const std::string& pin_directory) {
   KernelSets sets;
-  sets.begun = boot_now();
-  std::vector<KernelPlace> expected;
-  if (model != nullptr) expected = expected_places(*model);
-  if (auto done = read_nft(model != nullptr ? &expected : nullptr, sets); !done) return tl::unexpected(done.error());
   if (auto done = read_bpf(pin_directory, boot_now(), sets); !done) {
     if (done.error().kind == ErrorKind::kPermission) return tl::unexpected(done.error());
     sets.notes.push_back(done.error().message());
   }
+  return sets;
+}
+
+// With what was read of the pins.
+Result<KernelSets> read_table(const ModelSets* model, KernelSets sets) {
+  sets.begun = boot_now();
+  std::vector<KernelPlace> expected;
+  if (model != nullptr) expected = expected_places(*model);
+  if (auto done = read_nft(model != nullptr ? &expected : nullptr, sets); !done) return tl::unexpected(done.error());
   sets.ended = boot_now();
   return sets;
 }
@@ -92,9 +98,13 @@ int print_repair(const DaemonClient& daemon, const Options& options) {
 int run_sets(const Options& options) {
   const DaemonClient daemon(options.socket);
   if (options.repair) return print_repair(daemon, options);
+  // What is in the pins nobody need tell: it is read while the daemon answers.
+  auto pins = std::async(std::launch::async, [&] { return read_pins(options.pin_directory); });
   const Answer<ModelSets> model = read_model(daemon, "/v1/sets");
+  Result<KernelSets> pinned = pins.get();
   if (!model && !model.error().is_no_daemon()) return tell(model.error());
-  const Result<KernelSets> kernel = read_kernel(options.pin_directory, model ? &*model : nullptr);
+  const Result<KernelSets> kernel =
+      pinned ? read_table(model ? &*model : nullptr, *std::move(pinned)) : std::move(pinned);
   if (!kernel) {
     return tell(exit_code_of(kernel.error().kind), kernel.error().message() + ": the kernel is read as root");
   }

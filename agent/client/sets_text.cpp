@@ -142,15 +142,19 @@ void append_left(Nanoseconds left, std::string& out) {
       out);
 }
 
-void append_row(const SetsView& view, const SetRow& row, std::string& out) {
-  const WorkloadRow& workload = view.workloads[row.workload];
-  out += "{\"workload\":";
+// What the rows of a workload begin with.
+std::string begin_of_row(const WorkloadRow& workload) {
+  std::string out = "{\"workload\":";
   append_string(workload.label(), out);
   out += ",\"cgroup_id\":";
   out += std::to_string(workload.cgroup_id);
   out += ",\"backend\":";
   append_string(workload.backend, out);
-  out += ",\"set\":";
+  return out + ",\"set\":";
+}
+
+void append_row(const std::string& begin, const SetRow& row, std::string& out) {
+  out += begin;
   append_string(row.set, out);
   out += ",\"address\":\"";
   out += row.address.to_string();
@@ -241,9 +245,11 @@ std::string sets_json(const SetsView& view, const KernelSets& kernel, const Sets
     out += (&row == view.workloads.data() ? "\n" : ",\n") + dump(workload_json(row));
   out += "],\n\"elements\":[";
   out.reserve(out.size() + view.rows.size() * 320);
+  std::vector<std::string> begins;
+  for (const WorkloadRow& row : view.workloads) begins.push_back(begin_of_row(row));
   for (const SetRow& row : view.rows) {
     out += &row == view.rows.data() ? "\n" : ",\n";
-    append_row(view, row, out);
+    append_row(begins[row.workload], row, out);
   }
   return out + "]}\n";
 }

@@ -83,9 +83,8 @@ Result<std::vector<std::uint64_t>> ArmedHost::arm_up_to(std::uint32_t workloads,
 }
 
 Result<void> ArmedHost::teach(std::uint32_t first, std::uint32_t count) {
-  Lesson lesson;
-  lesson.name = DomainName::from_normal(kName);
-  lesson.decision = decide_name(*image_, lesson.name);
+  const DomainName name = DomainName::from_normal(kName);
+  Lesson lesson{name, decide_name(*image_, name), 0, {}, 0};
   const BootTime now = boot_now();
   for (std::uint32_t i = 0; i < count; ++i) {
     Grant grant{lesson.name, Address::v4(granted_address(first + i)), now + std::chrono::hours(1), 0, NW_REASON_NONE};

@@ -34,6 +34,7 @@ complete -c namewall -n '__fish_seen_subcommand_from run' -l policy -rF
 complete -c namewall -n '__fish_seen_subcommand_from run' -l allow -x
 complete -c namewall -n '__fish_seen_subcommand_from run' -l deny -x
 complete -c namewall -n '__fish_seen_subcommand_from run' -l host -rF
+complete -c namewall -n '__fish_seen_subcommand_from run' -l backend -xa 'bpf nft'
 complete -c namewall -n '__fish_seen_subcommand_from run' -l audit
 complete -c namewall -n '__fish_seen_subcommand_from run' -l user -xa '(__fish_complete_users)'
 complete -c namewall -n '__fish_seen_subcommand_from run' -l keep -x

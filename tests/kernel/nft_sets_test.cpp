@@ -1,4 +1,6 @@
 // What `namewall sets` reads of the table, beside the model that made it.
+#include <time.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <thread>
@@ -89,7 +91,7 @@ TEST_F(NftSets, ReadEveryGrantAsTheModelHasIt) {
   const KernelSets held = kernel(&told);
   const SetsView view = join(held, &told);
   EXPECT_EQ(view.count(Drift::kUnknown) + view.count(Drift::kMissing), 0u) << sets_text(view, held, {}, {200});
-  ASSERT_EQ(view.rows.size(), 5u) << sets_text(view, held, {}, {200});
+  ASSERT_EQ(view.rows.size(), 4u) << sets_text(view, held, {}, {200});
   const std::string text = sets_text(view, held, {}, {200});
   EXPECT_THAT(text, HasSubstr("a.test, b.test"));
   EXPECT_THAT(text, HasSubstr("tcp/1000-2000"));
@@ -99,7 +101,7 @@ TEST_F(NftSets, ReadEveryGrantAsTheModelHasIt) {
   EXPECT_TRUE(held.table->missing_sets.empty());
 
   const SetsView alone = join(kernel(nullptr), nullptr);
-  EXPECT_EQ(alone.rows.size(), 5u);
+  EXPECT_EQ(alone.rows.size(), 4u);
 }
 
 TEST_F(NftSets, MarkWhatSomebodyElseChangedAndARepairEndsIt) {
@@ -150,7 +152,7 @@ TEST_F(NftSets, AHundredThousandGrantsTakeLessThan300MsUnderAThousandChangesASec
   const auto image = image_for({"tcp://*.test:443"}, 2 * kGrants);
   arm(cgroup_, image);
   const auto address = [](std::uint32_t i) {
-    return "10." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) + "." + std::to_string(i & 255);
+    return "11." + std::to_string(i >> 16) + "." + std::to_string(i >> 8 & 255) + "." + std::to_string(i & 255);
   };
   for (std::uint32_t i = 0; i < kGrants; i += kLesson) {
     std::vector<std::string> addresses;
@@ -170,10 +172,16 @@ TEST_F(NftSets, AHundredThousandGrantsTakeLessThan300MsUnderAThousandChangesASec
       std::this_thread::sleep_until(next += 1ms);
     }
   });
+  const auto cpu_ms = [] {
+    timespec used{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
+  };
   double best = 1e9;
   for (int round = 0; round < 5; ++round) {
     const auto begin = std::chrono::steady_clock::now();
     const std::uint32_t changed = changes;
+    const double cpu = cpu_ms();
     const ModelSets told = model(image);
     const auto read = std::chrono::steady_clock::now();
     const KernelSets held = kernel(&told);
@@ -182,8 +190,8 @@ TEST_F(NftSets, AHundredThousandGrantsTakeLessThan300MsUnderAThousandChangesASec
     const std::string json = sets_json(view, held, {});
     const auto end = std::chrono::steady_clock::now();
     const auto ms = [](auto from, auto to) { return std::chrono::duration<double, std::milli>(to - from).count(); };
-    std::printf("%zu rows in %.0f ms (model %.0f, kernel %.0f, join and text %.0f), %u changes meanwhile\n",
-                view.rows.size(), ms(begin, end), ms(begin, read), ms(read, joined), ms(joined, end),
+    std::printf("%zu rows in %.0f ms (model %.0f, kernel %.0f, join and text %.0f; CPU %.0f), %u changes meanwhile\n",
+                view.rows.size(), ms(begin, end), ms(begin, read), ms(read, joined), ms(joined, end), cpu_ms() - cpu,
                 changes - changed);
     EXPECT_GE(view.rows.size(), kGrants);
     EXPECT_EQ(view.count(Drift::kUnknown) + view.count(Drift::kMissing), 0u);
@@ -191,7 +199,9 @@ TEST_F(NftSets, AHundredThousandGrantsTakeLessThan300MsUnderAThousandChangesASec
   }
   is_over = true;
   changing.join();
-  if (std::getenv("NAMEWALL_NO_TIMING") == nullptr) EXPECT_LT(best, 300);
+  if (std::getenv("NAMEWALL_NO_TIMING") == nullptr) {
+    EXPECT_LT(best, 300);
+  }
 }
 
 }  // namespace

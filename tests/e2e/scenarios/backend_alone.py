@@ -27,7 +27,7 @@ def bpf_descriptors(pid):
 
 def attached(cgroup):
     done = subprocess.run(["bpftool", "-j", "cgroup", "show", cgroup], capture_output=True, text=True, timeout=20)
-    return json.loads(done.stdout or "[]")
+    return json.loads(done.stdout.strip() or "[]")
 
 
 def made(path):

@@ -45,8 +45,8 @@ def scenario_a_run_reaches_what_its_policy_names():
                 scene.client_argv(client, f"reach shop.example {PORT} lookup bank.example connect 203.0.113.20 {PORT}"),
             )
             expect_step(done, 0, ok=True)
-            expect_step(done, 1, ok=False, quicker_ms=500)
-            expect_step(done, 2, ok=False, error="ECONNREFUSED", quicker_ms=500)
+            expect_step(done, 1, ok=False, quicker_ms=3000)
+            expect_step(done, 2, ok=False, error="ECONNREFUSED", quicker_ms=3000)
             expect_refusal(done, "name_not_allowed", name="bank.example")
             expect_refusal(done, "not_looked_up", address="203.0.113.20")
         expect(not scene.asked("bank.example"), "a refused question left the host")
@@ -82,19 +82,20 @@ def scenario_a_host_without_bpf_enforces_and_teaches():
         cgroup = host.new_cgroup("build")
         host.policy("builder", f'cgroup = "{cgroup}"\n{POLICY}')
         trace = host.path("daemon.strace")
-        host.start_daemon(wrapper=("strace", "-f", "-e", "trace=bpf", "-o", trace))
+        host.start_daemon(wrapper=("strace", "-D", "-f", "-e", "trace=bpf", "-o", trace))
         for client in ("glibc", "musl", "cares", "python"):
             step = host.expect_reach(cgroup, f"shop.example {PORT}", ok=True, client=client)
             expect(len(step["addresses"]) == 2, f"{client} must get both families: {step}")
             step = host.steps(cgroup, "lookup bank.example", client)[0]
-            expect(not step["ok"] and step["ms"] < 500, f"{client} is not refused at once: {step}")
+            expect(not step["ok"] and step["ms"] < 3000, f"{client} is not refused at once: {step}")
         step = host.expect_reach(cgroup, f"203.0.113.20 {PORT}", ok=False)
-        expect(step["error"] == "ECONNREFUSED" and step["ms"] < 500, f"{step}")
+        expect(step["error"] == "ECONNREFUSED" and step["ms"] < 3000, f"{step}")
         host.wait_until(
             lambda: any(event["reason"] == "not_looked_up" for event in host.refusals("builder")), "an event of it"
         )
         view = host.get("/v1/workloads/builder")["workload"]
-        expect(view["backend"] == "nft" and view["dns"] == "proxy" and view["state"] == "enforcing", f"{view}")
+        expect(view["backend"] == "nft" and view["dns"] == "proxy", f"{view}")
+        host.wait_until(lambda: host.workloads()["builder"]["proof"] == "passed", "the live proof passes")
         expect(host.stop_daemon() == 0, host.log_text())
         host.expect_reach(cgroup, f"203.0.113.20 {PORT}", ok=False)
         expect(loads_of(trace) == [], f"bpf(2) was asked for {loads_of(trace)}")
@@ -142,11 +143,14 @@ def scenario_a_process_in_a_network_namespace_of_its_own_is_found_there():
         other = host.start_in(
             cgroup, ["unshare", "--net", "sh", "-c", "ip link set lo up; read line; exec nft list ruleset"]
         )
-        view = host.wait_until(
-            lambda: [w for w in host.workloads().values() if w["state"] == "partial"], "it is told of as partial", 5
-        )[0]
-        expect(any("network namespace" in why for why in view["why"]), f"{view['why']}")
+
+
+        def is_told():
+            view = host.workloads()["builder"]
+            return view["state"] == "partial" and any("network namespace" in why for why in view["why"])
+
+        host.wait_until(is_told, "it is told of as partial")
         time.sleep(1)
         out, err = other.communicate("go\n", timeout=10)
         expect("table inet namewall" in out, f"no table there: {out} {err}\n{host.log_text()}")
-        host.wait_until(lambda: host.workloads()["builder"]["state"] == "enforcing", "it has left", 6)
+        host.wait_until(lambda: not is_told(), "it has left", 6)

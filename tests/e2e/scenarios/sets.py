@@ -1,6 +1,7 @@
 """`namewall sets`: what the kernel itself holds, beside what the daemon knows; the same columns for both backends."""
 
 import json
+import os
 import subprocess
 import time
 
@@ -31,7 +32,8 @@ class SetsHost(Host):
         argv = [self.binary, "sets", "--socket", self.socket, *words]
         if "--repair" not in words:
             argv += ["--pin-directory", self.pins]
-        return subprocess.run(self.client.command(argv), capture_output=True, text=True, timeout=60)
+        wide = {**os.environ, "COLUMNS": "200"}
+        return subprocess.run(self.client.command(argv), capture_output=True, text=True, timeout=60, env=wide)
 
     def document(self, *words, code=0):
         done = self.sets("--json", *words)
