@@ -170,7 +170,9 @@ TEST_F(HostBackendsTest, OpensABackendWithTheFirstPolicyForIt) {
 
 TEST_F(HostBackendsTest, TellsALateBackendWhatTheOthersWereTold) {
   ASSERT_TRUE(backends_.set_own_addresses({*parse_address("10.0.0.5")}));
-  const ProxyPlace place{.netns_cookie = 1, .port = Port{4711}};
+  ProxyPlace place;
+  place.netns_cookie = 1;
+  place.port = Port{4711};
   ASSERT_TRUE(backends_.add_proxy_place(place));
   ASSERT_TRUE(arm(7, Backend::kNft));
   EXPECT_THAT(nft_->own_addresses, ElementsAre(*parse_address("10.0.0.5")));
@@ -232,7 +234,8 @@ TEST_F(HostBackendsTest, TakesAlongWhatWasLearnedAndIsStillAllowed) {
   ASSERT_TRUE(image) << image.error().message();
   ASSERT_TRUE(arm(7, Backend::kBpf));
   for (const char* name : {"a.example", "gone.example"}) {
-    GrantRecord record{.grant = {.name = *DomainName::parse(name), .address = *parse_address("192.0.2.1")}};
+    GrantRecord record{
+        .grant = {.name = *DomainName::parse(name), .address = *parse_address("192.0.2.1"), .deadline = BootTime{}}};
     bpf_->grants.push_back(record);
   }
   ASSERT_TRUE(backends_.replace(7, std::make_shared<const PolicyImage>(*image), false));
