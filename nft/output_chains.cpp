@@ -50,29 +50,31 @@ void add_fast_rules(ChainSheet& sheet, const std::string& name, const Family& fa
 void add_tcp_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth) {
   const auto name = chain("tcp", family, depth);
   sheet.chains.push_back(name);
-  const auto allow = [&](SetId set, std::uint32_t port_at) {
-    // Renewing costs as much as looking up: IPv4 does it once in 16 packets, by the number that each of a socket's
-    // packets has one higher. (Keepalives every two hours: a day and a half.)
-    if (family.number == NFPROTO_IPV4) {
-      auto& renewal = sheet.rule(name)
-                          .load(Header::kNetwork, 5, 1, kScratch)
-                          .mask(kScratch, {0x0f})
-                          .require(Comparison::kEqual, kScratch, {0});
-      load_key(renewal, family, depth, Remote::kDestination, port_at)
-          .require_in(set, kKey)
-          .enter(set, kKey, Entering::kUpdate, kFlowKept)
-          .return_()
-          .note("one packet in 16 renews");
-    }
-    auto& rule = load_key(sheet.rule(name), family, depth, Remote::kDestination, port_at).require_in(set, kKey);
-    if (family.number == NFPROTO_IPV6) rule.enter(set, kKey, Entering::kUpdate, kFlowKept);
-    rule.return_();
-  };
-  allow(family.flows, 2);
+  // Renewing costs as much as looking up: IPv4 does it once in 16 packets, by the number that each of a socket's
+  // packets has one higher. (Keepalives every two hours: a day and a half.)
+  const bool renews_in_turn = family.number == NFPROTO_IPV4;
+  if (renews_in_turn) {
+    auto& renewal = sheet.rule(name)
+                        .load(Header::kNetwork, 5, 1, kScratch)
+                        .mask(kScratch, {0x0f})
+                        .require(Comparison::kEqual, kScratch, {0});
+    load_key(renewal, family, depth, Remote::kDestination)
+        .require_in(family.flows, kKey)
+        .enter(family.flows, kKey, Entering::kUpdate, kFlowKept)
+        .return_()
+        .note("one packet in 16 renews");
+  }
+  auto& known = load_key(sheet.rule(name), family, depth, Remote::kDestination).require_in(family.flows, kKey);
+  if (!renews_in_turn) known.enter(family.flows, kKey, Entering::kUpdate, kFlowKept);
+  known.return_();
   for (const auto set : {SetId::kLoopbackOwn, SetId::kLoopbackAny})
     require_cgroup_in(require_loopback(sheet.rule(name), family, Remote::kDestination), depth, set)
         .go_to(chain("near", family, depth));
-  allow(family.served, 0);
+  // Each packet: the first one ends the short time that a handshake has.
+  load_key(sheet.rule(name), family, depth, Remote::kDestination, 0)
+      .require_in(family.served, kKey)
+      .enter(family.served, kKey, Entering::kUpdate, kFlowKept)
+      .return_();
   load_key(sheet.rule(name), family, depth, Remote::kDestination)
       .require_in(family.learned, kKey)
       .enter(family.flows, kKey, Entering::kUpdate, kFlowKept)

@@ -68,6 +68,10 @@ TEST_F(NftInput, ListedPortsAreServedAndTheirRepliesPass) {
   EXPECT_EQ(table_->count(SetId::kServed4), 1u);
   EXPECT_EQ(table_->count(SetId::kServed6), 1u);
   EXPECT_EQ(refused(), 0u);
+  for (const auto set : {SetId::kServed4, SetId::kServed6}) {
+    for (const auto& client : table_->list(set))
+      EXPECT_GT(*client.expires, nft::kHandshakeKept) << "data went its way: it is kept as a flow is";
+  }
 }
 
 TEST_F(NftInput, RepliesPassOnlyToClientsThatCame) {
