@@ -2,8 +2,9 @@
 // the tables that hold it in the kernel. The model is the truth; a table that lost something is rebuilt from it.
 //
 // Children of templates: nft cannot learn for a cgroup that nobody has told it of. A template's children
-// (HostArmOptions:: children = kApart) and children of guarded cgroups are refused everything until they are armed by a
-// request of their own.
+// (HostArmOptions:: children = kApart) and children of guarded cgroups are refused everything until they are armed.
+// armed() looks for new children of templates and arms them with the template's policy: to be called when a cgroup
+// appears below a template. One that is armed by a request has a policy of its own from then on.
 #pragma once
 
 #include <cstdint>
