@@ -1,6 +1,6 @@
 // What the daemon's model holds of grants, as it is sent: lines of JSON, compact, because a host may have a hundred
-// thousand of them. One object for the host, one for each workload, then an array for each of its grants (docs/openapi.json, GetSets).
-// Pure.
+// thousand of them. One object for the host, one for each workload, then an array for each of its grants
+// (docs/openapi.json, listAllSets). Pure.
 #pragma once
 
 #include <cstdint>

@@ -17,6 +17,7 @@ REASONS = {
     "tables": "it is about what others do to the nft table",
     "direct-arming": "a workload that nobody learns for could reach nothing: it is armed by a daemon",
     "binding": "nftables sees packets, not the bind(2) of a trusted resolver's address",
+    "nested-runs": "a run within a run has two tables, and a question is redirected by one of them",
     "other-netns": "a namespace without the table refuses nothing: it gets the table when somebody is seen there",
     "rewritten": "a cgroup program of an ancestor translates before nftables sees the packet",
 }
@@ -46,6 +47,7 @@ NOT_OF = {
         "dns_protocol_proxy.answers_over_tcp_pass_byte_for_byte_under_a_kernel_policy": "kernel-learning",
         "forgery.workload_may_not_bind_a_trusted_resolvers_address": "binding",
         "nft": "both",
+        "isolation.nested_workload_has_the_intersection": "nested-runs",
         "names.truncated_answer_teaches_nothing_and_the_whole_one_over_tcp_does": "kernel-learning",
         "races.hundred_thousand_with_namewall_killed_halfway": "kernel-learning",
         "recipes.bwrap_in_an_armed_cgroup": "direct-arming",
@@ -80,10 +82,17 @@ def children_wait():
     return backend() == "nft"
 
 
-def refused(protocol):
+def refused(protocol, on_loopback=False):
     """What a program is told of a refusal: BPF refuses connect(2) and sendmsg(2) by an errno, nft answers a SYN by a
-    reset, and drops a datagram where it is sent."""
-    return "EPERM" if backend() == "nft" and protocol == "udp" else "ECONNREFUSED"
+    reset, and refuses a datagram where it is sent, but on loopback where it arrives: nobody is told."""
+    if backend() == "bpf" or protocol == "tcp":
+        return "ECONNREFUSED"
+    return "ETIMEDOUT" if on_loopback else "EPERM"
+
+
+def counts_hits():
+    """Whether it is known which grants were used."""
+    return backend() == "bpf"
 
 
 def needed_capabilities():

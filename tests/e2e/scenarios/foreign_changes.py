@@ -34,11 +34,18 @@ class HeldHost(Host):
         return not self.steps(self.cgroup, "connect 203.0.113.99 7000")[0]["ok"]
 
 
+def shape(host):
+    """What of the table is the same for as long as nobody changes it."""
+    parts = (("chain", "output"), ("chain", "input"), ("set", "enforced"), ("map", "tokens"))
+    return [host.nft("-s", "list", kind, *TABLE, name).stdout for kind, name in parts]
+
+
 def change(host, *words, is_open=False):
     """nft WORDS, done by somebody else. is_open: the workload is, until it is repaired."""
-    before = host.nft("list", "table", *TABLE).stdout
+    before = shape(host)
+    expect(all(before), f"it cannot be listed: {before}")
     done = host.nft(*words)
-    is_protected = done.returncode != 0 or host.nft("list", "table", *TABLE).stdout == before
+    is_protected = done.returncode != 0 or shape(host) == before
     begin = time.monotonic()
     if is_protected or not is_open:
         expect(host.is_refused(), f"it is open after {words}, although it need not be")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 
+from backends import counts_hits
 from internet.records import Record
 from scenario import CLIENTS, Scene, expect, expect_refusal, expect_step
 
@@ -51,9 +52,8 @@ def scenario_summary_tells_what_was_reached_refused_and_granted():
         run = scene.namewall([*ALLOW, "--json"], scene.client_argv("glibc", steps))
         summary = summary_of(run)
         expect(summary["exit_code"] == 0 and summary["mode"] == "enforce", f"{summary}", run)
-        expect(
-            [item["name"] for item in summary["reached"]] == ["shop.example"], f"reached: {summary['reached']}", run
-        )
+        reached = ["shop.example"] if counts_hits() else []
+        expect([item["name"] for item in summary["reached"]] == reached, f"reached: {summary['reached']}", run)
         expect(
             [item["name"] for item in summary["refused"]] == ["tracker.example"],
             f"refused: {summary['refused']}",
@@ -69,7 +69,8 @@ def scenario_summary_tells_what_was_reached_refused_and_granted():
 def scenario_summary_is_a_line_for_people_otherwise():
     with Scene(RECORDS) as scene:
         run = scene.namewall(ALLOW, scene.client_argv("glibc", f"reach shop.example {PORT} lookup tracker.example"))
-        expect("reached 1 name" in run.err and "refused 1" in run.err, "no summary", run)
+        reached = "reached 1 name" if counts_hits() else "reached no name"
+        expect(reached in run.err and "refused 1" in run.err, "no summary", run)
 
 
 def scenario_quiet_is_quiet():
