@@ -74,10 +74,11 @@ Result<std::uint64_t> ArmedHost::arm_one() {
 
 Result<std::vector<std::uint64_t>> ArmedHost::arm_up_to(std::uint32_t workloads, std::uint32_t timed) {
   std::vector<std::uint64_t> times;
-  while (ids_.size() < workloads) {
+  while (times.size() < timed) {
+    const bool is_timed = ids_.size() >= workloads;
     auto elapsed = arm_one();
     if (!elapsed) return tl::unexpected<Error>(std::move(elapsed.error()));
-    if (ids_.size() + timed > workloads) times.push_back(*elapsed);
+    if (is_timed) times.push_back(*elapsed);
   }
   return times;
 }

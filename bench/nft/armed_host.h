@@ -17,7 +17,7 @@ class ArmedHost {
   // In this network namespace; workloads are cgroups made below `parent` (their owner removes them).
   static Result<ArmedHost> open(const std::string& parent);
 
-  // Arms workloads until there are that many; of the last `timed` ones, ns each.
+  // Arms workloads until there are that many, then `timed` more: ns of each of those.
   Result<std::vector<std::uint64_t>> arm_up_to(std::uint32_t workloads, std::uint32_t timed);
   // Teaches the first workload until it has that many grants; then `timed` lessons of one new address each, ns each.
   Result<std::vector<std::uint64_t>> teach_up_to(std::uint32_t grants, std::uint32_t timed);

@@ -11,7 +11,7 @@
 //                                    -> for each round "own:preempted text:preempted", ns of one transaction; text: "-"
 //                                    where bench_nft was built without libnftables
 //   host PARENT                      the backend itself; workloads are cgroups made below
-//   arm WORKLOADS TIMED              arms until there are so many -> ns of each of the last TIMED
+//   arm WORKLOADS TIMED              arms until there are so many -> ns of each of TIMED more
 //   teach GRANTS TIMED               the first workload has so many -> ns of each of TIMED lessons more, of one address
 #include <iostream>
 #include <map>
