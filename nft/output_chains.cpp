@@ -10,7 +10,7 @@
 namespace namewall::nft {
 namespace {
 
-constexpr std::int32_t kBeforeTranslation = -150, kDestinationTranslation = -100;
+constexpr std::int32_t kBeforeTracking = -300, kBeforeTranslation = -150, kDestinationTranslation = -100;
 
 std::string enter_chain(const Family& family, std::uint32_t depth) {
   return at(family.number == NFPROTO_IPV4 ? "enter" : "enter6", depth);
@@ -150,6 +150,14 @@ void add_ping_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth
   sheet.rule(name).go_to(refuse);
 }
 
+// address . protocol . port of a question's resolver, looked up in places.
+RuleBuilder& map_place(RuleBuilder& rule, const Family& family) {
+  return rule.load(Header::kNetwork, family.destination_at, family.address_size, kKey)
+      .load(Header::kNetwork, family.protocol_at, 1, kKey + family.address_size / 4)
+      .load(Header::kTransport, 2, 2, kKey + family.address_size / 4 + 1)
+      .map(family.places, kKey, kScratch);
+}
+
 // Questions to a resolver pass only if the nat chain takes them to the proxy: the flow is new to connection tracking,
 // or was translated already.
 void add_dns_chain_of(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
@@ -157,15 +165,11 @@ void add_dns_chain_of(ChainSheet& sheet, const Family& family, std::uint32_t dep
   sheet.chains.push_back(name);
   if (sheet.plan.redirects_dns) {
     constexpr std::uint32_t kConfirmed = 1 << 3, kTranslated = 1 << 5;  // IPS_CONFIRMED, IPS_DST_NAT
-    sheet.rule(name)
-        .load_flow_status(kScratch)
-        .mask(kScratch, in_host_order(kConfirmed | kTranslated))
-        .require(Comparison::kUnequal, kScratch, in_host_order(kConfirmed))
-        .load(Header::kNetwork, family.destination_at, family.address_size, kKey)
-        .load(Header::kNetwork, family.protocol_at, 1, kKey + family.address_size / 4)
-        .load(Header::kTransport, 2, 2, kKey + family.address_size / 4 + 1)
-        .map(family.places, kKey, kScratch)
-        .go_to(at("mark", depth));
+    auto& rule = sheet.rule(name)
+                     .load_flow_status(kScratch)
+                     .mask(kScratch, in_host_order(kConfirmed | kTranslated))
+                     .require(Comparison::kUnequal, kScratch, in_host_order(kConfirmed));
+    map_place(rule, family).go_to(at("mark", depth));
   }
   sheet.rule(name).go_to(refuse);
 }
@@ -305,21 +309,40 @@ void add_output_chains(ChainSheet& sheet) {
                 false);
 }
 
+namespace {
+
+// The port that a workload asked from may be somebody else's next, the proxy's own towards the same resolver among
+// them: within one zone the new flow would be taken for the old one, and go its way.
+void add_zone_chains(ChainSheet& sheet) {
+  const std::string zone = "zone";
+  sheet.base_chains.push_back({zone, "filter", NF_INET_LOCAL_OUT, kBeforeTracking});
+  for (const auto* family : {&ipv4(), &ipv6()}) {
+    const auto name = zone + family->digit;
+    auto& rule = sheet.rule(zone).load(Meta::kFamily, kScratch).require(Comparison::kEqual, kScratch, {family->number});
+    map_place(rule, *family).go_to(name);
+    sheet.chains.push_back(name);
+    for (const auto depth : sheet.depths_from(0)) {
+      load_key(sheet.rule(name), *family, depth, Remote::kDestination)
+          .require_in(family->resolvers, kKey)
+          .set_original_zone(kQuestionZone, kScratch)
+          .return_();
+    }
+  }
+}
+
+}  // namespace
+
 void add_dns_chain(ChainSheet& sheet) {
   if (!sheet.plan.redirects_dns) return;
+  add_zone_chains(sheet);
   const std::string dns = "dns";
   sheet.base_chains.push_back({dns, "nat", NF_INET_LOCAL_OUT, kDestinationTranslation});
   for (const auto depth : sheet.depths_from(0)) {
     for (const auto* family : {&ipv4(), &ipv6()}) {
       auto& rule =
           sheet.rule(dns).load(Meta::kFamily, kScratch).require(Comparison::kEqual, kScratch, {family->number});
-      load_key(rule, *family, depth, Remote::kDestination)
-          .require_in(family->resolvers, kKey)
-          .load(Header::kNetwork, family->destination_at, family->address_size, kKey)
-          .load(Header::kNetwork, family->protocol_at, 1, kKey + family->address_size / 4)
-          .load(Header::kTransport, 2, 2, kKey + family->address_size / 4 + 1)
-          .map(family->places, kKey, kScratch)
-          .redirect(kScratch);
+      load_key(rule, *family, depth, Remote::kDestination).require_in(family->resolvers, kKey);
+      map_place(rule, *family).redirect(kScratch);
     }
   }
 }

@@ -117,6 +117,17 @@ RuleBuilder& RuleBuilder::load_flow_status(unsigned to) {
   return *this;
 }
 
+RuleBuilder& RuleBuilder::set_original_zone(std::uint16_t zone, unsigned through) {
+  auto* immediate = add("immediate");
+  nftnl_expr_set_u32(immediate, NFTNL_EXPR_IMM_DREG, to_register(through));
+  nftnl_expr_set(immediate, NFTNL_EXPR_IMM_DATA, &zone, sizeof(zone));
+  auto* expression = add("ct");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_KEY, NFT_CT_ZONE);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_SREG, to_register(through));
+  nftnl_expr_set_u8(expression, NFTNL_EXPR_CT_DIR, 0);  // IP_CT_DIR_ORIGINAL
+  return *this;
+}
+
 RuleBuilder& RuleBuilder::load_zero(std::uint32_t length, unsigned to) {
   auto* expression = add("immediate");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, to_register(to));

@@ -53,6 +53,9 @@ class RuleBuilder {
   RuleBuilder& limit(std::uint64_t per_second, std::uint32_t burst);
 
   RuleBuilder& set_mark(unsigned from);
+  // Connection tracking keeps the flow apart from those of other zones, in the direction of its first packet. Before it
+  // has seen the packet (priority -300).
+  RuleBuilder& set_original_zone(std::uint16_t zone, unsigned through);
   RuleBuilder& log(std::uint16_t group, std::uint32_t snap_length, const std::string& prefix);
 
   RuleBuilder& accept();

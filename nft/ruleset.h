@@ -34,6 +34,9 @@
 //   own: packets with kOwnMark pass only to a socket that own_pairs has for their sender.
 //   entered_N, inF_N: `listen` (enters servedF), loopback any and own_pairs, UDP from askedF, learnedF, fixedF,
 //   resolversF by the loopback device (the proxy's answers). Else refuse_in_N: TCP reset, UDP dropped.
+// zone (filter, hook output, priority -300: before connection tracking): questions of workloads that have a place are
+//   flows of a zone of their own, kQuestionZone, in their own direction: a port that somebody else asks from next, the
+//   proxy itself towards the same resolver, is another flow.
 // dns (nat, hook output, priority -100): resolvers of the packet's workload -> redirect to the port in places. A flow
 //   that connection tracking knew before, untranslated, is refused by dnsF_N.
 #pragma once
@@ -56,6 +59,7 @@ inline constexpr std::chrono::hours kFlowKept{5 * 24};      // since its last pa
 inline constexpr std::chrono::minutes kHandshakeKept{5};    // of an inbound service, until its first data
 inline constexpr std::chrono::seconds kAskedKept{60};       // who may answer a datagram
 inline constexpr std::chrono::seconds kAnswerableKept{30};  // who may be sent answers
+inline constexpr std::uint16_t kQuestionZone = 7780;        // of connection tracking: questions on their way to places
 inline constexpr std::uint32_t kLoggedLength = 128;         // bytes of a packet
 
 struct RulesetPlan {

@@ -66,6 +66,14 @@ class NftDns : public NftTest {
     sendto(places_[is_v6].get(), "answer", 6, 0, peer.get(), message.msg_namelen);
     return question;
   }
+  // A question from this port of ours: whether the resolver itself answers, and nobody else.
+  bool resolver_answers(std::uint16_t own_port) {
+    const auto client = make_socket(AF_INET, SOCK_DGRAM);
+    const SocketAddress own(ip("10.77.0.2"), own_port), to(ip("10.77.0.1"), 53);
+    if (bind(client.get(), own.get(), own.length) != 0) return false;
+    if (sendto(client.get(), "x", 1, 0, to.get(), to.length) != 1) return false;
+    return receive(client.get(), milliseconds(500)) && !take(false, milliseconds(0)).came;
+  }
   // Asks twice on one socket, connected or not; the answers have to come from the resolver.
   static std::string ask(bool is_v6, bool connects) {
     const SocketAddress to(ip(is_v6 ? "fd77::1" : "10.77.0.1"), 53);
@@ -145,6 +153,24 @@ TEST_F(NftDns, OthersAskTheResolverItself) {
   EXPECT_EQ(in_cgroup(neighbour, [] { return udp_send_to(ip("10.77.0.1"), 53); }), EPERM) << "it trusts nobody";
 }
 
+TEST_F(NftDns, APortThatSomebodyElseAskedFromIsAnotherFlow) {
+  constexpr std::uint16_t kOwnPort = 40444;
+  trust(place_.id);
+  serve();
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(resolver_answers(kOwnPort)) << round;
+    WorkloadProcess asker(cgroup_, [&] {
+      const auto client = make_socket(AF_INET, SOCK_DGRAM);
+      const SocketAddress own(ip("10.77.0.2"), kOwnPort), to(ip("10.77.0.1"), 53);
+      if (bind(client.get(), own.get(), own.length) != 0) return std::string("bind");
+      if (sendto(client.get(), "x", 1, 0, to.get(), to.length) != 1) return std::string(std::strerror(errno));
+      return std::string(receive(client.get(), milliseconds(500)) ? "answered" : "no answer");
+    });
+    EXPECT_EQ(take(false).mark, std::uint32_t{kToken} << nft::kTokenShift) << round;
+    EXPECT_EQ(asker.wait(), "answered") << round;
+  }
+}
+
 TEST_F(NftDns, ASocketThatAskedBeforeThePolicyDoesNotGoPastTheProxy) {
   Rendezvous turn;
   WorkloadProcess asker(cgroup_, [&] {
@@ -154,7 +180,7 @@ TEST_F(NftDns, ASocketThatAskedBeforeThePolicyDoesNotGoPastTheProxy) {
       return std::string("first");
     if (!receive(client.get(), milliseconds(500))) return std::string("no answer");
     turn.arrive_and_wait();
-    return std::string(send(client.get(), "x", 1, 0) < 0 && errno == EPERM ? "refused" : "sent");
+    return std::string(send(client.get(), "x", 1, 0) < 0 ? std::strerror(errno) : "sent");
   });
   const auto opening = fixed(place_.id, "udp 10.77.0.1:53");
   table_->add({opening});
@@ -162,8 +188,11 @@ TEST_F(NftDns, ASocketThatAskedBeforeThePolicyDoesNotGoPastTheProxy) {
   table_->remove({opening});
   trust(place_.id);
   serve();
+  const auto before = far_->datagrams();
   turn.release();
-  EXPECT_EQ(asker.wait(), "refused");
+  EXPECT_EQ(asker.wait(), "sent");
+  EXPECT_TRUE(take(false).came);
+  EXPECT_EQ(far_->datagrams(), before);
 }
 
 TEST_F(NftDns, TheInnermostWorkloadIsTheAsker) {

@@ -157,7 +157,7 @@ std::string expect_answer(const std::string& own, const std::string& resolver,
     if (attempt == 5) return "no answer arrived";
     Event event = refused_question(client.packet);
     event.reason = reason;
-    const auto sent = answerer->answer(event, {}, kNow);
+    const auto sent = answerer->answer(event, words_for(event, nullptr), kNow);
     if (!sent) return sent.error().message();
     poll(&ready, 1, 500);
   }
@@ -223,7 +223,7 @@ std::string refusal_for(const std::string& forged_source, const std::function<vo
   Event event = refused_question(ip_packet(socket_address(forged_source, 4000, length),
                                            forged_source.find(':') == std::string::npos ? "127.0.0.53" : "::1"));
   if (change) change(event);
-  const auto sent = answerer->answer(event, {}, kNow);
+  const auto sent = answerer->answer(event, words_for(event, nullptr), kNow);
   return sent ? "sent" : sent.error().what;
 }
 
