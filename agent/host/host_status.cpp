@@ -58,7 +58,7 @@ void HostStatus::add_workloads(StatusView& view, BootTime now) const {
     view.events_left_out += usage.events_left_out;
     if (workload.proof.passed_at) {
       view.oldest_proof_s = std::max(view.oldest_proof_s, seconds(now - *workload.proof.passed_at));
-    } else if (!workload.is_template_child) {
+    } else if (is_proved_in_turn(workload)) {
       all_proved = false;
     }
     if (!workload.policy || view.bounds.size() >= kMaxBounds) return;
@@ -142,7 +142,7 @@ MetricsInput HostStatus::metrics(BootTime now) {
     if (workload.proof.passed_at) {
       const double age = seconds(now - *workload.proof.passed_at);
       metrics.oldest_proof_s = std::max(metrics.oldest_proof_s.value_or(0), age);
-    } else if (!workload.is_template_child) {
+    } else if (is_proved_in_turn(workload)) {
       is_unproved[label] = true;
     }
     if (workload.policy && label != CounterTotals::kOther) {

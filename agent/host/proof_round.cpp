@@ -24,16 +24,8 @@ std::uint64_t make_nonce() {
   return nonce;
 }
 
-// A child of such a template is refused everything until it is armed, and a probe's never is.
-bool is_provable(const Workload& workload) {
-  return workload.backend == Backend::kBpf || workload.held_by != HeldBy::kTemplate;
-}
-
 bool is_due(const Workload& workload, Nanoseconds interval, BootTime now) {
-  if (!workload.is_armed || !workload.policy || workload.is_template_child || workload.cgroup.empty() ||
-      !is_provable(workload)) {
-    return false;
-  }
+  if (!workload.is_armed || !workload.policy || workload.cgroup.empty() || !is_proved_in_turn(workload)) return false;
   return !workload.proof.tried_at || now - *workload.proof.tried_at >= interval;
 }
 

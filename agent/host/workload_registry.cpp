@@ -25,6 +25,12 @@ std::string_view word_of(WorkloadOrigin origin) {
   return "adopted";
 }
 
+bool is_provable(const Workload& workload) {
+  return workload.backend == Backend::kBpf || workload.held_by != HeldBy::kTemplate;
+}
+
+bool is_proved_in_turn(const Workload& workload) { return !workload.is_template_child && is_provable(workload); }
+
 bool WorkloadRegistry::add(Workload workload) {
   if (const Workload* other = find(workload.name); other != nullptr && other->cgroup_id != workload.cgroup_id) {
     return false;

@@ -60,6 +60,12 @@ struct Workload {
   ProofState proof;
 };
 
+// Whether a probe below its cgroup shows what holds it: a child of nftables' templates is refused everything until it
+// is armed, and a probe's cgroup never is.
+bool is_provable(const Workload& workload);
+// Without being asked to: the proof of BPF's template is that of its children.
+bool is_proved_in_turn(const Workload& workload);
+
 class WorkloadRegistry {
  public:
   // Takes the place of what had the same cgroup id. False, and nothing changed, where another cgroup has the name.
