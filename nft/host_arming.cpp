@@ -84,7 +84,7 @@ std::vector<Result<ArmedCgroup>> HostEnforcer::State::arm(const std::vector<ArmR
       }
       continue;
     }
-    auto workload = model_of(*id, requests[i]);
+    auto workload = model_of(*id, requests[i], made.size());
     if (!workload) {
       results[i] = tl::unexpected(workload.error());
       continue;
@@ -105,10 +105,10 @@ std::vector<Result<ArmedCgroup>> HostEnforcer::State::arm(const std::vector<ArmR
   return results;
 }
 
-Result<std::unique_ptr<WorkloadModel>> HostEnforcer::State::model_of(std::uint64_t cgroup_id,
-                                                                     const ArmRequest& request) {
+Result<std::unique_ptr<WorkloadModel>> HostEnforcer::State::model_of(std::uint64_t cgroup_id, const ArmRequest& request,
+                                                                     std::size_t waiting) {
   if (!request.image) return fail(ErrorKind::kInvalid, "a workload needs a policy");
-  if (workloads.size() >= options.max_workloads)
+  if (workloads.size() + waiting >= options.max_workloads)
     return fail(ErrorKind::kLimit, "more than " + std::to_string(options.max_workloads) + " workloads");
   const std::string path = request.cgroup.empty() ? path_of_cgroup(cgroup_mount, request.cgroup_fd) : request.cgroup;
   if (path.empty()) return fail(ErrorKind::kInvalid, "the cgroup's path is not known");
@@ -325,7 +325,7 @@ void HostEnforcer::State::meet_children() {
       request.cgroup = path;
       request.image = workload->image;
       request.options.strict = true;
-      auto model = model_of(child, request);
+      auto model = model_of(child, request, made.size());
       if (!model) continue;
       (*model)->has_own_policy = false;
       made.push_back(std::move(*model));

@@ -70,7 +70,8 @@ struct HostEnforcer::State {
 
   // ---- changes: host_arming.cpp ----
   std::vector<Result<ArmedCgroup>> arm(const std::vector<ArmRequest>& requests);
-  Result<std::unique_ptr<WorkloadModel>> model_of(std::uint64_t cgroup_id, const ArmRequest& request);
+  Result<std::unique_ptr<WorkloadModel>> model_of(std::uint64_t cgroup_id, const ArmRequest& request,
+                                                  std::size_t waiting);  // models that are not entered yet
   Result<void> install(std::vector<std::unique_ptr<WorkloadModel>> made);
   // Brings the kernel to these workloads' state: one transaction. What `changed` have learned is judged anew.
   Result<void> update(const std::vector<WorkloadModel*>& changed, const std::vector<WorkloadModel*>& touched = {});

@@ -90,6 +90,18 @@ def refused(protocol, on_loopback=False):
     return "ETIMEDOUT" if on_loopback else "EPERM"
 
 
+def nesting_bound(depth):
+    """Lines of host.toml with which `depth` workloads in one another are as many as can be held. BPF has eight levels of
+    programs; nft nests as deep as cgroups do, and counts all workloads."""
+    return "" if backend() == "bpf" else f"[daemon]\nmax_workloads = {depth}\n"
+
+
+def learns_for_lost_policies():
+    """Whether names are learned for a workload whose policy the daemon cannot read any more. BPF has the rules in the
+    kernel; nft has there what was learned, and the names that may be learned in the daemon alone."""
+    return backend() == "bpf"
+
+
 def counts_hits():
     """Whether it is known which grants were used."""
     return backend() == "bpf"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 
+from backends import learns_for_lost_policies, nesting_bound
 from daemon import Host
 from internet.records import Record
 from scenario import expect
@@ -33,6 +34,7 @@ def nest(host, depth):
 
 def scenario_root_in_what_could_not_be_armed_is_inside_the_workload_around_it():
     with Host(RECORDS) as host:
+        host.settings(nesting_bound(DEEPEST))
         host.start_daemon()
         cgroup = nest(host, DEEPEST + 1)
         host.policy("innermost", f'cgroup = "{cgroup}"\n' + policy_text(f"shop.example:{PORT}"))
@@ -114,6 +116,7 @@ def scenario_an_older_policy_of_the_state_file_opens_nothing():
             cgroup = host.new_cgroup("sandbox")
             put(host, "agent", cgroup, f"shop.example:{PORT}", "203.0.113.99:7000", labels={"team": "a"}).ok()
             host.expect_reach(cgroup, "203.0.113.99 7000", ok=True)
+            host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
             with open(f"{state}/filler", "wb", buffering=0) as filler:
                 try:
                     while True:
@@ -124,12 +127,15 @@ def scenario_an_older_policy_of_the_state_file_opens_nothing():
             narrow = [f"bank.example:{PORT}", *(f"host-{number}.bank.example:443" for number in range(400))]
             put(host, "agent", cgroup, *narrow).ok()
             host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
+            host.expect_reach(cgroup, f"bank.example {PORT}", ok=True)
             host.kill_daemon()
             os.unlink(f"{state}/filler")
             host.start_daemon()
             host.expect_reach(cgroup, "203.0.113.99 7000", ok=False)
             host.expect_reach(cgroup, f"shop.example {PORT}", ok=False)
-            host.expect_reach(cgroup, f"bank.example {PORT}", ok=True)
+            host.expect_reach(cgroup, f"203.0.113.10 {PORT}", ok=False)
+            host.expect_reach(cgroup, f"203.0.113.20 {PORT}", ok=True)
+            host.expect_reach(cgroup, f"bank.example {PORT}", ok=learns_for_lost_policies())
             warning = "agent: the kernel holds it to a newer policy"
             host.wait_until(lambda: warning in " ".join(host.get("/v1/status")["warnings"]), "it is said")
             put(host, "agent", cgroup, f"shop.example:{PORT}").ok()
