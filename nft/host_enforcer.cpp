@@ -50,11 +50,9 @@ Result<void> HostEnforcer::deny_all(std::uint64_t cgroup_id) {
   const std::uint64_t hash = workload->image_hash;
   workload->is_denied = true;
   workload->image_hash = 0;
-  ++workload->generation;
   if (auto done = state_->update({workload}); !done) {
     workload->is_denied = false;
     workload->image_hash = hash;
-    --workload->generation;
     return done;
   }
   state_->forget_flows(*workload, [](SetId, const EndpointKey&) { return true; });

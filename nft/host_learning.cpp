@@ -97,6 +97,11 @@ void HostEnforcer::State::settle(WorkloadModel& workload, const Address& address
     workload.held.erase(address);
     return;
   }
+  // At most max_addresses of them are live: a name with an address for each lookup does not fill the memory until the
+  // next reap.
+  constexpr std::size_t kSpare = 1024;
+  if (workload.held.size() > 2 * std::size_t{workload.max_addresses} + kSpare)
+    workload.forget_held({boot_now().since_boot - std::chrono::seconds(1)});
   HeldAddress& held = workload.held[address];
   held.parts = std::move(changes.after);
   if (changes.due == kNever || held.is_due) return;
@@ -152,11 +157,7 @@ Result<std::uint32_t> HostEnforcer::reap(std::uint64_t cgroup_id, std::chrono::s
   const std::lock_guard lock(state_->mutex);
   WorkloadModel* workload = state_->find(cgroup_id);
   if (workload == nullptr) return fail(ErrorKind::kNotFound, "the cgroup is not armed");
-  const BootTime since{boot_now().since_boot - expired_for};
-  const auto reaped = std::erase_if(workload->held, [&](const auto& entry) {
-    return std::all_of(entry.second.parts.begin(), entry.second.parts.end(),
-                       [&](const HeldPart& part) { return part.part.deadline < since; });
-  });
+  const auto reaped = workload->forget_held({boot_now().since_boot - expired_for});
   return static_cast<std::uint32_t>(reaped);
 }
 

@@ -96,6 +96,13 @@ std::string WorkloadModel::comment_of(const Address& address, const GrantPart& p
   return {};
 }
 
+std::size_t WorkloadModel::forget_held(BootTime then) {
+  return std::erase_if(held, [&](const auto& entry) {
+    return std::all_of(entry.second.parts.begin(), entry.second.parts.end(),
+                       [&](const HeldPart& part) { return part.part.deadline < then; });
+  });
+}
+
 void WorkloadModel::widen_grants(std::uint32_t addresses) {
   if (addresses <= max_addresses) return;
   GrantTable wider(addresses);

@@ -79,6 +79,8 @@ struct WorkloadModel {
   bool has_wide(const Address& address, std::uint8_t ip_protocol) const;  // a wide port set is open there
   // As it was sent with the part.
   std::string comment_of(const Address& address, const GrantPart& part, BootTime now) const;
+  // What the kernel was told of addresses that were over by then. The number of addresses.
+  std::size_t forget_held(BootTime then);
   // A bound that is higher than before. It never becomes lower: that would leave grants out.
   void widen_grants(std::uint32_t addresses);
   ArmedCgroup describe() const;

@@ -1,13 +1,37 @@
 #include "policy/grant_table.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "policy/special_use.h"
 
 namespace namewall {
 
+void GrantTable::list(const Key& key, const Grant& grant, BootTime now) {
+  (grant.is_live(now) ? live_ : remembered_).emplace(grant.deadline, key);
+}
+
+void GrantTable::unlist(const Key& key, const Grant& grant) {
+  const std::pair entry(grant.deadline, key);
+  if (live_.erase(entry) == 0) remembered_.erase(entry);
+}
+
+void GrantTable::age(BootTime now) {
+  if (now < aged_to_) {  // a caller whose clock stands still lives a little earlier than another
+    for (auto at = remembered_.end(); at != remembered_.begin() && std::prev(at)->first > now;) {
+      --at;
+      if (!grants_.at(at->second).grant.is_live(now)) continue;
+      live_.insert(*at);
+      at = remembered_.erase(at);
+    }
+  }
+  while (!live_.empty() && live_.begin()->first <= now) remembered_.insert(live_.extract(live_.begin()));
+  aged_to_ = now;
+}
+
 LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now,
                                const std::optional<Replacement>& replaced) {
+  age(now);
   std::map<Key, Grant> changed;
   for (const Grant& grant : grants) {
     const Key key(grant.address, grant.name);
@@ -30,41 +54,36 @@ LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now,
     }
   }
 
-  // Where all that is known fits, the live ones need not be counted.
-  if (grants_.size() + changed.size() > max_addresses_) {
-    std::size_t live = live_count(now);
-    for (const auto& [key, entry] : changed) {
-      const auto known = grants_.find(key);
-      const bool was_live = known != grants_.end() && known->second.grant.is_live(now);
-      if (entry.is_live(now) && !was_live) ++live;
-      if (!entry.is_live(now) && was_live) --live;
-    }
-    if (live > max_addresses_) return LearnOutcome::kGrantsFull;
+  std::size_t live = live_.size();
+  for (const auto& [key, entry] : changed) {
+    const auto known = grants_.find(key);
+    const bool was_live = known != grants_.end() && known->second.grant.is_live(now);
+    if (entry.is_live(now) && !was_live) ++live;
+    if (!entry.is_live(now) && was_live) --live;
   }
+  if (live > max_addresses_) return LearnOutcome::kGrantsFull;
 
   for (auto& [key, entry] : changed) {
     const auto [at, is_new] = grants_.try_emplace(key, Timed{entry, now, now});
+    if (!is_new) unlist(key, at->second.grant);
+    list(key, entry, now);
     if (is_new) continue;
     Timed& known = at->second;
     if (!known.grant.is_live(now)) known.learned = known.renewed = now;
     if (entry.deadline > known.grant.deadline) known.renewed = now;
     known.grant = std::move(entry);
   }
-  forget_beyond_bound(now);
+  forget_beyond_bound();
   const bool teaches =
       std::any_of(grants.begin(), grants.end(), [now](const Grant& grant) { return grant.is_live(now); });
   return teaches ? LearnOutcome::kLearned : LearnOutcome::kTaughtNothing;
 }
 
-void GrantTable::forget_beyond_bound(BootTime now) {
-  if (grants_.size() <= max_addresses_) return;
-  std::vector<std::pair<BootTime, Key>> remembered;
-  for (const auto& [key, entry] : grants_) {
-    if (!entry.grant.is_live(now)) remembered.emplace_back(entry.grant.deadline, key);
+void GrantTable::forget_beyond_bound() {
+  while (grants_.size() > max_addresses_ && !remembered_.empty()) {
+    grants_.erase(remembered_.begin()->second);
+    remembered_.erase(remembered_.begin());
   }
-  std::sort(remembered.begin(), remembered.end());
-  const std::size_t surplus = std::min(grants_.size() - max_addresses_, remembered.size());
-  for (std::size_t i = 0; i < surplus; ++i) grants_.erase(remembered[i].second);
 }
 
 std::vector<Grant> GrantTable::find(const Address& address, BootTime now) const {
@@ -89,6 +108,7 @@ void GrantTable::rejudge(const PolicyImage& image) {
 }
 
 std::size_t GrantTable::live_count(BootTime now) const {
+  if (now == aged_to_) return live_.size();
   return static_cast<std::size_t>(std::count_if(grants_.begin(), grants_.end(),
                                                 [now](const auto& entry) { return entry.second.grant.is_live(now); }));
 }

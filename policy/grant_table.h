@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -64,10 +65,18 @@ class GrantTable {
 
  private:
   using Key = std::pair<Address, DomainName>;
-  void forget_beyond_bound(BootTime now);
+  using ByDeadline = std::set<std::pair<BootTime, Key>>;
+  void age(BootTime now);
+  void list(const Key& key, const Grant& grant, BootTime now);
+  void unlist(const Key& key, const Grant& grant);
+  void forget_beyond_bound();
 
   std::uint32_t max_addresses_;
   std::map<Key, Timed> grants_;
+  // Each entry is in one of them: what was live, and what was not, when age() was last called. An answer costs the same
+  // however many there are.
+  ByDeadline live_, remembered_;
+  BootTime aged_to_{};
 };
 
 }  // namespace namewall

@@ -8,6 +8,7 @@
 #include "agent/host/host_clock.h"
 #include "agent/host/opened_cgroup.h"
 #include "agent/host/proof_probe.h"
+#include "policy/cgroup_pattern.h"
 #include "policy/escape.h"
 
 namespace namewall::agent {
@@ -37,6 +38,12 @@ std::string misfit_sentence(const WantedWorkload& wanted) {
          ": one cannot take the other's place without a gap; `namewall teardown`, then `namewall reload`, swap them";
 }
 
+// A template that was lifted let its children go.
+bool is_lifted(const LiftedPlaces& lifted, const WantedWorkload& place, const PolicyVersion& version) {
+  if (lifted.contains(place.cgroup, version)) return true;
+  return place.held_by == HeldBy::kTemplateRow && lifted.contains(std::string(parent_cgroup(place.cgroup)), version);
+}
+
 std::set<std::uint64_t> guarded_ids(const HostBackend& enforcer) {
   std::set<std::uint64_t> ids;
   for (const auto& [id, path] : enforcer.guarded()) ids.insert(id);
@@ -57,7 +64,7 @@ std::vector<DesiredWorkload> Reconciler::desired() {
     const bool is_taken = known != nullptr && known->origin == WorkloadOrigin::kCall;
     if (is_taken && place.held_by != HeldBy::kGuard) continue;
     auto version = parts_.folder.find(place.policy);
-    if (version && !parts_.lifted.contains(place.cgroup, *version)) {
+    if (version && !is_lifted(parts_.lifted, place, *version)) {
       desired.push_back({std::move(place), parts_.hold(version), false});
     }
   }
@@ -316,7 +323,7 @@ void Reconciler::arm_appeared(const std::vector<ExistingCgroup>& appeared, BootT
     if (parts_.registry.find_by_id(cgroup.id) != nullptr) continue;
     for (WantedWorkload& place : plan_cgroup(planned_, cgroup)) {
       auto version = parts_.folder.find(place.policy);
-      if (!version || parts_.lifted.contains(place.cgroup, *version)) continue;
+      if (!version || is_lifted(parts_.lifted, place, *version)) continue;
       if (place.held_by == HeldBy::kGuard) {
         guard(place, outcome);
         continue;

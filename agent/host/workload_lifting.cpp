@@ -21,8 +21,20 @@ std::vector<const Workload*> WorkloadLifting::children_of(const Workload& worklo
   return children;
 }
 
+// Also of one that the daemon had to arm with its template's policy.
+bool WorkloadLifting::is_held_by_template(const Workload& workload) const {
+  if (workload.is_template_child) return true;
+  if (workload.held_by != HeldBy::kTemplateRow || workload.origin != WorkloadOrigin::kFile || !workload.policy ||
+      !workload.policy->version->planned.arms_children) {
+    return false;
+  }
+  const Workload* above = std::as_const(parts_.registry).find_at(parent_cgroup(workload.cgroup));
+  return above != nullptr && above->is_armed && above->held_by == HeldBy::kTemplate && above->policy &&
+         above->policy->name() == workload.policy->name();
+}
+
 Result<std::string> WorkloadLifting::lift(const Workload& workload) {
-  if (workload.is_template_child) {
+  if (is_held_by_template(workload)) {
     return fail(ErrorKind::kConflict, workload.name +
                                           " is held by its template; tear that down, or give it a policy of "
                                           "its own");
@@ -31,7 +43,7 @@ Result<std::string> WorkloadLifting::lift(const Workload& workload) {
   std::vector<std::uint64_t> children;
   for (const Workload* child : children_of(workload)) {
     const auto row = parts_.enforcer.find(child->cgroup_id);
-    if (row && row->has_own_policy) {
+    if (row && row->has_own_policy && !is_held_by_template(*child)) {
       return fail(ErrorKind::kConflict, workload.name + " holds " + child->name + ", too: lift that first");
     }
     children.push_back(child->cgroup_id);
@@ -74,7 +86,7 @@ Result<ChangeView> WorkloadLifting::teardown(const Peer& peer, const std::string
     // Children go with their template; what is below goes before what is above it.
     std::vector<std::pair<std::string, std::string>> places;
     parts_.registry.each([&](const Workload& workload) {
-      if (!workload.is_template_child) places.emplace_back(workload.cgroup, workload.name);
+      if (!is_held_by_template(workload)) places.emplace_back(workload.cgroup, workload.name);
     });
     std::sort(places.rbegin(), places.rend());
     for (auto& [path, one] : places) names.push_back(std::move(one));

@@ -21,6 +21,7 @@ class WorkloadLifting {
  private:
   // Of a template: those that its programs hold.
   std::vector<const Workload*> children_of(const Workload& workload) const;
+  bool is_held_by_template(const Workload& workload) const;
   // What was lifted, in one line. kConflict: a template that holds workloads with policies of their own.
   Result<std::string> lift(const Workload& workload);
   void record(const Peer& peer, const Workload& before, const std::string& reason, const std::string& result);
