@@ -90,8 +90,11 @@ class FlowJudge {
     if ((decision.host_deny & port) != 0) return destroy(NW_REASON_HOST_DENY);
     if ((decision.deny & port) != 0) return destroy(NW_REASON_DENY_RULE);
     if (is_trusted({flow.remote, flow.remote_port})) {
+      // nftables redirects a question on its way: its socket is connected to the resolver, also while the proxy's
+      // sockets wait for the next daemon. What it did not redirect, it refuses.
+      const bool is_redirected = image_.backend == Backend::kNft;
       const bool is_read = flow.kind == Kind::kUdp && image_.learn == Learn::kKernel;
-      return is_read ? kKeep : destroy(NW_REASON_NO_PROXY_IN_NETNS);
+      return is_redirected || is_read ? kKeep : destroy(NW_REASON_NO_PROXY_IN_NETNS);
     }
     if (is_loopback && image_.loopback == Loopback::kAny) return kKeep;
     if (is_loopback && image_.loopback == Loopback::kOwn && neighbours_.have_other_end_of(flow)) return kKeep;

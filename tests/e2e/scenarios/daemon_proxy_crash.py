@@ -97,6 +97,7 @@ def scenario_another_namespaces_sockets_outlive_the_daemon():
         manager, asks, _ = start(host, "bank.example")
         manager.start(host)
         island = host.own(Namespace("island"))
+        island.route_nowhere()
         stays = host.start_in(asks, island.command(["sleep", "100"]))
         time.sleep(0.2)
         dig(host, asks, f"@{V4}", "shop.example", namespace=island)
