@@ -20,6 +20,10 @@ RECORDS = [Record("shop.example", "A", "203.0.113.10"), Record("bank.example", "
 IS_SOAK = os.environ.get("NAMEWALL_SOAK") == "1"
 
 
+# A load asks as fast as it can, which is more than one workload may ask the proxy by default: 2000 a second.
+ANY_RATE = "bounds = { per_second = 1000000 }"
+
+
 def allow(*entries):
     return "allow = [ " + ", ".join(f'"{entry}"' for entry in entries) + " ]\n"
 
@@ -64,7 +68,7 @@ def hold_many(host, count):
     cgroups = []
     for number in range(count):
         cgroup = host.new_cgroup(f"w{number}")
-        host.policy(f"w{number}", f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}"))
+        host.policy(f"w{number}", f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}") + f"[dns]\n{ANY_RATE}\n")
         cgroups.append(cgroup)
     return cgroups
 
@@ -112,6 +116,7 @@ def scenario_reloads_in_a_loop_under_load_give_no_wrong_verdict_and_no_growth():
             more = "bank.example" if number % 2 else "other.example"
             for index, cgroup in enumerate(cgroups):
                 text = f'cgroup = "{cgroup}"\n' + allow(f"shop.example:{PORT}", f"{more}:{PORT}")
+                text += f"[dns]\n{ANY_RATE}\n"
                 host.policy(f"w{index}", text)
             view = host.send("POST", "/v1/reload").ok()
             expect(view["ok"], f"{view}")

@@ -7,19 +7,15 @@ from backends import learns_in_kernel
 from daemon import Host
 from internet.namespaces import Namespace
 from scenario import expect
-from scenarios.daemon_life import end_load, start_load
+from scenarios.daemon_life import ANY_RATE, end_load, start_load
 from scenarios.daemon_proxy import PORT, PROXY, RECORDS, V4, dig, expect_dig, others_of, policy_text
 from service_manager import ListeningManager
-
-
-# The load asks as fast as it can, which is more than one workload may by default: 2000 a second.
-ANY_RATE = PROXY + "\nbounds = { per_second = 1000000 }"
 
 
 def start(host, *names):
     """A manager, and a workload by the proxy ("asks") and one by the kernel, where it can ("learns")."""
     asks, learns = host.new_cgroup("asks"), host.new_cgroup("learns")
-    host.policy("asks", policy_text(asks, "shop.example", *names, dns=ANY_RATE))
+    host.policy("asks", policy_text(asks, "shop.example", *names, dns=f"{PROXY}\n{ANY_RATE}"))
     host.policy("learns", policy_text(learns, "shop.example"))
     return host.own(ListeningManager(host.path("notify.sock"))), asks, learns
 
