@@ -1,5 +1,6 @@
 """Where nftables enforces, no BPF takes part: no program, no map, no pin, not one call that would make them."""
 
+import contextlib
 import json
 import os
 import re
@@ -21,7 +22,11 @@ def bpf_descriptors(pid):
     """Of the process and its children: what they hold open of BPF."""
     with open(f"/proc/{pid}/task/{pid}/children") as children:
         pids = [str(pid), *children.read().split()]
-    links = [os.readlink(entry.path) for one in pids for entry in os.scandir(f"/proc/{one}/fd")]
+    links = []
+    for one in pids:
+        for entry in os.scandir(f"/proc/{one}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                links.append(os.readlink(entry.path))
     return [link for link in links if "bpf" in link]
 
 
