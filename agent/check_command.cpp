@@ -8,6 +8,7 @@
 #include "agent/command.h"
 #include "agent/host/cgroup_scan.h"
 #include "agent/policy_check.h"
+#include "agent/policy_context.h"
 #include "agent/policy_sources.h"
 
 namespace namewall::agent {
@@ -49,10 +50,11 @@ int run_check(const Options& options) {
   if (!host) return fail_with(host.error());
   const Result<ResolvConf> system = read_system_resolv_conf();
   if (!system) return fail_with(system.error());
+  const PolicyContext context = PolicyContext::read(host->value);
   std::vector<PolicyCheck> checks;
   std::map<std::string, Origin> origins_of_names;
   for (const std::string& file : options.files) {
-    auto loaded = load_policy_file(file);
+    auto loaded = load_policy_file(file, context.get());
     if (!loaded) return fail_with(loaded.error());
     checks.push_back(check_policy(display_name(file), *std::move(loaded), host->value, *system, origins_of_names));
   }

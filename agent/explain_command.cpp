@@ -10,6 +10,7 @@
 #include "agent/command.h"
 #include "agent/explanation.h"
 #include "agent/own_addresses.h"
+#include "agent/policy_context.h"
 #include "agent/policy_sources.h"
 
 namespace namewall::agent {
@@ -45,10 +46,11 @@ Result<std::vector<Address>> read_own_addresses() {
 int run_explain(const Options& options) {
   const Result<ExplainTarget> target = parse_explain_target(options.target);
   if (!target) return fail_with(target.error());
-  const auto policy = load_policy_file(options.policy);
-  if (!policy) return fail_with(policy.error());
   const auto host = load_host_policy_file(options.host);
   if (!host) return fail_with(host.error());
+  const PolicyContext context = PolicyContext::read(host->value);
+  const auto policy = load_policy_file(options.policy, context.get());
+  if (!policy) return fail_with(policy.error());
   std::optional<AnswerText> answers;
   if (!options.answers.empty()) {
     const Result<std::string> text = read_input(options.answers);

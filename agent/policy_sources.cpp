@@ -8,10 +8,10 @@ std::string display_name(const std::string& path) { return path == "-" ? "standa
 
 Result<std::string> read_input(const std::string& path) { return read_text_file(path == "-" ? "/dev/stdin" : path); }
 
-Result<Loaded<Policy>> load_policy_file(const std::string& path) {
+Result<Loaded<Policy>> load_policy_file(const std::string& path, const LoadContext& context) {
   const Result<std::string> text = read_input(path);
   if (!text) return tl::unexpected(text.error());
-  return load_policy(*text, format_of(path, *text), display_name(path));
+  return load_policy(*text, format_of(path, *text), display_name(path), {}, context);
 }
 
 Result<Loaded<HostPolicy>> load_host_policy_file(const std::string& path) {

@@ -19,7 +19,7 @@ std::string display_name(const std::string& path);
 Result<std::string> read_input(const std::string& path);
 
 // An error: the file cannot be read. What is wrong inside is told by the diagnostics.
-Result<Loaded<Policy>> load_policy_file(const std::string& path);
+Result<Loaded<Policy>> load_policy_file(const std::string& path, const LoadContext& context = {});
 // `path` "": kHostPolicyPath, and an empty policy where there is no such file.
 Result<Loaded<HostPolicy>> load_host_policy_file(const std::string& path);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/backend_fit.h"
+#include "agent/policy_context.h"
 #include "agent/policy_sources.h"
 
 namespace namewall::agent {
@@ -19,17 +20,18 @@ std::optional<T> take(Result<Loaded<T>> loaded, std::vector<std::string>& messag
   return std::move(loaded->value);
 }
 
-Result<Loaded<Policy>> load_own_policy(const RunPolicySources& sources) {
-  if (sources.policy_file.empty()) return load_policy_arguments(sources.allow, sources.deny);
-  return load_policy_file(sources.policy_file);
+Result<Loaded<Policy>> load_own_policy(const RunPolicySources& sources, const LoadContext& context) {
+  if (sources.policy_file.empty()) return load_policy_arguments(sources.allow, sources.deny, context);
+  return load_policy_file(sources.policy_file, context);
 }
 
 }  // namespace
 
 LoadedRunPolicy load_run_policy(const RunPolicySources& sources) {
   LoadedRunPolicy result;
-  std::optional<Policy> policy = take(load_own_policy(sources), result.messages);
   const std::optional<HostPolicy> host = take(load_host_policy_file(sources.host_file), result.messages);
+  const PolicyContext context = PolicyContext::read(host.value_or(HostPolicy{}));
+  std::optional<Policy> policy = take(load_own_policy(sources, context.get()), result.messages);
   const Result<ResolvConf> system = read_system_resolv_conf();
   if (!system) result.messages.push_back(system.error().message());
   if (!policy || !host || !system) return result;

@@ -61,6 +61,7 @@ std::uint64_t hash_of(const PolicyImage& image) {
   hasher.add(image.mode);
   hasher.add(image.loopback);
   hasher.add(image.listen);
+  hasher.add(image.may_listen);
   hasher.add(image.ports.size());
   for (const PortInterval& interval : image.ports) {
     hasher.add(interval.start);

@@ -24,6 +24,22 @@ struct Origin {  // where something was written: "builder.toml:4:12", "--allow"
 struct Rule {
   Endpoint endpoint;
   Origin origin;
+  std::string from = {};  // what brought it in: "@npm", "spin component `api`", "block_networks"; "": written as it is
+};
+
+// A test inside a policy file: what the policy must say of a target, written as for `explain`.
+struct Expectation {
+  std::string target;
+  bool allowed = false;
+  Origin origin;
+};
+
+// Where a policy's Spin rules come from; they are in `allow`, expanded.
+struct SpinSource {
+  std::string manifest;   // path, as written
+  std::string component;  // "": the only one
+  bool strict_sockets = false;
+  Origin origin;
 };
 
 enum class Mode { kEnforce, kAudit };
@@ -83,13 +99,43 @@ struct Policy {
   PortSet listen;  // TCP and UDP
   Loopback loopback = Loopback::kOwn;
   DnsSettings dns;
+  std::optional<SpinSource> spin;
+  std::vector<Expectation> expect;
   Origin origin;
 };
 
+// A named list of endpoints, "@npm" in an `allow` list: shipped, or the operator's own of host.toml.
+struct Group {
+  std::string name;  // without the "@"
+  std::string version;
+  std::vector<Rule> rules;
+  Origin origin;
+};
+
+// What the host denies beside `deny`: block_networks and [limits]. Unlike `deny` it spares the resolvers that a policy
+// trusts, on their ports: a host that closes private networks still has its resolver in one.
+struct HostBlock {
+  Rule rule;                        // a deny; `from` names the key: "block_networks", "limits.udp"
+  std::vector<std::string> exempt;  // policies that it does not hold
+};
+
+// limits.listen: nobody outside and inside reaches a listener of the workload, whatever `listen` and `loopback` say.
+struct ListenLimit {
+  bool is_denied = false;
+  std::vector<std::string> exempt;  // policies that it does not hold
+  Origin origin;
+};
+
+enum class Profile { kNone, kSpin };
+
 struct HostPolicy {
-  Backend backend = Backend::kBpf;  // of policies that do not say
+  Backend backend = Backend::kBpf;   // of policies that do not say
+  Profile profile = Profile::kNone;  // what [limits] say where they say nothing
   std::vector<Rule> deny;
+  std::vector<HostBlock> blocks;
+  ListenLimit listen_limit;
   std::vector<Rule> private_names;  // patterns whose names may have private answers (endpoint ports ignored)
+  std::vector<Group> groups;        // the operator's own
   Origin origin;
 };
 

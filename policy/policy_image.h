@@ -82,6 +82,7 @@ struct PolicyImage {
   Mode mode = Mode::kEnforce;
   Loopback loopback = Loopback::kOwn;
   PortMask listen = 0;
+  bool may_listen = true;           // false: the host lets it accept nothing, from itself neither
   std::vector<PortInterval> ports;  // sorted by start, first start 0
   std::vector<NameNode> names;      // sorted by name, exact before below
   std::vector<Glob> globs;

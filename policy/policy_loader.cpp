@@ -30,7 +30,10 @@ bool is_policy_name(std::string_view name) {
 
 class PolicyReader {
  public:
-  PolicyReader(ConfigReader& config, std::string_view own_name) : config_(config) { policy_.name = own_name; }
+  PolicyReader(ConfigReader& config, std::string_view own_name, const LoadContext& context)
+      : config_(config), context_(context) {
+    policy_.name = own_name;
+  }
 
   Policy read(const ConfigNode& root) {
     policy_.origin = config_.origin_of({1, 1});
@@ -245,6 +248,7 @@ class PolicyReader {
       "name",  "cgroup", "unarmed_children", "guard_shared", "backend",         "mode",
       "allow", "deny",   "listen",           "loopback",     "cut_unattributed"};
   ConfigReader& config_;
+  const LoadContext& context_;
   Policy policy_;
 };
 
@@ -257,14 +261,15 @@ Format format_of(std::string_view file_name, std::string_view text) {
   return first != std::string_view::npos && text[first] == '{' ? Format::kJson : Format::kToml;
 }
 
-Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name,
-                           std::string_view own_name) {
-  return load_config<Policy>(text, format, file_name, [own_name](ConfigReader& config, const ConfigNode& root) {
-    return PolicyReader(config, own_name).read(root);
+Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name, std::string_view own_name,
+                           const LoadContext& context) {
+  return load_config<Policy>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
+    return PolicyReader(config, own_name, context).read(root);
   });
 }
 
-Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny) {
+Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny,
+                                     [[maybe_unused]] const LoadContext& context) {
   Loaded<Policy> loaded;
   const auto read = [&](const std::vector<std::string>& texts, std::string_view option, EndpointUse use,
                         std::vector<Rule>& rules) {

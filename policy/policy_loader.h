@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/canonical_form.h"
+#include "policy/load_context.h"
 #include "policy/loaded.h"
 #include "policy/policy.h"
 
@@ -19,8 +20,9 @@ Format format_of(std::string_view file_name, std::string_view text);  // by ".js
 
 // `file_name` is used in messages only. `own_name`: of a policy that does not say its name; "" demands one.
 Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name,
-                           std::string_view own_name = {});
+                           std::string_view own_name = {}, const LoadContext& context = {});
 // --allow / --deny arguments: origins "--allow" and "--deny". The policy has no name: whoever runs it gives it one.
-Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny);
+Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny,
+                                     const LoadContext& context = {});
 
 }  // namespace namewall
