@@ -66,17 +66,6 @@ Result<SpinPorts> parse_ports(std::string_view text, std::string_view scheme) {
   return SpinPorts{false, true, *first, *end};
 }
 
-Result<SpinEntry> make_entry(std::string_view scheme, std::string_view host, std::string_view port) {
-  auto ports = parse_ports(port, scheme);
-  if (!ports) return tl::unexpected(ports.error());
-  if (scheme != "*" && !is_spin_alphabetic(scheme)) {
-    return refuse("the scheme " + quote_for_display(scheme) + " is no `*` and has other characters than letters");
-  }
-  auto hosts = parse_hosts(host);
-  if (!hosts) return tl::unexpected(hosts.error());
-  return SpinEntry{std::string(scheme), *std::move(hosts), *ports};
-}
-
 }  // namespace
 
 std::optional<std::uint16_t> spin_default_port(std::string_view scheme) {
@@ -86,7 +75,7 @@ std::optional<std::uint16_t> spin_default_port(std::string_view scheme) {
   return std::nullopt;
 }
 
-Result<SpinEntry> SpinEntry::parse(std::string_view text) {
+Result<SpinPieces> split_spin_entry(std::string_view text) {
   text = trim_spin_text(text);
   const std::size_t separator = text.find("://");
   if (separator == std::string_view::npos) return refuse("it has no scheme, such as `http://` or `*://`");
@@ -94,13 +83,27 @@ Result<SpinEntry> SpinEntry::parse(std::string_view text) {
   const std::string_view rest = text.substr(separator + 3);
   const std::size_t colon = rest.rfind(':');
   // An IPv6 host has colons of its own: without a port all of it is the host.
-  if (colon == std::string_view::npos || parse_hosts(rest)) return make_entry(scheme, rest, "");
+  if (colon == std::string_view::npos || parse_hosts(rest)) return SpinPieces{scheme, rest, ""};
   std::string_view port = rest.substr(colon + 1);
   if (const std::size_t slash = port.find('/'); slash != std::string_view::npos) {
     if (slash + 1 != port.size()) return refuse("an entry has no path");
     port.remove_suffix(1);
   }
-  return make_entry(scheme, rest.substr(0, colon), port);
+  return SpinPieces{scheme, rest.substr(0, colon), port};
+}
+
+Result<SpinEntry> SpinEntry::parse(std::string_view text) {
+  const Result<SpinPieces> pieces = split_spin_entry(text);
+  if (!pieces) return tl::unexpected(pieces.error());
+  auto ports = parse_ports(pieces->port, pieces->scheme);
+  if (!ports) return tl::unexpected(ports.error());
+  if (pieces->scheme != "*" && !is_spin_alphabetic(pieces->scheme)) {
+    return refuse("the scheme " + quote_for_display(pieces->scheme) +
+                  " is no `*` and has other characters than letters");
+  }
+  auto hosts = parse_hosts(pieces->host);
+  if (!hosts) return tl::unexpected(hosts.error());
+  return SpinEntry{std::string(pieces->scheme), *std::move(hosts), *ports};
 }
 
 bool SpinEntry::allows(const SpinUrl& target) const {

@@ -36,6 +36,14 @@ struct SpinPorts {
   bool contains(std::uint16_t port) const { return any || (port >= first && port < end); }
 };
 
+// An entry as written, cut at its separators.
+struct SpinPieces {
+  std::string_view scheme;
+  std::string_view host;
+  std::string_view port;  // "": none is written
+};
+Result<SpinPieces> split_spin_entry(std::string_view text);
+
 struct SpinEntry {
   std::string scheme;  // "*", or letters as written: they are compared with case
   SpinHosts host;

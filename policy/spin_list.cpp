@@ -8,6 +8,7 @@ namespace namewall {
 namespace {
 
 constexpr std::string_view kAllowAll = "insecure:allow-all";
+constexpr std::size_t kMaxEntries = 100'000;  // wildcards of components spelled out
 
 bool is_empty_by_variable(std::string_view text) { return text.empty() || text == "http://" || text == "https://"; }
 
@@ -61,6 +62,10 @@ Result<SpinList> SpinList::read(std::span<const std::string> texts, const SpinVa
     if (!components || !is_chaining_wildcard(*entry->parsed)) {
       list.entries_.push_back(*std::move(entry->parsed));
       continue;
+    }
+    if (list.entries_.size() + components->size() > kMaxEntries) {
+      return fail(ErrorKind::kLimit, "the list has more than " + std::to_string(kMaxEntries) +
+                                         " entries, those for each component of `*.spin.internal` counted");
     }
     for (const std::string& component : *components) {
       SpinEntry one = *entry->parsed;
