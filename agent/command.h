@@ -35,6 +35,7 @@ void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> com
 void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
 void add_doctor_command(CLI::App& app, int& exit_code);
+void add_import_command(CLI::App& app, int& exit_code);
 
 // Those that ask the daemon (client/).
 void add_status_command(CLI::App& app, int& exit_code);

@@ -8,7 +8,11 @@
 
 namespace namewall::agent {
 
+inline constexpr const char* kServiceList = "/etc/services";
 inline constexpr const char* kGroupFolder = "/usr/share/namewall/groups";
+
+// The services of this host; empty where there is no such file.
+std::vector<Service> read_services(const std::string& path = kServiceList);
 
 class PolicyContext {
  public:

@@ -56,7 +56,10 @@ class PolicyReader {
            choose(node, "mode", {"enforce", "audit"}, policy_.mode);
          }},
         {"allow", [&](const ConfigNode& node) { read_allow(node); }},
-        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy_.deny); }},
+        {"deny",
+         [&](const ConfigNode& node) {
+           read_rules(config_, node, "deny", EndpointUse::kDeny, policy_.deny, context_);
+         }},
         {"spin", [&](const ConfigNode& node) { spin = &node; }},
         {"listen", [&](const ConfigNode& node) { read_listen(node); }},
         {"loopback",
@@ -110,7 +113,7 @@ class PolicyReader {
     if (node.kind == ConfigNode::Kind::kList && node.items.empty()) {
       config_.error(node.position, "`allow` is an empty list; a policy that refuses everything leaves `allow` out");
     }
-    read_rules(config_, node, "allow", EndpointUse::kAllow, policy_.allow);
+    read_rules(config_, node, "allow", EndpointUse::kAllow, policy_.allow, context_);
   }
 
   void read_listen(const ConfigNode& node) {
