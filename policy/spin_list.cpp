@@ -12,11 +12,6 @@ constexpr std::size_t kMaxEntries = 100'000;  // wildcards of components spelled
 
 bool is_empty_by_variable(std::string_view text) { return text.empty() || text == "http://" || text == "https://"; }
 
-bool is_chaining_wildcard(const SpinEntry& entry) {
-  const auto* subdomains = std::get_if<SpinSubdomains>(&entry.host);
-  return subdomains != nullptr && subdomains->of == kSpinInternal;
-}
-
 bool is_any_of(std::string_view word, std::span<const std::string> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
@@ -45,6 +40,17 @@ Result<SpinListEntry> read_spin_list_entry(std::string_view text, const SpinVari
   return SpinListEntry{*std::move(filled), *is_template, *std::move(entry)};
 }
 
+std::vector<SpinEntry> spell_out_chaining(const SpinEntry& entry, std::span<const std::string> components) {
+  const auto* below = std::get_if<SpinSubdomains>(&entry.host);
+  if (below == nullptr || below->of != kSpinInternal) return {entry};
+  std::vector<SpinEntry> entries;
+  for (const std::string& component : components) {
+    const Result<SpinHost> host = parse_spin_host(component + "." + std::string(kSpinInternal));
+    if (host) entries.push_back({entry.scheme, *host, entry.ports});
+  }
+  return entries;
+}
+
 Result<SpinList> SpinList::read(std::span<const std::string> texts, const SpinVariables& variables,
                                 const std::optional<std::vector<std::string>>& components) {
   if (texts.size() == 1 && texts.front() == kAllowAll) {
@@ -59,20 +65,14 @@ Result<SpinList> SpinList::read(std::span<const std::string> texts, const SpinVa
                                           (is_variable ? "no value of the variable " : "") + entry.error().what);
     }
     if (!entry->parsed) continue;
-    if (!components || !is_chaining_wildcard(*entry->parsed)) {
+    if (!components) {
       list.entries_.push_back(*std::move(entry->parsed));
       continue;
     }
-    if (list.entries_.size() + components->size() > kMaxEntries) {
+    for (SpinEntry& one : spell_out_chaining(*entry->parsed, *components)) list.entries_.push_back(std::move(one));
+    if (list.entries_.size() > kMaxEntries) {
       return fail(ErrorKind::kLimit, "the list has more than " + std::to_string(kMaxEntries) +
                                          " entries, those for each component of `*.spin.internal` counted");
-    }
-    for (const std::string& component : *components) {
-      SpinEntry one = *entry->parsed;
-      Result<SpinHost> host = parse_spin_host(component + "." + std::string(kSpinInternal));
-      if (!host) return tl::unexpected(host.error());
-      one.host = *std::move(host);
-      list.entries_.push_back(std::move(one));
     }
   }
   return list;

@@ -24,6 +24,9 @@ struct SpinListEntry {
 // Errors: kNotFound, a variable without a value: its name; kInvalid: what is wrong with the entry.
 Result<SpinListEntry> read_spin_list_entry(std::string_view text, const SpinVariables& variables);
 
+// "*.spin.internal" as one literal host per component, anything else as it is.
+std::vector<SpinEntry> spell_out_chaining(const SpinEntry& entry, std::span<const std::string> components);
+
 class SpinList {
  public:
   // `components`: the ids that "*.spin.internal" stands for; none: it stays a wildcard. One bad entry is the whole

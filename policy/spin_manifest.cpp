@@ -158,7 +158,7 @@ class ManifestReader {
     } else if (is_version_1) {
       for (const std::string_view entry : spin_version_1_databases()) {
         component.entries.push_back(
-            {std::string(entry), position, "a manifest of version 1 without `allowed_outbound_hosts`"});
+            {std::string(entry), position, "a manifest of version 1 without `allowed_outbound_hosts`", true});
       }
     }
     if (const ConfigNode* http = find_node(table, kHttp)) read_http_hosts(*http, component);

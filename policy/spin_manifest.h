@@ -15,6 +15,7 @@ struct SpinManifestEntry {
   std::string text;  // of allowed_outbound_hosts, or what Spin makes of an older key
   Position position;
   std::string made_from = {};  // "`example.com` of allowed_http_hosts", "a manifest of version 1 ..."; "": as written
+  bool is_implied = false;     // a database of a manifest of version 1 that does not say which
 };
 
 struct SpinComponent {

@@ -27,26 +27,23 @@ class RuleMaker {
     const SpinComponent* component = find_component();
     if (component == nullptr || !fill_variables()) return rules;
     rules.component = component->id;
-    std::vector<std::string> texts;
     for (const SpinManifestEntry& entry : component->entries) {
-      texts.push_back(entry.text);
       if (auto line = make_line(entry, component->id)) rules.lines.push_back(*std::move(line));
     }
-    if (auto list = SpinList::read(texts, variables_, manifest_.component_ids())) rules.list = *std::move(list);
     return rules;
   }
 
  private:
   const SpinComponent* find_component() {
-    const std::vector<std::string> ids = manifest_.component_ids();
     const std::string& wanted = request_.component;
     if (wanted.empty() && manifest_.components.size() == 1) return &manifest_.components.front();
     for (const SpinComponent& component : manifest_.components) {
       if (!wanted.empty() && (component.id == wanted || component.id == spin_component_id(wanted))) return &component;
     }
-    config_.error({1, 1}, wanted.empty() ? "the manifest has several components, name one; it has " + list_of(ids)
-                                         : "the manifest has no component " + quote_for_display(wanted) + "; it has " +
-                                               list_of(ids));
+    config_.error({1, 1}, wanted.empty()
+                              ? "the manifest has several components, name one; it has " + list_of(components_)
+                              : "the manifest has no component " + quote_for_display(wanted) + "; it has " +
+                                    list_of(components_));
     return nullptr;
   }
 
@@ -78,11 +75,13 @@ class RuleMaker {
     SpinLine line;
     line.written = written + (entry.made_from.empty() ? "" : ", from " + entry.made_from);
     line.origin = config_.origin_of(entry.position);
+    line.is_implied = entry.is_implied;
     if (!read->parsed) {
       line.remarks.emplace_back("opens nothing: its variables leave it empty");
       return line;
     }
     if (read->is_template) line.remarks.push_back("with its variables " + quote_for_display(read->text));
+    line.entries = spell_out_chaining(*read->parsed, components_);
     line.oddities = find_spin_oddities(read->text, *read->parsed);
     for (const std::string& oddity : line.oddities) config_.warning(entry.position, written + ": " + oddity);
     SpinEndpoint native = convert_spin_entry(*read->parsed, request_.strict_sockets);
@@ -96,6 +95,7 @@ class RuleMaker {
   const SpinManifest& manifest_;
   const SpinRequest& request_;
   ConfigReader& config_;
+  std::vector<std::string> components_ = manifest_.component_ids();
   SpinVariables variables_;
 };
 

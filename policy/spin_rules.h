@@ -23,7 +23,9 @@ struct SpinRequest {
 struct SpinLine {
   std::string written;  // a quoted string, with what it was made from
   Origin origin;
-  std::vector<Rule> rules;  // at most one; `from` says the component
+  bool is_implied = false;         // nobody wrote it: a manifest of version 1 that says nothing of its databases
+  std::vector<SpinEntry> entries;  // Spin's own meaning, "*.spin.internal" spelled out
+  std::vector<Rule> rules;         // at most one; `from` says the component
   std::vector<std::string> remarks;
   std::vector<std::string> oddities;  // what Spin lets through dead or surprising; warnings, too
 };
@@ -32,7 +34,6 @@ struct SpinRules {
   std::string application;
   std::string component;
   std::vector<SpinLine> lines;
-  SpinList list;  // Spin's own meaning of it
 };
 
 // Errors point into the manifest: it cannot be read, has no such component (they are listed) or several where none is
