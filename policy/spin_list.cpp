@@ -92,7 +92,8 @@ std::optional<std::string> SpinList::find_lost_chaining(std::span<const std::str
                                                         std::span<const std::string> started) {
   for (const std::string& text : texts) {
     const std::optional<std::string_view> component = chained_component(text);
-    if (!component || is_any_of(*component, started)) continue;
+    const Result<bool> is_template = is_spin_template(text);
+    if (!is_template || *is_template || !component || is_any_of(*component, started)) continue;
     return quote_for_display(text) + (*component == "*" ? " leads to every component, of which some are not started"
                                                         : " leads to a component that is not started");
   }

@@ -40,7 +40,7 @@ class SpinList {
   const std::vector<SpinEntry>& entries() const { return entries_; }
 
   // What keeps an application from starting with only these components: nullopt, or a sentence about the first entry
-  // that leads to another one. Templates count as written, that is not at all.
+  // that leads to another one. Templates are left alone.
   static std::optional<std::string> find_lost_chaining(std::span<const std::string> texts,
                                                        std::span<const std::string> started);
 
