@@ -105,12 +105,18 @@ __noinline int teach_lesson(struct scratch* s, struct nw_workload* w) {
   s->now = bpf_ktime_get_boot_ns();
   s->failure = NW_REASON_NONE;
   struct teach teach = {s, w};
+  int replaces = has_loop && (head->what & NW_LESSON_REPLACE);
   if ((head->what & NW_LESSON_PUT) && head->count) {
     s->failure = put_name(s, w);
     if (!s->failure) SHORT_LOOP(NW_LESSON_GRANTS, head->count, lesson_step, &teach);
+    if (s->failure == NW_REASON_GRANTS_FULL && replaces) { /* there may be room in what the answer ends */
+      s->failure = NW_REASON_NONE;
+      LONG_LOOP(head->bucket_count, replace_bucket, &teach);
+      LONG_LOOP(head->count, lesson_step, &teach);
+    }
   }
   if ((head->what & NW_LESSON_REPLACE) && !has_loop) s->failure = NW_REASON_TEACHING_FAILED;
-  if ((head->what & NW_LESSON_REPLACE) && !s->failure) LONG_LOOP(head->bucket_count, replace_bucket, &teach);
+  if (replaces && !s->failure) LONG_LOOP(head->bucket_count, replace_bucket, &teach);
   struct nw_stats* st = s->failure ? stats_of(w) : 0;
   if (st) __sync_fetch_and_add(&st->reasons[s->failure & 63], 1);
   return s->failure;

@@ -24,6 +24,22 @@ class Lessons : public WorkloadTest {
                 Nanoseconds life = seconds(60)) {
     return make_lesson(compile(policy), name, addresses, boot_now() + life);
   }
+  // As many addresses as a workload may hold, and as many others in turn.
+  void take_each_others_room(int most) {
+    auto policy = make_policy({"example.com"});
+    policy.dns.max_addresses = static_cast<std::uint32_t>(most);
+    arm(policy);
+    for (const int first : {0, most, 0, most}) {
+      std::vector<std::string> addresses;
+      for (int i = first; i < first + most; ++i) addresses.push_back("198.51.100." + std::to_string(i));
+      auto one = lesson(policy, "example.com", addresses);
+      for (auto& grant : one.grants) grant.deadline = kNever;
+      one.replaces_family = 4;
+      EXPECT_EQ(teach(one), NW_REASON_NONE) << "from " << first;
+      std::sort(addresses.begin(), addresses.end());
+      EXPECT_EQ(granted_addresses(), addresses) << "from " << first;
+    }
+  }
 };
 
 TEST_F(Lessons, OpenWhatTheyTeachAndNothingElse) {
@@ -200,6 +216,10 @@ TEST_F(Lessons, OfAnAnswerThatTakesSeveralRunsReplaceExactly) {
   std::sort(expected.begin(), expected.end());
   EXPECT_EQ(granted_addresses(), expected);
 }
+
+TEST_F(Lessons, OfAnAnswerTakeTheRoomOfWhatTheyReplace) { take_each_others_room(16); }
+
+TEST_F(Lessons, OfAnAnswerThatTakesSeveralRunsTakeTheRoomOfWhatTheyReplace) { take_each_others_room(100); }
 
 TEST_F(Lessons, OfPooledChildrenReplaceTheirOwnOnly) {
   const auto policy = make_policy({"example.com"});
