@@ -1,6 +1,6 @@
 /* Lessons of user space: the grants of one answer, put where those of the kernel path are put, by the same code. Run by
- * BPF_PROG_TEST_RUN; a packet program for the reason of namewall_reap. One run takes several lessons; an answer with more
- * addresses than a lesson holds comes in several. */
+ * BPF_PROG_TEST_RUN; a packet program for the reason of namewall_reap. One run takes several lessons; an answer with
+ * more addresses than a lesson holds comes in several. */
 #ifndef NAMEWALL_BPF_TEACH_BPF_H
 #define NAMEWALL_BPF_TEACH_BPF_H
 
@@ -109,7 +109,8 @@ __noinline int teach_lesson(struct scratch* s, struct nw_workload* w) {
   if ((head->what & NW_LESSON_PUT) && head->count) {
     s->failure = put_name(s, w);
     if (!s->failure) SHORT_LOOP(NW_LESSON_GRANTS, head->count, lesson_step, &teach);
-    if (s->failure == NW_REASON_GRANTS_FULL && replaces) { /* there may be room in what the answer ends */
+    /* There may be room in what the answer ends. If not even so, that has ended early: the answer is withheld. */
+    if (s->failure == NW_REASON_GRANTS_FULL && replaces) {
       s->failure = NW_REASON_NONE;
       LONG_LOOP(head->bucket_count, replace_bucket, &teach);
       LONG_LOOP(head->count, lesson_step, &teach);
