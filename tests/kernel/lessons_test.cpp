@@ -240,6 +240,19 @@ TEST_F(Lessons, OfPooledChildrenReplaceTheirOwnOnly) {
   EXPECT_EQ(in_cgroup(other, [] { return tcp_connect(ip("192.0.2.1"), 443); }), 0);
 }
 
+TEST_F(Lessons, WithAnEndEndWhatHadNone) {
+  const auto policy = make_policy({"example.com"});
+  arm(policy);
+  auto never = lesson(policy, "example.com", {"192.0.2.1", "192.0.2.2"});
+  for (auto& grant : never.grants) grant.deadline = kNever;
+  ASSERT_EQ(teach(never), NW_REASON_NONE);
+  ASSERT_EQ(teach(lesson(policy, "example.com", {"192.0.2.1"}, milliseconds(100))), NW_REASON_NONE);
+  EXPECT_EQ(tcp_inside(ip("192.0.2.1")), 0);
+  std::this_thread::sleep_for(milliseconds(150));
+  EXPECT_EQ(tcp_inside(ip("192.0.2.1")), ECONNREFUSED);
+  EXPECT_EQ(tcp_inside(ip("192.0.2.2")), 0);
+}
+
 TEST_F(Lessons, AreJudgedByThePolicyThatIsInForceWhenTheyCome) {
   const auto before = make_policy({"tcp://a.test:443", "tcp://b.test:443"});
   const auto after = make_policy({"tcp://a.test:8443"});
