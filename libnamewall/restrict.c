@@ -117,12 +117,12 @@ static int ask_available(struct call* call) {
   const int done =
       namewall_exchange(call->socket_path, "OPTIONS", "/v1/restrict", NULL, call->deadline_ms, &answer, &system_error);
   if (done != NAMEWALL_OK) return fail_exchange(call, done, system_error);
-  const int is_offered = answer.status >= 200 && answer.status < 300 && strstr(answer.allow, "POST") != NULL;
+  const int is_success = answer.status >= 200 && answer.status < 300;
   int result = NAMEWALL_OK;
-  if (!is_offered && answer.status >= 200 && answer.status < 300) result = NAMEWALL_UNSUPPORTED;
-  if (!is_offered && result == NAMEWALL_OK) result = namewall_read_answer(&answer, &call->outcome);
-  if (result == NAMEWALL_UNSUPPORTED) {
-    (void)fail(call, result, "this namewalld is too old to narrow processes");
+  if ((is_success && strstr(answer.allow, "POST") == NULL) || answer.status == 404 || answer.status == 405) {
+    result = fail(call, NAMEWALL_UNSUPPORTED, "this namewalld is too old to narrow processes");
+  } else if (!is_success) {
+    result = namewall_read_answer(&answer, &call->outcome);
   }
   free(answer.body);
   return result;
