@@ -92,8 +92,8 @@ def refused(protocol, on_loopback=False):
 
 
 def nesting_bound(depth):
-    """Lines of host.toml with which `depth` workloads in one another are as many as can be held. BPF has eight levels of
-    programs; nft nests as deep as cgroups do, and counts all workloads."""
+    """Lines of host.toml with which `depth` workloads in one another are as many as can be held. BPF has sixteen levels
+    of programs; nft nests as deep as cgroups do, and counts all workloads."""
     return "" if backend() == "bpf" else f"[daemon]\nmax_workloads = {depth}\n"
 
 
