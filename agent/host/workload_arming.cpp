@@ -64,7 +64,7 @@ void WorkloadArming::enter(Workload workload, const ArmedCgroup& armed, std::opt
   }
   const std::uint64_t id = workload.cgroup_id;
   ++parts_.figures.generation;
-  if (workload.origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload.name);
+  if (is_by_call(workload.origin)) parts_.unsaved.insert(workload.name);
   parts_.registry.add(std::move(workload));
   tell_changed(id);
   if (armed.is_strict) flows_.judge(id);
@@ -147,7 +147,7 @@ Result<void> WorkloadArming::replace(Workload workload) {
   if (workload.armed_at.empty()) workload.armed_at = rfc3339_milliseconds(utc_now());
   const std::uint64_t id = workload.cgroup_id;
   ++parts_.figures.generation;
-  if (workload.origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload.name);
+  if (is_by_call(workload.origin)) parts_.unsaved.insert(workload.name);
   parts_.registry.add(std::move(workload));
   tell_changed(id);
   if (replaced->is_strict) flows_.judge(id);
@@ -197,7 +197,7 @@ void WorkloadArming::forget(std::uint64_t cgroup_id) {
   flows_.forget(cgroup_id);
   tell_changed(cgroup_id);
   if (const Workload* workload = parts_.registry.find_by_id(cgroup_id)) {
-    if (workload->origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload->name);
+    if (is_by_call(workload->origin)) parts_.unsaved.insert(workload->name);
     parts_.hub.forget(std::string(workload->name));
     parts_.registry.erase(cgroup_id);
   }
