@@ -246,7 +246,13 @@ void WorkloadRestriction::remove(const std::string& path, std::uint64_t cgroup_i
   const auto opened = open_cgroup(parts_.cgroups, path, cgroup_id);
   if (!opened || opened->is_populated()) return;
   // Its end is told as any cgroup's is: nothing is lifted before it is gone.
-  parts_.helper.remove_restricted(opened->fd.get(), boot_now(), [](const Result<void>&) {});
+  parts_.helper.remove_restricted(opened->fd.get(), boot_now(), [this, path](const Result<void>& done) {
+    if (!done) return;
+    // The one around it was told to be empty with it, and could not go first.
+    const std::string outer(parent_cgroup(path));
+    if (!is_restricted_cgroup(outer)) return;
+    if (const Workload* workload = parts_.registry.find_at(outer)) remove(outer, workload->cgroup_id);
+  });
 }
 
 void WorkloadRestriction::remove_if_empty(std::uint64_t cgroup_id) {
