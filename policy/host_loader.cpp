@@ -4,12 +4,13 @@
 #include <utility>
 
 #include "policy/byte_size.h"
+#include "policy/host_limits_reader.h"
 #include "policy/rule_reader.h"
 
 namespace namewall {
 namespace {
 
-constexpr std::string_view kLaterKeys[] = {"limits", "block_networks", "profile", "groups"};
+constexpr std::string_view kLaterKeys[] = {"groups"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
@@ -43,6 +44,7 @@ class HostReader {
   HostFile read(const ConfigNode& root) {
     HostPolicy& policy = host_.policy;
     policy.origin = config_.origin_of({1, 1});
+    HostLimitsReader limits(config_, policy);
     const KeyReader keys[] = {
         {"backend",
          [&](const ConfigNode& node) {
@@ -50,6 +52,9 @@ class HostReader {
          }},
         {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
+        {"block_networks", [&](const ConfigNode& node) { limits.read_block_networks(node); }},
+        {"limits", [&](const ConfigNode& node) { limits.read_limits(node); }},
+        {"profile", [&](const ConfigNode& node) { limits.read_profile(node); }},
         {"log", [&](const ConfigNode& node) { read_log(node); }},
         {"metrics", [&](const ConfigNode& node) { read_metrics(node); }},
         {"daemon", [&](const ConfigNode& node) { read_daemon(node); }},
@@ -57,7 +62,8 @@ class HostReader {
         {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
     config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
-    if (policy.deny.size() + policy.private_names.size() > kMaxRules) {
+    limits.finish();
+    if (policy.deny.size() + policy.private_names.size() + policy.blocks.size() > kMaxRules) {
       config_.error({1, 1}, "the file has more than " + std::to_string(kMaxRules) + " rules");
     }
     return std::move(host_);

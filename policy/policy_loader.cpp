@@ -8,6 +8,7 @@
 #include "policy/config_reader.h"
 #include "policy/duration.h"
 #include "policy/listen_ports.h"
+#include "policy/policy_name.h"
 #include "policy/rule_reader.h"
 
 namespace namewall {
@@ -20,13 +21,6 @@ constexpr std::string_view kLaterPolicyKeys[] = {"profile", "groups", "limits"};
 constexpr std::int64_t kMaxAddresses = 1'048'576;
 constexpr std::int64_t kMaxInFlight = 65'536, kMaxPerSecond = 1'000'000, kMaxConnections = 4096;
 constexpr Nanoseconds kMinIdle = std::chrono::seconds(1), kMaxIdle = std::chrono::hours(1);
-
-bool is_policy_name(std::string_view name) {
-  const auto is_alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !name.empty() && name.size() <= 63 && is_alphanumeric(name.front()) &&
-         std::all_of(name.begin(), name.end(),
-                     [&](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
-}
 
 class PolicyReader {
  public:
