@@ -39,7 +39,7 @@ std::optional<ResolverAddress> parse_loopback_listener(std::string_view text) {
 
 class HostReader {
  public:
-  explicit HostReader(ConfigReader& config) : config_(config) {}
+  HostReader(ConfigReader& config, const LoadContext& context) : config_(config), context_(context) {}
 
   HostFile read(const ConfigNode& root) {
     HostPolicy& policy = host_.policy;
@@ -50,7 +50,7 @@ class HostReader {
          [&](const ConfigNode& node) {
            choose(node, "backend", {"bpf", "nft"}, policy.backend);
          }},
-        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny); }},
+        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny, context_); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
         {"block_networks", [&](const ConfigNode& node) { limits.read_block_networks(node); }},
         {"limits", [&](const ConfigNode& node) { limits.read_limits(node); }},
@@ -202,19 +202,20 @@ class HostReader {
   }
 
   ConfigReader& config_;
+  const LoadContext& context_;
   HostFile host_;
 };
 
 }  // namespace
 
-Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name) {
-  return load_config<HostFile>(text, format, file_name, [](ConfigReader& config, const ConfigNode& root) {
-    return HostReader(config).read(root);
+Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+  return load_config<HostFile>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
+    return HostReader(config, context).read(root);
   });
 }
 
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name) {
-  Loaded<HostFile> file = load_host_file(text, format, file_name);
+Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+  Loaded<HostFile> file = load_host_file(text, format, file_name, context);
   return {std::move(file.value.policy), std::move(file.diagnostics)};
 }
 
