@@ -14,6 +14,7 @@ constexpr std::string_view kLaterKeys[] = {"groups"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
+constexpr std::int64_t kMaxRestrictions = 16'384, kMaxRestrictDepth = 12, kMaxRestrictRate = 1000;
 constexpr std::size_t kMaxGroupName = 32;  // useradd(8)
 
 bool is_group_name(std::string_view name) {
@@ -58,6 +59,7 @@ class HostReader {
         {"metrics", [&](const ConfigNode& node) { read_metrics(node); }},
         {"daemon", [&](const ConfigNode& node) { read_daemon(node); }},
         {"proxy", [&](const ConfigNode& node) { read_proxy(node); }},
+        {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
     config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
     limits.finish();
@@ -131,6 +133,26 @@ class HostReader {
     if (!config_.is_table(node, "proxy")) return;
     const KeyReader keys[] = {{"cache", [&](const ConfigNode& value) { read_cache(value); }}};
     config_.read_table(node, {"[proxy]", keys, {}, {}, ""});
+  }
+
+  void read_restrict(const ConfigNode& node) {
+    if (!config_.is_table(node, "restrict")) return;
+    RestrictSettings& settings = host_.settings.restrict;
+    const auto count = [&](std::string_view key, std::int64_t max, std::uint32_t& value) {
+      return KeyReader{key, [this, key, max, &value](const ConfigNode& item) { read_count(item, key, 1, max, value); }};
+    };
+    const KeyReader keys[] = {
+        {"enabled",
+         [&](const ConfigNode& value) {
+           settings.enabled = config_.read_boolean(value, "enabled").value_or(settings.enabled);
+         }},
+        count("per_user", kMaxRestrictions, settings.per_user),
+        count("per_workload", kMaxRestrictions, settings.per_workload),
+        count("total", kMaxRestrictions, settings.total),
+        count("depth", kMaxRestrictDepth, settings.depth),
+        count("per_second", kMaxRestrictRate, settings.per_second),
+    };
+    config_.read_table(node, {"[restrict]", keys, {}, {}, ""});
   }
 
   void read_cache(const ConfigNode& node) {
