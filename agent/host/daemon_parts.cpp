@@ -86,6 +86,8 @@ DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privile
                [this] { reconciler.meet_children(); }}) {
   host.own_netns = root.netns;
   arming.set_follower(proxy);
+  // A manifest that cannot be watched is read when the folder is.
+  reload.watch_others_by([this](std::set<std::string> files) { (void)sources.folder.watch_also(std::move(files)); });
 }
 
 }  // namespace namewall::agent

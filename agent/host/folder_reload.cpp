@@ -19,6 +19,14 @@ bool holds_the_same(const FolderSnapshot& a, const FolderSnapshot& b) {
                     [](const auto& x, const auto& y) { return x.file == y.file && x.in_force == y.in_force; });
 }
 
+std::set<std::string> manifests_of(const FolderSnapshot& folder) {
+  std::set<std::string> manifests;
+  for (const PolicyFileStatus& file : folder.files) {
+    if (file.in_force && file.in_force->policy.spin) manifests.insert(file.in_force->policy.spin->manifest);
+  }
+  return manifests;
+}
+
 }  // namespace
 
 void FolderReload::read() {
@@ -33,6 +41,7 @@ void FolderReload::read() {
   ::malloc_trim(0);
   if (!holds_the_same(older, parts_.folder)) parts_.is_folder_unsaved = true;
   if (!(parts_.settings() == before)) settings_changed_();
+  if (watch_others_) watch_others_(manifests_of(parts_.folder));
 }
 
 // A file that is gone is kept for what it holds: where a teardown lifted all of that, there is nothing to keep.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ class FolderReload {
   // Everything is validated before anything changes; a broken file keeps what it had. `peer` nullptr: the daemon
   // itself.
   ReloadView reload(const Peer* peer);
+  // `watch` is told after each reading which other files the policies in force were made from.
+  void watch_others_by(std::function<void(std::set<std::string>)> watch) { watch_others_ = std::move(watch); }
   // The first reading, before anything is armed. Its errors.
   std::vector<std::string> read_first();
 
@@ -43,6 +46,7 @@ class FolderReload {
   Reconciler& reconciler_;
   FolderPaths paths_;
   std::function<void()> settings_changed_;
+  std::function<void(std::set<std::string>)> watch_others_;
 };
 
 }  // namespace namewall::agent
