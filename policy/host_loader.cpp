@@ -4,12 +4,13 @@
 #include <utility>
 
 #include "policy/byte_size.h"
+#include "policy/group_file.h"
 #include "policy/rule_reader.h"
 
 namespace namewall {
 namespace {
 
-constexpr std::string_view kLaterKeys[] = {"limits", "block_networks", "profile", "groups"};
+constexpr std::string_view kLaterKeys[] = {"limits", "block_networks", "profile"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
@@ -37,17 +38,21 @@ std::optional<ResolverAddress> parse_loopback_listener(std::string_view text) {
 
 class HostReader {
  public:
-  explicit HostReader(ConfigReader& config) : config_(config) {}
+  HostReader(ConfigReader& config, std::span<const Group> shipped) : config_(config), shipped_(shipped) {}
 
   HostFile read(const ConfigNode& root) {
     HostPolicy& policy = host_.policy;
     policy.origin = config_.origin_of({1, 1});
+    for (const ConfigEntry& entry : root.entries) {  // `deny` may name them, wherever it stands
+      if (entry.key == "groups" && policy.groups.empty()) read_own_groups(entry.value);
+    }
     const KeyReader keys[] = {
+        {"groups", [](const ConfigNode&) {}},
         {"backend",
          [&](const ConfigNode& node) {
            choose(node, "backend", {"bpf", "nft"}, policy.backend);
          }},
-        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny); }},
+        {"deny", [&](const ConfigNode& node) { read_deny(node); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
         {"log", [&](const ConfigNode& node) { read_log(node); }},
         {"metrics", [&](const ConfigNode& node) { read_metrics(node); }},
@@ -62,6 +67,20 @@ class HostReader {
   }
 
  private:
+  void read_own_groups(const ConfigNode& node) {
+    std::vector<Diagnostic> diagnostics;
+    host_.policy.groups = resolve_groups(read_groups(config_, node), shipped_, diagnostics);
+    for (const Diagnostic& diagnostic : diagnostics) {
+      config_.error({diagnostic.origin.line, diagnostic.origin.column}, diagnostic.message);
+    }
+  }
+
+  void read_deny(const ConfigNode& node) {
+    std::vector<Group> groups = host_.policy.groups;
+    groups.insert(groups.end(), shipped_.begin(), shipped_.end());
+    read_rules(config_, node, "deny", EndpointUse::kDeny, host_.policy.deny, {groups, {}, {}});
+  }
+
   void read_private_names(const ConfigNode& node) {
     for (const ConfigNode* item : config_.read_strings(node, "private_names", "a name pattern as a string")) {
       if (Result<NamePattern> pattern = NamePattern::parse(item->text)) {
@@ -174,19 +193,22 @@ class HostReader {
   }
 
   ConfigReader& config_;
+  std::span<const Group> shipped_;
   HostFile host_;
 };
 
 }  // namespace
 
-Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name) {
-  return load_config<HostFile>(text, format, file_name, [](ConfigReader& config, const ConfigNode& root) {
-    return HostReader(config).read(root);
+Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name,
+                                std::span<const Group> shipped) {
+  return load_config<HostFile>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
+    return HostReader(config, shipped).read(root);
   });
 }
 
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name) {
-  Loaded<HostFile> file = load_host_file(text, format, file_name);
+Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name,
+                                    std::span<const Group> shipped) {
+  Loaded<HostFile> file = load_host_file(text, format, file_name, shipped);
   return {std::move(file.value.policy), std::move(file.diagnostics)};
 }
 

@@ -1,6 +1,7 @@
 // Reads host.toml, the operator's own file: as policy_loader.h.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "policy/host_settings.h"
@@ -8,8 +9,11 @@
 
 namespace namewall {
 
-Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name);
+// `shipped`: the groups that it may name.
+Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name,
+                                std::span<const Group> shipped = {});
 // Its policy alone, everything checked all the same.
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name);
+Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name,
+                                    std::span<const Group> shipped = {});
 
 }  // namespace namewall

@@ -12,7 +12,7 @@ namespace namewall::agent {
 namespace {
 
 FolderPaths folder_paths(const DaemonOptions& options) {
-  return {options.config_directory + "/policies.d", options.config_directory + "/host.toml"};
+  return {options.config_directory + "/policies.d", options.config_directory + "/host.toml", options.group_directory};
 }
 
 Result<FileDescriptor> open_signals() {
@@ -81,6 +81,7 @@ DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privile
       service({host, views, status, calls, lifting, proofs, [this](const Peer* peer) { return reload.reload(peer); },
                [this] { state.save_changes(); }, [this] { reconciler.meet_children(); }}) {
   host.own_netns = root.netns;
+  host.context = PolicyContext::read_shipped(options.group_directory);
   arming.set_follower(proxy);
 }
 

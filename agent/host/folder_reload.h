@@ -3,17 +3,20 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/host/host.h"
 #include "agent/host/host_parts.h"
 #include "agent/host/reconciler.h"
+#include "agent/public_suffix.h"
 
 namespace namewall::agent {
 
 struct FolderPaths {
   std::string policies;  // directory
   std::string host_file;
+  std::string groups;  // directory of the shipped groups
 };
 
 class FolderReload {
@@ -43,6 +46,7 @@ class FolderReload {
   Reconciler& reconciler_;
   FolderPaths paths_;
   std::function<void()> settings_changed_;
+  std::function<bool(std::string_view)> is_public_suffix_ = read_public_suffixes();
 };
 
 }  // namespace namewall::agent

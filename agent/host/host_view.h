@@ -188,6 +188,7 @@ struct ChangeView {
 struct ReloadView {
   bool ok = false;
   std::vector<std::string> errors;  // "file:line:column: ..."
+  std::vector<std::string> warnings;
   std::uint32_t armed = 0, replaced = 0, let_go = 0, unchanged = 0;
 };
 

@@ -2,6 +2,7 @@
 // said. Pure: values to values.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,9 @@ SavedFolder saved_form_of(const FolderSnapshot& folder, const LiftedPlaces& lift
 
 // What the first next_snapshot() takes as the one before: every file counts as one that has yet to be read. What cannot
 // be used any more is left out and told of in `sentences`.
+// `shipped`: groups that host.toml may name.
 FolderSnapshot restore_folder(const SavedFolder& saved, const ResolvConf& system, BootTime now,
-                              std::vector<std::string>& sentences);
+                              std::vector<std::string>& sentences, std::span<const Group> shipped = {});
 
 LiftedPlaces restore_lifted(const SavedFolder& saved);
 

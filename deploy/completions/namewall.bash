@@ -53,7 +53,7 @@ _namewall() {
     run)
       options+=" --policy --allow --deny --host --backend --audit --user --keep --events --quiet --json --stop-on-refusal --save"
       ;;
-    check) options+=" --host --json" ;;
+    check) options+=" --host --expand --strict --diff --json" ;;
     explain) options+=" --policy --workload --answers --host --json --socket" ;;
     doctor) options+=" --cgroup --json --socket" words=workloads ;;
     status | reload) options+=" --json --socket" ;;

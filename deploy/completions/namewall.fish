@@ -45,6 +45,9 @@ complete -c namewall -n '__fish_seen_subcommand_from run' -l stop-on-refusal
 complete -c namewall -n '__fish_seen_subcommand_from run' -l save -rF
 
 complete -c namewall -n '__fish_seen_subcommand_from check' -l host -rF
+complete -c namewall -n '__fish_seen_subcommand_from check' -l expand
+complete -c namewall -n '__fish_seen_subcommand_from check' -l strict
+complete -c namewall -n '__fish_seen_subcommand_from check' -l diff -rF
 complete -c namewall -n '__fish_seen_subcommand_from check' -l json
 
 complete -c namewall -n '__fish_seen_subcommand_from explain' -l policy -rF

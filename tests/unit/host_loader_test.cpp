@@ -54,8 +54,8 @@ TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
       messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\nblock_networks = []\n[limits]\n",
                                    Format::kToml, "host.toml")
                       .diagnostics),
-      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: backend, deny, private_names, log, metrics, "
-                  "daemon, proxy",
+      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: groups, backend, deny, private_names, log, "
+                  "metrics, daemon, proxy",
                   HasSubstr("host.toml:2:18: error: "),
                   "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
                   "as a string",
