@@ -4,17 +4,20 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/host/host.h"
 #include "agent/host/host_parts.h"
 #include "agent/host/reconciler.h"
+#include "agent/public_suffix.h"
 
 namespace namewall::agent {
 
 struct FolderPaths {
   std::string policies;  // directory
   std::string host_file;
+  std::string groups;  // directory of the shipped groups
 };
 
 class FolderReload {
@@ -47,6 +50,7 @@ class FolderReload {
   FolderPaths paths_;
   std::function<void()> settings_changed_;
   std::function<void(std::set<std::string>)> watch_others_;
+  std::function<bool(std::string_view)> is_public_suffix_ = read_public_suffixes();
 };
 
 }  // namespace namewall::agent

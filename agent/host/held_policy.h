@@ -34,9 +34,10 @@ class PolicyShelf {
  public:
   HeldPolicyPtr hold(std::shared_ptr<const PolicyVersion> version, std::shared_ptr<const HostVersion> host);
   // A policy by call: TOML or JSON text. One without a name is called `fallback_name`. kInvalid: every mistake, a line
-  // each.
+  // each. `context`: what the text may refer to; texts in canonical form need none.
   Result<HeldPolicyPtr> load(const std::string& text, const std::string& fallback_name,
-                             const std::shared_ptr<const HostVersion>& host, const ResolvConf& system);
+                             const std::shared_ptr<const HostVersion>& host, const ResolvConf& system,
+                             const LoadContext& context = {});
   Result<HeldPolicyPtr> take(const Policy& policy, const std::shared_ptr<const HostVersion>& host,
                              const ResolvConf& system);
   // Forgets those that no workload uses any more.

@@ -54,7 +54,7 @@ _namewall() {
       options+=" --policy --allow --deny --host --backend --audit --user --keep --events --quiet --json --stop-on-refusal --save"
       ;;
     restrict) options+=" --allow --allow-nothing --cooperative --label --quiet --socket" ;;
-    check) options+=" --host --json" ;;
+    check) options+=" --host --expand --strict --diff --json" ;;
     explain) options+=" --policy --workload --answers --host --json --socket" ;;
     doctor) options+=" --cgroup --json --socket" words=workloads ;;
     import)

@@ -54,6 +54,9 @@ complete -c namewall -n '__fish_seen_subcommand_from restrict' -l quiet
 complete -c namewall -n '__fish_seen_subcommand_from restrict' -l socket -rF
 
 complete -c namewall -n '__fish_seen_subcommand_from check' -l host -rF
+complete -c namewall -n '__fish_seen_subcommand_from check' -l expand
+complete -c namewall -n '__fish_seen_subcommand_from check' -l strict
+complete -c namewall -n '__fish_seen_subcommand_from check' -l diff -rF
 complete -c namewall -n '__fish_seen_subcommand_from check' -l json
 
 complete -c namewall -n '__fish_seen_subcommand_from explain' -l policy -rF
