@@ -1,6 +1,7 @@
 #include "agent/policy_sources.h"
 
 #include "agent/group_folder.h"
+#include "agent/policy_context.h"
 #include "agent/text_file.h"
 
 namespace namewall::agent {
@@ -21,7 +22,8 @@ Result<Loaded<HostPolicy>> load_host_policy_file(const std::string& path) {
   if (!text && path.empty() && text.error().kind == ErrorKind::kNotFound) return Loaded<HostPolicy>();
   if (!text) return tl::unexpected(text.error());
   const GroupFolder shipped = read_group_folder(group_folder_of_command());
-  return load_host_policy(*text, format_of(file, *text), display_name(file), shipped.groups);
+  const std::vector<Service> services = read_services();
+  return load_host_policy(*text, format_of(file, *text), display_name(file), {shipped.groups, services, {}});
 }
 
 Result<ResolvConf> read_system_resolv_conf() {

@@ -5,15 +5,16 @@
 
 #include "policy/byte_size.h"
 #include "policy/group_file.h"
+#include "policy/host_limits_reader.h"
 #include "policy/rule_reader.h"
 
 namespace namewall {
 namespace {
 
-constexpr std::string_view kLaterKeys[] = {"limits", "block_networks", "profile"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
+constexpr std::int64_t kMaxRestrictions = 16'384, kMaxRestrictDepth = 12, kMaxRestrictRate = 1000;
 constexpr std::size_t kMaxGroupName = 32;  // useradd(8)
 
 bool is_group_name(std::string_view name) {
@@ -38,7 +39,7 @@ std::optional<ResolverAddress> parse_loopback_listener(std::string_view text) {
 
 class HostReader {
  public:
-  HostReader(ConfigReader& config, std::span<const Group> shipped) : config_(config), shipped_(shipped) {}
+  HostReader(ConfigReader& config, const LoadContext& context) : config_(config), context_(context) {}
 
   HostFile read(const ConfigNode& root) {
     HostPolicy& policy = host_.policy;
@@ -46,6 +47,7 @@ class HostReader {
     for (const ConfigEntry& entry : root.entries) {  // `deny` may name them, wherever it stands
       if (entry.key == "groups" && policy.groups.empty()) read_own_groups(entry.value);
     }
+    HostLimitsReader limits(config_, policy);
     const KeyReader keys[] = {
         {"groups", [](const ConfigNode&) {}},
         {"backend",
@@ -54,13 +56,18 @@ class HostReader {
          }},
         {"deny", [&](const ConfigNode& node) { read_deny(node); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
+        {"block_networks", [&](const ConfigNode& node) { limits.read_block_networks(node); }},
+        {"limits", [&](const ConfigNode& node) { limits.read_limits(node); }},
+        {"profile", [&](const ConfigNode& node) { limits.read_profile(node); }},
         {"log", [&](const ConfigNode& node) { read_log(node); }},
         {"metrics", [&](const ConfigNode& node) { read_metrics(node); }},
         {"daemon", [&](const ConfigNode& node) { read_daemon(node); }},
         {"proxy", [&](const ConfigNode& node) { read_proxy(node); }},
+        {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
-    config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
-    if (policy.deny.size() + policy.private_names.size() > kMaxRules) {
+    config_.read_table(root, {"", keys, {}, {}, ""});
+    limits.finish();
+    if (policy.deny.size() + policy.private_names.size() + policy.blocks.size() > kMaxRules) {
       config_.error({1, 1}, "the file has more than " + std::to_string(kMaxRules) + " rules");
     }
     return std::move(host_);
@@ -69,7 +76,7 @@ class HostReader {
  private:
   void read_own_groups(const ConfigNode& node) {
     std::vector<Diagnostic> diagnostics;
-    host_.policy.groups = resolve_groups(read_groups(config_, node), shipped_, diagnostics);
+    host_.policy.groups = resolve_groups(read_groups(config_, node), context_.groups, diagnostics);
     for (const Diagnostic& diagnostic : diagnostics) {
       config_.error({diagnostic.origin.line, diagnostic.origin.column}, diagnostic.message);
     }
@@ -77,8 +84,8 @@ class HostReader {
 
   void read_deny(const ConfigNode& node) {
     std::vector<Group> groups = host_.policy.groups;
-    groups.insert(groups.end(), shipped_.begin(), shipped_.end());
-    read_rules(config_, node, "deny", EndpointUse::kDeny, host_.policy.deny, {groups, {}, {}});
+    groups.insert(groups.end(), context_.groups.begin(), context_.groups.end());
+    read_rules(config_, node, "deny", EndpointUse::kDeny, host_.policy.deny, {groups, context_.services, {}});
   }
 
   void read_private_names(const ConfigNode& node) {
@@ -146,6 +153,26 @@ class HostReader {
     config_.read_table(node, {"[proxy]", keys, {}, {}, ""});
   }
 
+  void read_restrict(const ConfigNode& node) {
+    if (!config_.is_table(node, "restrict")) return;
+    RestrictSettings& settings = host_.settings.restrict;
+    const auto count = [&](std::string_view key, std::int64_t max, std::uint32_t& value) {
+      return KeyReader{key, [this, key, max, &value](const ConfigNode& item) { read_count(item, key, 1, max, value); }};
+    };
+    const KeyReader keys[] = {
+        {"enabled",
+         [&](const ConfigNode& value) {
+           settings.enabled = config_.read_boolean(value, "enabled").value_or(settings.enabled);
+         }},
+        count("per_user", kMaxRestrictions, settings.per_user),
+        count("per_workload", kMaxRestrictions, settings.per_workload),
+        count("total", kMaxRestrictions, settings.total),
+        count("depth", kMaxRestrictDepth, settings.depth),
+        count("per_second", kMaxRestrictRate, settings.per_second),
+    };
+    config_.read_table(node, {"[restrict]", keys, {}, {}, ""});
+  }
+
   void read_cache(const ConfigNode& node) {
     std::optional<std::uint64_t> size;
     if (node.kind == ConfigNode::Kind::kString) size = parse_byte_size(node.text);
@@ -193,22 +220,20 @@ class HostReader {
   }
 
   ConfigReader& config_;
-  std::span<const Group> shipped_;
+  const LoadContext& context_;
   HostFile host_;
 };
 
 }  // namespace
 
-Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name,
-                                std::span<const Group> shipped) {
+Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
   return load_config<HostFile>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
-    return HostReader(config, shipped).read(root);
+    return HostReader(config, context).read(root);
   });
 }
 
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name,
-                                    std::span<const Group> shipped) {
-  Loaded<HostFile> file = load_host_file(text, format, file_name, shipped);
+Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+  Loaded<HostFile> file = load_host_file(text, format, file_name, context);
   return {std::move(file.value.policy), std::move(file.diagnostics)};
 }
 

@@ -9,11 +9,11 @@
 
 namespace namewall {
 
-// `shipped`: the groups that it may name.
+// `context`: the shipped groups and the services that it may name.
 Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name,
-                                std::span<const Group> shipped = {});
+                                const LoadContext& context = {});
 // Its policy alone, everything checked all the same.
 Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name,
-                                    std::span<const Group> shipped = {});
+                                    const LoadContext& context = {});
 
 }  // namespace namewall

@@ -31,6 +31,7 @@ class RuleReader {
   std::set<std::string, std::less<>> groups_;
 };
 
+// The list at `key`: endpoints as strings, or as tables (rule_table.h).
 void read_rules(ConfigReader& config, const ConfigNode& node, std::string_view key, EndpointUse use,
                 std::vector<Rule>& rules, const LoadContext& context = {});
 

@@ -48,7 +48,7 @@ EarlyLook look_early(const DaemonOptions& options) {
   if (contents.host && contents.host->text) {
     const std::string& text = *contents.host->text;
     const Loaded<HostFile> loaded =
-        load_host_file(text, format_of("host.toml", text), "host.toml", context.get().groups);
+        load_host_file(text, format_of("host.toml", text), "host.toml", context.get());
     if (loaded.ok()) {
       look.settings = loaded.value.settings;
       look.backend = loaded.value.policy.backend;
@@ -105,6 +105,7 @@ Result<PrivilegedStart> start_privileged(const DaemonOptions& options) {
   backend_options.owner_gid = user->gid;
   backend_options.max_workloads = look.settings.max_workloads;
   backend_options.spare_tables = look.settings.spare_children;
+  backend_options.keeps_spare_layer = look.settings.restrict.enabled;
   backend_options.own_netns = *netns;
   auto backends = make_backends(backend_options);
   if (auto opened = open_backends(*backends, look, options.pin_directory); !opened) {

@@ -11,6 +11,7 @@
 #include "agent/host/group_change.h"
 #include "agent/host/sha256.h"
 #include "policy/host_loader.h"
+#include "policy/host_rules.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {
@@ -25,7 +26,7 @@ std::string text_of(const HostPolicy& host) {
   if (host.backend != Backend::kBpf) text += "backend " + std::string(word_of(host.backend)) + "\n";
   for (const Rule& rule : host.deny) text += "deny " + to_canonical_string(rule.endpoint) + "\n";
   for (const Rule& rule : host.private_names) text += "private " + to_canonical_string(rule.endpoint) + "\n";
-  return text;
+  return text + blocks_text(host);
 }
 
 bool is_same_host(const HostPolicy& a, const HostPolicy& b) {
@@ -60,7 +61,7 @@ struct Entry {
   void fall_back() { chosen = before, is_chosen_fresh = false; }
 };
 
-// `are_groups_new`: a file that is as it was may say something else.
+// `are_groups_new`: a file that is as it was may say something else; one with a Spin manifest always may.
 void read_entry(const FileText& file, const LoadContext& context, bool are_groups_new, Entry& entry) {
   PolicyFileStatus& status = entry.status;
   const bool was_whole = status.errors.empty() && entry.before != nullptr;
@@ -70,7 +71,8 @@ void read_entry(const FileText& file, const LoadContext& context, bool are_group
   const Result<std::string> sha256 = sha256_of(*file.text);
   if (!sha256) return entry.complain(sha256.error().message());
   const bool is_as_it_was = was_whole && status.text_sha256 == *sha256;
-  if (is_as_it_was && !are_groups_new) return;
+  const bool has_manifest = is_as_it_was && entry.before->policy.spin.has_value();
+  if (is_as_it_was && !are_groups_new && !has_manifest) return;
   status.text_sha256 = *sha256;
   status.warnings.clear();
   Loaded<Policy> loaded = load_policy(*file.text, format_of(file.name, *file.text), file.name, {}, context);
@@ -113,7 +115,7 @@ std::vector<Entry> read_entries(const FolderContents& contents, const FolderSnap
 
 // `in_force` is the version to use; null: none ever was.
 HostFileStatus read_host(const std::optional<FileText>& host, const HostFileStatus& previous, BootTime now,
-                         std::span<const Group> shipped) {
+                         const LoadContext& shipped) {
   HostFileStatus status = previous;
   status.errors.clear();
   status.warnings.clear();
@@ -281,7 +283,7 @@ FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapsho
   FolderSnapshot next;
   next.errors = contents.errors;
   next.system = system;
-  next.host = read_host(contents.host, previous.host, now, shipped.groups);
+  next.host = read_host(contents.host, previous.host, now, shipped);
   if (next.host.in_force) next.groups = next.host.in_force->file.policy.groups;
   next.groups.insert(next.groups.end(), shipped.groups.begin(), shipped.groups.end());
   LoadContext context = shipped;

@@ -15,7 +15,7 @@ namespace namewall::agent {
 namespace {
 
 // nullptr: not usable.
-std::shared_ptr<const HostVersion> host_of(const std::string& text, std::span<const Group> shipped) {
+std::shared_ptr<const HostVersion> host_of(const std::string& text, const LoadContext& shipped) {
   HostVersion version;
   if (text.empty()) return std::make_shared<const HostVersion>(std::move(version));
   Loaded<HostFile> loaded = load_host_file(text, format_of("", text), "host.toml", shipped);
@@ -79,7 +79,7 @@ SavedFolder saved_form_of(const FolderSnapshot& folder, const LiftedPlaces& lift
 }
 
 FolderSnapshot restore_folder(const SavedFolder& saved, const ResolvConf& system, BootTime now,
-                              std::vector<std::string>& sentences, std::span<const Group> shipped) {
+                              std::vector<std::string>& sentences, const LoadContext& shipped) {
   FolderSnapshot folder;
   folder.system = system;
   if (!saved.host_text) return folder;

@@ -2,7 +2,6 @@
 // said. Pure: values to values.
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "agent/host/lifted_places.h"
 #include "agent/host/saved_state.h"
 #include "policy/boot_time.h"
+#include "policy/load_context.h"
 #include "policy/resolv_conf.h"
 
 namespace namewall::agent {
@@ -18,9 +18,9 @@ SavedFolder saved_form_of(const FolderSnapshot& folder, const LiftedPlaces& lift
 
 // What the first next_snapshot() takes as the one before: every file counts as one that has yet to be read. What cannot
 // be used any more is left out and told of in `sentences`.
-// `shipped`: groups that host.toml may name.
+// `shipped`: what host.toml may refer to.
 FolderSnapshot restore_folder(const SavedFolder& saved, const ResolvConf& system, BootTime now,
-                              std::vector<std::string>& sentences, std::span<const Group> shipped = {});
+                              std::vector<std::string>& sentences, const LoadContext& shipped = {});
 
 LiftedPlaces restore_lifted(const SavedFolder& saved);
 

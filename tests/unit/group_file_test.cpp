@@ -96,7 +96,7 @@ TEST(GroupFile, SaysWhatIsWrongWithAFile) {
 TEST(GroupFile, GroupsOfTheHostMayNameShippedOnesAndComeBeforeThem) {
   const std::vector<Group> groups = shipped_groups();
   const auto host = load_host_policy("[groups]\nmine = [\"https://m.example\", \"@npm\"]\nnpm = [\"n.example\"]\n",
-                                     Format::kToml, "host.toml", groups);
+                                     Format::kToml, "host.toml", {groups, {}, {}});
   ASSERT_THAT(lines_of_group_diagnostics(host.diagnostics), IsEmpty());
   std::vector<Group> all = host.value.groups;
   all.insert(all.end(), groups.begin(), groups.end());
