@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "policy/endpoint_host.h"
+#include "policy/host_rules.h"
 #include "policy/overlap_words.h"
 #include "policy/private_names.h"
 #include "policy/rule_index.h"
@@ -26,7 +27,7 @@ Denies collect(const OverlapInput& input) {
   Denies denies;
   for (const Rule& rule : input.host.deny) denies.rules.push_back(&rule);
   for (const HostBlock& block : input.host.blocks) {
-    if (std::find(block.exempt.begin(), block.exempt.end(), input.policy.name) != block.exempt.end()) continue;
+    if (!holds(block, input.policy.name)) continue;
     denies.rules.push_back(&block.rule);
     denies.sparing.insert(&block.rule);
   }

@@ -65,7 +65,7 @@ class HostReader {
         {"proxy", [&](const ConfigNode& node) { read_proxy(node); }},
         {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
-    config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
+    config_.read_table(root, {"", keys, {}, {}, ""});
     limits.finish();
     if (policy.deny.size() + policy.private_names.size() + policy.blocks.size() > kMaxRules) {
       config_.error({1, 1}, "the file has more than " + std::to_string(kMaxRules) + " rules");

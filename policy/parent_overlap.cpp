@@ -6,6 +6,7 @@
 
 #include "policy/cgroup_pattern.h"
 #include "policy/endpoint_host.h"
+#include "policy/host_rules.h"
 #include "policy/label_glob.h"
 #include "policy/overlap_words.h"
 #include "policy/pattern_cover.h"
@@ -128,10 +129,9 @@ std::vector<std::string> find_unpermitted_listening(const OverlapInput& input) {
   std::vector<std::string> sentences;
   const PortSet& listen = input.policy.listen;
   if (listen.empty()) return sentences;
-  const ListenLimit& limit = input.host.listen_limit;
-  const bool is_exempt = std::find(limit.exempt.begin(), limit.exempt.end(), input.policy.name) != limit.exempt.end();
-  if (limit.is_denied && !is_exempt) {
-    sentences.push_back("`listen` cannot be satisfied: listening is denied by " + place_of(limit.origin));
+  if (!may_listen(input.host, input.policy.name)) {
+    sentences.push_back("`listen` cannot be satisfied: listening is denied by " +
+                        place_of(input.host.listen_limit.origin));
     return sentences;
   }
   for (const Policy* parent : input.parents) {

@@ -11,6 +11,7 @@
 #include "agent/host/group_change.h"
 #include "agent/host/sha256.h"
 #include "policy/host_loader.h"
+#include "policy/host_rules.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {
@@ -25,7 +26,7 @@ std::string text_of(const HostPolicy& host) {
   if (host.backend != Backend::kBpf) text += "backend " + std::string(word_of(host.backend)) + "\n";
   for (const Rule& rule : host.deny) text += "deny " + to_canonical_string(rule.endpoint) + "\n";
   for (const Rule& rule : host.private_names) text += "private " + to_canonical_string(rule.endpoint) + "\n";
-  return text;
+  return text + blocks_text(host);
 }
 
 bool is_same_host(const HostPolicy& a, const HostPolicy& b) {

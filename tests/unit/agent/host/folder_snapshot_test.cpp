@@ -415,6 +415,18 @@ TEST(FolderSnapshot, ANewHostPolicyHoldsThoughAPolicyFailsItsExpectationsWithIt)
   EXPECT_THAT(folder.status("a.toml").warnings, ElementsAre(HasSubstr("warning: expected `a.example` to be allowed")));
 }
 
+TEST(FolderSnapshot, BlocksAndLimitsOfANewHostPolicyHoldForWhatIsInForce) {
+  Folder folder;
+  folder.put("a.toml", policy("a", "/a")).load(1);
+  const auto before = folder.snapshot().find("a");
+  EXPECT_TRUE(before->image->may_listen);
+  folder.put_host("block_networks = [\"10.0.0.0/8\"]\n[limits]\nlisten = \"deny\"\n").load(2);
+  const auto after = folder.snapshot().find("a");
+  EXPECT_FALSE(after->image->may_listen);
+  EXPECT_NE(decide_address(*after->image, *parse_address("10.0.0.1")).host_deny, 0u);
+  EXPECT_NE(after->planned.sha256, before->planned.sha256);
+}
+
 TEST(FolderFindings, AreWarningsOfWhatIsInForceAndNeverKeepItOut) {
   Folder folder;
   folder.put("a.toml", policy("a", "/a")).put("b.toml", "name = \"b\"\ncgroup = \"/a/b\"\nallow = [\"b.example\"]\n");
