@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "bpf/host_enforcer.h"
+#include "policy/host_rules.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {
@@ -26,6 +27,13 @@ std::string errors_of(const std::vector<Diagnostic>& diagnostics) {
   return lines;
 }
 
+// Whoever writes a policy's text does not choose a name that the host exempts from its limits: the call does.
+void take_exempt_name(Policy& policy, const HostPolicy& host, const std::string& own_name) {
+  for (const ExemptName& exempt : exempt_names(host)) {
+    if (exempt.name == policy.name) policy.name = own_name;
+  }
+}
+
 template <typename Map>
 void erase_expired(Map& map) {
   std::erase_if(map, [](const auto& entry) { return entry.second.expired(); });
@@ -47,6 +55,7 @@ Result<HeldPolicyPtr> PolicyShelf::load(const std::string& text, const std::stri
   Loaded<Policy> loaded = load_policy(text, format_of("", text), fallback_name, fallback_name);
   if (!loaded.ok()) return fail(ErrorKind::kInvalid, errors_of(loaded.diagnostics));
   const HostPolicy no_host;
+  take_exempt_name(loaded.value, host ? host->file.policy : no_host, fallback_name);
   auto version = compile_version("", loaded.value, host ? host->file.policy : no_host, system);
   if (!version) return fail(ErrorKind::kInvalid, version.error().message());
   std::weak_ptr<const HeldPolicy>& place = by_sha256_[(*version)->planned.sha256];

@@ -33,7 +33,8 @@ using HeldPolicyPtr = std::shared_ptr<const HeldPolicy>;
 class PolicyShelf {
  public:
   HeldPolicyPtr hold(std::shared_ptr<const PolicyVersion> version, std::shared_ptr<const HostVersion> host);
-  // A policy by call: TOML or JSON text. One without a name is called `fallback_name`. kInvalid: every mistake, a line
+  // A policy by call: TOML or JSON text. One without a name, or with one that the host exempts from a limit,
+  // is called `fallback_name`. kInvalid: every mistake, a line
   // each.
   Result<HeldPolicyPtr> load(const std::string& text, const std::string& fallback_name,
                              const std::shared_ptr<const HostVersion>& host, const ResolvConf& system);
