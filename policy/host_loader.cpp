@@ -14,6 +14,7 @@ constexpr std::string_view kLaterKeys[] = {"groups"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
+constexpr std::int64_t kMaxRestrictions = 16'384, kMaxRestrictDepth = 12, kMaxRestrictRate = 1000;
 constexpr std::size_t kMaxGroupName = 32;  // useradd(8)
 
 bool is_group_name(std::string_view name) {
@@ -38,7 +39,7 @@ std::optional<ResolverAddress> parse_loopback_listener(std::string_view text) {
 
 class HostReader {
  public:
-  explicit HostReader(ConfigReader& config) : config_(config) {}
+  HostReader(ConfigReader& config, const LoadContext& context) : config_(config), context_(context) {}
 
   HostFile read(const ConfigNode& root) {
     HostPolicy& policy = host_.policy;
@@ -49,7 +50,7 @@ class HostReader {
          [&](const ConfigNode& node) {
            choose(node, "backend", {"bpf", "nft"}, policy.backend);
          }},
-        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny); }},
+        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny, context_); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
         {"block_networks", [&](const ConfigNode& node) { limits.read_block_networks(node); }},
         {"limits", [&](const ConfigNode& node) { limits.read_limits(node); }},
@@ -58,6 +59,7 @@ class HostReader {
         {"metrics", [&](const ConfigNode& node) { read_metrics(node); }},
         {"daemon", [&](const ConfigNode& node) { read_daemon(node); }},
         {"proxy", [&](const ConfigNode& node) { read_proxy(node); }},
+        {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
     config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
     limits.finish();
@@ -133,6 +135,26 @@ class HostReader {
     config_.read_table(node, {"[proxy]", keys, {}, {}, ""});
   }
 
+  void read_restrict(const ConfigNode& node) {
+    if (!config_.is_table(node, "restrict")) return;
+    RestrictSettings& settings = host_.settings.restrict;
+    const auto count = [&](std::string_view key, std::int64_t max, std::uint32_t& value) {
+      return KeyReader{key, [this, key, max, &value](const ConfigNode& item) { read_count(item, key, 1, max, value); }};
+    };
+    const KeyReader keys[] = {
+        {"enabled",
+         [&](const ConfigNode& value) {
+           settings.enabled = config_.read_boolean(value, "enabled").value_or(settings.enabled);
+         }},
+        count("per_user", kMaxRestrictions, settings.per_user),
+        count("per_workload", kMaxRestrictions, settings.per_workload),
+        count("total", kMaxRestrictions, settings.total),
+        count("depth", kMaxRestrictDepth, settings.depth),
+        count("per_second", kMaxRestrictRate, settings.per_second),
+    };
+    config_.read_table(node, {"[restrict]", keys, {}, {}, ""});
+  }
+
   void read_cache(const ConfigNode& node) {
     std::optional<std::uint64_t> size;
     if (node.kind == ConfigNode::Kind::kString) size = parse_byte_size(node.text);
@@ -180,19 +202,20 @@ class HostReader {
   }
 
   ConfigReader& config_;
+  const LoadContext& context_;
   HostFile host_;
 };
 
 }  // namespace
 
-Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name) {
-  return load_config<HostFile>(text, format, file_name, [](ConfigReader& config, const ConfigNode& root) {
-    return HostReader(config).read(root);
+Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+  return load_config<HostFile>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
+    return HostReader(config, context).read(root);
   });
 }
 
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name) {
-  Loaded<HostFile> file = load_host_file(text, format, file_name);
+Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+  Loaded<HostFile> file = load_host_file(text, format, file_name, context);
   return {std::move(file.value.policy), std::move(file.diagnostics)};
 }
 
