@@ -54,6 +54,7 @@ NOT_OF = {
         "recipes.docker_starts_containers_below_a_template": "other-netns",
         "resolvers.ancestor_that_rewrites_destinations": "rewritten",
         "run_proxy.a_namespace_entered_while_it_runs_is_served_and_left": "other-netns",
+        "restrict_command": "none",
         "screens": "none",
         "service_unit.systemd_finds_no_fault_in_units_and_drop_ins": "none",
     },
