@@ -134,7 +134,7 @@ HelperAnswer check_processes(const HelperRequest& request) {
 }
 
 Result<std::vector<ForeignUser>> inspect(int cgroup_fd, std::uint32_t left_out) {
-  const auto facts = read_workload_facts(cgroup_fd, left_out);
+  const auto facts = read_workload_facts(cgroup_fd, left_out, static_cast<std::uint32_t>(getppid()));
   if (!facts) return tl::unexpected(facts.error());
   return find_foreign_users(*facts);
 }

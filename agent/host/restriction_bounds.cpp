@@ -16,11 +16,21 @@ Result<void> check_room(const RestrictSettings& settings, const RestrictionCount
     return fail(ErrorKind::kUnsupported, "processes may not restrict themselves here: host.toml has `enabled = false`");
   }
   if (count.depth >= settings.depth) return reached("restrictions in one another: ", settings.depth);
+  if (count.cgroup_depth >= kMaxRestrictCgroupDepth)
+    return reached("cgroups in one another: ", kMaxRestrictCgroupDepth);
   if (count.of_user >= settings.per_user) return reached("restrictions of this user: ", settings.per_user);
   if (count.of_workload >= settings.per_workload) {
     return reached("restrictions below this workload: ", settings.per_workload);
   }
   if (count.all >= settings.total) return reached("restrictions on this host: ", settings.total);
+  return {};
+}
+
+Result<void> check_rules(const RestrictionCount& count, std::size_t rules) {
+  if (count.rules_of_user + rules > kMaxRestrictRulesOfUser) {
+    return reached("endpoints of this user's restrictions: ", kMaxRestrictRulesOfUser);
+  }
+  if (count.all_rules + rules > kMaxRestrictRules) return reached("endpoints of all restrictions: ", kMaxRestrictRules);
   return {};
 }
 

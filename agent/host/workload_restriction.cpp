@@ -98,6 +98,7 @@ Result<WorkloadRestriction::Above> WorkloadRestriction::look_above(const Peer& p
     if (here != nullptr && here->is_armed && !(is_template && is_row_known)) above.levels.push_back(here);
     is_row_known = here != nullptr && here->held_by == HeldBy::kTemplateRow;
     if (is_restricted_cgroup(path)) ++above.count.depth;
+    ++above.count.cgroup_depth;
     path = std::string(parent_cgroup(path));
     if (path.empty()) path = "/";
   }
@@ -106,8 +107,13 @@ Result<WorkloadRestriction::Above> WorkloadRestriction::look_above(const Peer& p
   const std::string prefix = user_prefix(peer.uid);
   registry.each([&](const Workload& workload) {
     if (!is_restricted_cgroup(workload.cgroup)) return;
+    const std::uint32_t rules = workload.policy ? workload.policy->rules() : 0;
     ++above.count.all;
-    if (workload.name.starts_with(prefix)) ++above.count.of_user;
+    above.count.all_rules += rules;
+    if (workload.name.starts_with(prefix)) {
+      ++above.count.of_user;
+      above.count.rules_of_user += rules;
+    }
     if (holder != above.levels.end() && is_below_cgroup(workload.cgroup, (*holder)->cgroup)) ++above.count.of_workload;
   });
   return above;
@@ -131,6 +137,7 @@ Result<HeldPolicyPtr> WorkloadRestriction::build_policy(const RestrictRequest& r
     policy.dns = outer.dns;
     policy.dns.resolve = Resolve::kWorkload;
   }
+  policy.dns.max_addresses = std::min(policy.dns.max_addresses, kMaxRestrictAddresses);
   policy.allow = std::move(*allow);
   return parts_.shelf.take(policy, host, parts_.folder.system);
 }
@@ -199,6 +206,7 @@ RestrictOutcome WorkloadRestriction::restrict(const Peer& peer, const RestrictRe
   if (const auto room = check_room(settings, above->count); !room) return refused(room.error());
   auto policy = build_policy(request, *above);
   if (!policy) return refused(policy.error());
+  if (const auto room = check_rules(above->count, (*policy)->rules()); !room) return refused(room.error());
 
   std::vector<LevelAbove> levels;
   for (const Workload* level : above->levels) {
@@ -246,7 +254,13 @@ void WorkloadRestriction::remove(const std::string& path, std::uint64_t cgroup_i
   const auto opened = open_cgroup(parts_.cgroups, path, cgroup_id);
   if (!opened || opened->is_populated()) return;
   // Its end is told as any cgroup's is: nothing is lifted before it is gone.
-  parts_.helper.remove_restricted(opened->fd.get(), boot_now(), [](const Result<void>&) {});
+  parts_.helper.remove_restricted(opened->fd.get(), boot_now(), [this, path](const Result<void>& done) {
+    if (!done) return;
+    // The one around it was told to be empty with it, and could not go first.
+    const std::string outer(parent_cgroup(path));
+    if (!is_restricted_cgroup(outer)) return;
+    if (const Workload* workload = parts_.registry.find_at(outer)) remove(outer, workload->cgroup_id);
+  });
 }
 
 void WorkloadRestriction::remove_if_empty(std::uint64_t cgroup_id) {
