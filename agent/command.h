@@ -37,6 +37,7 @@ void add_restrict_command(CLI::App& app, int& exit_code, std::vector<std::string
 void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
 void add_doctor_command(CLI::App& app, int& exit_code);
+void add_import_command(CLI::App& app, int& exit_code);
 
 // Those that ask the daemon (client/).
 void add_status_command(CLI::App& app, int& exit_code);

@@ -62,6 +62,7 @@ int main(int argc, char** argv) {
   namewall::agent::add_check_command(app, exit_code);
   namewall::agent::add_explain_command(app, exit_code);
   namewall::agent::add_doctor_command(app, exit_code);
+  namewall::agent::add_import_command(app, exit_code);
   namewall::agent::add_status_command(app, exit_code);
   namewall::agent::add_list_command(app, exit_code);
   namewall::agent::add_show_command(app, exit_code);

@@ -1,5 +1,6 @@
 #include "agent/policy_sources.h"
 
+#include "agent/policy_context.h"
 #include "agent/text_file.h"
 
 namespace namewall::agent {
@@ -19,7 +20,8 @@ Result<Loaded<HostPolicy>> load_host_policy_file(const std::string& path) {
   const Result<std::string> text = read_input(file);
   if (!text && path.empty() && text.error().kind == ErrorKind::kNotFound) return Loaded<HostPolicy>();
   if (!text) return tl::unexpected(text.error());
-  return load_host_policy(*text, format_of(file, *text), display_name(file));
+  const std::vector<Service> services = read_services();
+  return load_host_policy(*text, format_of(file, *text), display_name(file), {.services = services});
 }
 
 Result<ResolvConf> read_system_resolv_conf() {

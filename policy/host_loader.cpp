@@ -4,12 +4,13 @@
 #include <utility>
 
 #include "policy/byte_size.h"
+#include "policy/host_limits_reader.h"
 #include "policy/rule_reader.h"
 
 namespace namewall {
 namespace {
 
-constexpr std::string_view kLaterKeys[] = {"limits", "block_networks", "profile", "groups"};
+constexpr std::string_view kLaterKeys[] = {"groups"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
@@ -38,18 +39,22 @@ std::optional<ResolverAddress> parse_loopback_listener(std::string_view text) {
 
 class HostReader {
  public:
-  explicit HostReader(ConfigReader& config) : config_(config) {}
+  HostReader(ConfigReader& config, const LoadContext& context) : config_(config), context_(context) {}
 
   HostFile read(const ConfigNode& root) {
     HostPolicy& policy = host_.policy;
     policy.origin = config_.origin_of({1, 1});
+    HostLimitsReader limits(config_, policy);
     const KeyReader keys[] = {
         {"backend",
          [&](const ConfigNode& node) {
            choose(node, "backend", {"bpf", "nft"}, policy.backend);
          }},
-        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny); }},
+        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny, context_); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
+        {"block_networks", [&](const ConfigNode& node) { limits.read_block_networks(node); }},
+        {"limits", [&](const ConfigNode& node) { limits.read_limits(node); }},
+        {"profile", [&](const ConfigNode& node) { limits.read_profile(node); }},
         {"log", [&](const ConfigNode& node) { read_log(node); }},
         {"metrics", [&](const ConfigNode& node) { read_metrics(node); }},
         {"daemon", [&](const ConfigNode& node) { read_daemon(node); }},
@@ -57,7 +62,8 @@ class HostReader {
         {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
     config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
-    if (policy.deny.size() + policy.private_names.size() > kMaxRules) {
+    limits.finish();
+    if (policy.deny.size() + policy.private_names.size() + policy.blocks.size() > kMaxRules) {
       config_.error({1, 1}, "the file has more than " + std::to_string(kMaxRules) + " rules");
     }
     return std::move(host_);
@@ -196,19 +202,20 @@ class HostReader {
   }
 
   ConfigReader& config_;
+  const LoadContext& context_;
   HostFile host_;
 };
 
 }  // namespace
 
-Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name) {
-  return load_config<HostFile>(text, format, file_name, [](ConfigReader& config, const ConfigNode& root) {
-    return HostReader(config).read(root);
+Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+  return load_config<HostFile>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
+    return HostReader(config, context).read(root);
   });
 }
 
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name) {
-  Loaded<HostFile> file = load_host_file(text, format, file_name);
+Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+  Loaded<HostFile> file = load_host_file(text, format, file_name, context);
   return {std::move(file.value.policy), std::move(file.diagnostics)};
 }
 

@@ -8,8 +8,10 @@
 
 namespace namewall {
 
-Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name);
+Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name,
+                                const LoadContext& context = {});
 // Its policy alone, everything checked all the same.
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name);
+Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name,
+                                    const LoadContext& context = {});
 
 }  // namespace namewall

@@ -3,11 +3,15 @@
 #include <utility>
 #include <variant>
 
+#include "policy/rule_table.h"
+
 namespace namewall {
 namespace {
 
 // Beside the text itself an endpoint's own sentence says what is accepted.
-constexpr std::string_view kEndpointItem = "an endpoint as a string, such as \"https://example.com\"";
+constexpr std::string_view kEndpointItem =
+    "an endpoint as a string, such as \"https://example.com\", or as a table, such as { host = \"example.com\", "
+    "service = \"https\" }";
 
 }  // namespace
 
@@ -32,10 +36,23 @@ void RuleReader::add(std::string_view text, Position position, std::vector<Rule>
 }
 
 void read_rules(ConfigReader& config, const ConfigNode& node, std::string_view key, EndpointUse use,
-                std::vector<Rule>& rules) {
+                std::vector<Rule>& rules, const LoadContext& context) {
+  if (node.kind != ConfigNode::Kind::kList) {
+    config.error(node.position, "`" + std::string(key) + "` is " + found(node) + "; accepted: a list of strings");
+    return;
+  }
   RuleReader reader(config, use);
-  for (const ConfigNode* item : config.read_strings(node, key, kEndpointItem)) {
-    reader.add(item->text, item->position, rules);
+  for (const ConfigNode& item : node.items) {
+    if (item.kind == ConfigNode::Kind::kString) {
+      reader.add(item.text, item.position, rules);
+    } else if (item.kind == ConfigNode::Kind::kTable) {
+      for (const std::string& endpoint : read_rule_table(config, item, use, context)) {
+        reader.add(endpoint, item.position, rules);
+      }
+    } else {
+      config.error(item.position, "an item of `" + std::string(key) + "` is " + found(item) +
+                                      "; accepted: " + std::string(kEndpointItem));
+    }
   }
 }
 

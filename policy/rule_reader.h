@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "policy/config_reader.h"
+#include "policy/load_context.h"
 #include "policy/policy.h"
 
 namespace namewall {
@@ -23,7 +24,8 @@ class RuleReader {
   std::map<std::string, Origin> seen_;  // by canonical form
 };
 
+// The list at `key`: endpoints as strings, or as tables (rule_table.h).
 void read_rules(ConfigReader& config, const ConfigNode& node, std::string_view key, EndpointUse use,
-                std::vector<Rule>& rules);
+                std::vector<Rule>& rules, const LoadContext& context = {});
 
 }  // namespace namewall

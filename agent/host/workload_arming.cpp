@@ -5,6 +5,7 @@
 
 #include "agent/host/host_clock.h"
 #include "agent/host/opened_cgroup.h"
+#include "agent/host/relearning.h"
 #include "policy/image_change.h"
 
 namespace namewall::agent {
@@ -139,6 +140,8 @@ Result<void> WorkloadArming::replace(Workload workload) {
   const auto replaced = parts_.enforcer.replace(workload.cgroup_id, workload.policy->image(), strict);
   parts_.figures.kernel_update.observe(boot_now() - begin);
   if (!replaced) return tl::unexpected(replaced.error());
+  if (before == nullptr || before->policy == nullptr || before->policy->image()->retain != Retain::kTtl)
+    end_what_never_ends(parts_.enforcer, workload.cgroup_id, *workload.policy->image(), boot_now());
   if (before != nullptr) take_history(workload, *before);
   take_kernel_facts(workload, *replaced);
   if (workload.armed_at.empty()) workload.armed_at = rfc3339_milliseconds(utc_now());

@@ -13,7 +13,7 @@ _namewall() {
   fi
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "run restrict check explain doctor status list show sets events why top test reload arm
+    mapfile -t COMPREPLY < <(compgen -W "run restrict check explain doctor import status list show sets events why top test reload arm
       teardown disarm unit --help --version" -- "$current")
     return
   fi
@@ -57,6 +57,13 @@ _namewall() {
     check) options+=" --host --json" ;;
     explain) options+=" --policy --workload --answers --host --json --socket" ;;
     doctor) options+=" --cgroup --json --socket" words=workloads ;;
+    import)
+      if ((COMP_CWORD == 2)); then
+        options="cilium k8s --help"
+      else
+        options+=" --name --private --json" words=files
+      fi
+      ;;
     status | reload) options+=" --json --socket" ;;
     list) options+=" --rules --names --json --socket" ;;
     show) options+=" --policy --json --socket" words=workloads ;;
@@ -80,12 +87,12 @@ _namewall() {
       ;;
     *) return ;;
   esac
-  if [[ $current == -* || ($command == unit && $COMP_CWORD == 2) ]]; then
+  if [[ $current == -* || (($command == unit || $command == import) && $COMP_CWORD == 2) ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
   elif [[ $words == workloads ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_namewall_workloads)" -- "$current")
     declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$current"
-  elif [[ $command == check ]]; then
+  elif [[ $command == check || $words == files ]]; then
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
   fi
 }

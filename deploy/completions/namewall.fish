@@ -17,6 +17,7 @@ complete -c namewall -n __fish_use_subcommand -a restrict -d 'run a command with
 complete -c namewall -n __fish_use_subcommand -a check -d 'check policy files'
 complete -c namewall -n __fish_use_subcommand -a explain -d 'say whether a target is allowed'
 complete -c namewall -n __fish_use_subcommand -a doctor -d 'prove what holds on this host'
+complete -c namewall -n __fish_use_subcommand -a import -d 'turn a policy of another system into one of namewall'
 complete -c namewall -n __fish_use_subcommand -a status -d 'say whether the workloads are really held'
 complete -c namewall -n __fish_use_subcommand -a list -d 'list the workloads'
 complete -c namewall -n __fish_use_subcommand -a show -d 'show a workload'
@@ -64,6 +65,12 @@ complete -c namewall -n '__fish_seen_subcommand_from explain' -l json
 
 complete -c namewall -n '__fish_seen_subcommand_from doctor' -l socket -rF
 complete -c namewall -n '__fish_seen_subcommand_from doctor' -l json
+
+complete -c namewall -n '__fish_seen_subcommand_from import; and not __fish_seen_subcommand_from cilium k8s' -a 'cilium k8s'
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from cilium k8s' -F
+complete -c namewall -n '__fish_seen_subcommand_from import' -l name -x
+complete -c namewall -n '__fish_seen_subcommand_from import' -l private
+complete -c namewall -n '__fish_seen_subcommand_from import' -l json
 
 complete -c namewall -n '__fish_seen_subcommand_from status' -l socket -rF
 complete -c namewall -n '__fish_seen_subcommand_from status' -l json

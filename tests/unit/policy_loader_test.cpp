@@ -250,11 +250,13 @@ TEST(PolicyLoader, HoldsTheBoundsWithinReason) {
                   "p.toml:8:1: error: `grace` is a key of [dns]"));
 }
 
-TEST(PolicyLoader, TakesRulesAsStringsOnly) {
-  EXPECT_THAT(
-      messages_of_lines("allow = [ { host = \"a.example\", ports = [443] } ]"),
-      ElementsAre("p.toml:2:11: error: an item of `allow` is a table; accepted: an endpoint as a string, such as "
-                  "\"https://example.com\""));
+TEST(PolicyLoader, TakesRulesAsStringsAndTablesOnly) {
+  EXPECT_THAT(messages_of_lines("allow = [ 443 ]"),
+              ElementsAre("p.toml:2:11: error: an item of `allow` is an integer (443); accepted: an endpoint as a "
+                          "string, such as \"https://example.com\", or as a table, such as { host = \"example.com\", "
+                          "service = \"https\" }"));
+  EXPECT_THAT(messages_of_lines("allow = [ { host = \"a.example\", ports = [443] } ]"),
+              ElementsAre("p.toml:2:41: error: `ports` is a list; accepted: a string"));
   EXPECT_THAT(messages_of_lines("allow = \"a.example\""),
               ElementsAre("p.toml:2:9: error: `allow` is a string (\"a.example\"); accepted: a list of strings"));
 }

@@ -28,7 +28,7 @@ def read_commands(namewall, path=()):
     text = help_of(namewall, path)
     commands = {path: set(re.findall(r"(?m)^\s*(?:-\w,)?(--[a-z-]+)", text))}
     listed = re.search(r"(?s)Subcommands:\n(.*?)(?:\n\n|$)", text)
-    for names in re.findall(r"(?m)^  ([a-z]+(?:, [a-z]+)*)(?:  |$)", listed.group(1) if listed else ""):
+    for names in re.findall(r"(?m)^  ([a-z][a-z0-9]*(?:, [a-z][a-z0-9]*)*)(?:  |$)", listed.group(1) if listed else ""):
         for name in names.split(", "):
             commands.update(read_commands(namewall, (*path, name)))
     return commands
@@ -68,7 +68,7 @@ def check_bash_completion(directory, commands):
     )
     for path, options in commands.items():
         done = subprocess.run(["bash", "-c", script, "bash", *path], capture_output=True, text=True, timeout=30)
-        if path != ("unit",):  # whose own word is an action
+        if path not in (("unit",), ("import",)):  # whose own word is an action
             expect(set(done.stdout.split()) - {""} - {w for w in done.stdout.split() if not w.startswith("-")} == options,
                    f"bash completes {path} with {sorted(done.stdout.split())}, not {sorted(options)}")
 

@@ -1,0 +1,31 @@
+// What the subcommands of `namewall import` have in common: each reads one file of another system and prints a policy.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "agent/imported_policy.h"
+
+namespace CLI {
+class App;
+}
+
+namespace namewall::agent {
+
+struct ImportInput {
+  std::string text;
+  std::string file;  // as messages name it
+};
+
+// Reads `path` ("-": standard input), converts it, prints. Exit code: 0; 1 where something cannot be expressed, each
+// told on standard error, and then no policy is printed; 125 where the file cannot be read.
+// `refusal`: the word for what is in the way.
+int run_import(const std::string& path, bool json, const std::function<ImportedPolicy(const ImportInput&)>& convert,
+               std::string_view refusal = "cannot be expressed");
+
+void add_import_cilium(CLI::App& import, int& exit_code);
+void add_import_kubernetes(CLI::App& import, int& exit_code);
+void add_import_spin(CLI::App& import, int& exit_code);
+
+}  // namespace namewall::agent
