@@ -31,6 +31,12 @@ std::uint64_t id_of(int directory) {
   return ::fstat(directory, &status) == 0 ? status.st_ino : 0;
 }
 
+// Root's, as the helper makes them.
+bool is_own(const std::string& directory) {
+  struct stat status {};
+  return ::stat(directory.c_str(), &status) == 0 && status.st_uid == 0;
+}
+
 RestrictOutcome refused(const Error& error, RestrictObstacle obstacle = RestrictObstacle::kNone) {
   return {tl::unexpected(error), obstacle};
 }
@@ -277,7 +283,8 @@ void WorkloadRestriction::take_over() {
   const auto all = scan_cgroups(parts_.cgroups.directory_of("/"), "/");
   if (!all) return;
   for (auto cgroup = all->rbegin(); cgroup != all->rend(); ++cgroup) {  // what is below goes first
-    if (!is_restricted_cgroup(cgroup->path)) continue;
+    // Whoever has a cgroup of its own may make some of that name in it.
+    if (!is_restricted_cgroup(cgroup->path) || !is_own(parts_.cgroups.directory_of(cgroup->path))) continue;
     (void)parts_.ends.follow(cgroup->path, cgroup->id);
     (void)emptied_.follow(parts_.cgroups.directory_of(cgroup->path), cgroup->id);
     remove(cgroup->path, cgroup->id);
