@@ -59,9 +59,13 @@ _namewall() {
     doctor) options+=" --cgroup --json --socket" words=workloads ;;
     import)
       if ((COMP_CWORD == 2)); then
-        options="cilium k8s --help"
+        options="cilium k8s spin --help"
       else
-        options+=" --name --private --json" words=files
+        case ${COMP_WORDS[2]} in
+          spin) options+=" --component --var --sockets --strict --target --json" ;;
+          *) options+=" --name --private --json" ;;
+        esac
+        words=files
       fi
       ;;
     status | reload) options+=" --json --socket" ;;

@@ -66,8 +66,13 @@ complete -c namewall -n '__fish_seen_subcommand_from explain' -l json
 complete -c namewall -n '__fish_seen_subcommand_from doctor' -l socket -rF
 complete -c namewall -n '__fish_seen_subcommand_from doctor' -l json
 
-complete -c namewall -n '__fish_seen_subcommand_from import; and not __fish_seen_subcommand_from cilium k8s' -a 'cilium k8s'
-complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from cilium k8s' -F
+complete -c namewall -n '__fish_seen_subcommand_from import; and not __fish_seen_subcommand_from cilium k8s spin' -a 'cilium k8s spin'
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from cilium k8s spin' -F
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l component -x
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l var -x
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l sockets -xa 'all strict'
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l strict
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l target -x
 complete -c namewall -n '__fish_seen_subcommand_from import' -l name -x
 complete -c namewall -n '__fish_seen_subcommand_from import' -l private
 complete -c namewall -n '__fish_seen_subcommand_from import' -l json
