@@ -39,8 +39,12 @@ std::string expression_text(const ConfigNode& expression) {
 
 PortSet ports_of_protocol(const PortSet& ports, Protocol protocol) {
   std::vector<PortRange> ranges;
-  for (const PortRange& range : ports.ranges()) {
-    if (range.protocol == protocol) ranges.push_back(range);
+  for (PortRange range : ports.ranges()) {
+    if (range.protocol != protocol) continue;
+    // Port 0 is part of `*` and of nothing else that can be written. Nobody can listen on it.
+    const bool is_every = range.first == Port{0} && range.last == Port{0xffff};
+    if (protocol != Protocol::kIcmp && range.first == Port{0} && !is_every) range.first = Port{1};
+    if (range.first <= range.last) ranges.push_back(range);
   }
   return PortSet(std::move(ranges));
 }

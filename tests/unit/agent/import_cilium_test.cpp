@@ -212,7 +212,7 @@ TEST(ImportCilium, ReadsSeveralPoliciesOfTheSamePodsAsOne) {
   EXPECT_THAT(refusals_of(both), IsEmpty());
   EXPECT_THAT(endpoints_of(both.allow), ElementsAre("*://1.2.3.4:1", "*://1.2.3.5:1"));
   EXPECT_EQ(both.allow.at(1).path, "b.spec.egress[0].toCIDR[0]");
-  EXPECT_EQ(both.allow.at(1).origin.to_string(), "c.yaml:14:22");
+  EXPECT_EQ(both.allow.at(1).origin.to_string(), "c.yaml:15:22");
   EXPECT_THAT(endpoints_of(import_cilium({a + "---\n" + b, "c.yaml"}, {"b", false}).allow),
               ElementsAre("*://1.2.3.5:1"));
   EXPECT_THAT(refusals_of(import_cilium({a, "c.yaml"}, {"c", false})), ElementsAre(HasSubstr("no policy \"c\"")));

@@ -104,7 +104,7 @@ TEST(ImportKubernetes, TurnsDomainNamesIntoPatternsOfAnyDepth) {
       "    - {action: Deny, to: [{networks: [0.0.0.0/0, '::/0']}]}\n");
   EXPECT_THAT(imported(policy), ElementsAre("tcp://kubernetes.io:443", "udp://kubernetes.io:443-444",
                                             "tcp://**.example.com:443", "udp://**.example.com:443-444"));
-  EXPECT_THAT(remarks(policy), ElementsAre(HasSubstr("--private")));
+  EXPECT_THAT(remarks(policy), ElementsAre(HasSubstr("it selects pods"), HasSubstr("--private")));
   EXPECT_THAT(imported(import_cluster("  egress: [{action: Accept, to: [{domainNames: [a.example]}]}]\n", {"", true})),
               ElementsAre("*://a.example:*?private", "icmp://a.example?private"));
 }

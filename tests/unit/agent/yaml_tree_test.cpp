@@ -49,7 +49,7 @@ std::string show_documents(const std::string& text) {
 
 TEST(YamlTree, ReadsTheKindsOfPlainScalars) {
   EXPECT_EQ(show_documents("a: 443\nb: \"443\"\nc: true\nd: ~\ne:\nf: 1.5\ng: -3\nh: 1.2.3.4\n"),
-            "{a=443@1:4 b=\"443\"@2:4 c=true@3:4 d=null@4:4 e=null@5:1 f=float 1.5@6:4 g=-3@7:4 h=\"1.2.3.4\"@8:4}");
+            "{a=443@1:4 b=\"443\"@2:4 c=true@3:4 d=null@4:4 e=null@6:1 f=float 1.5@6:4 g=-3@7:4 h=\"1.2.3.4\"@8:4}");
 }
 
 TEST(YamlTree, TakesOddNumbersAsText) {
