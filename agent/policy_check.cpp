@@ -5,6 +5,7 @@
 
 #include "agent/backend_fit.h"
 #include "agent/expectations.h"
+#include "policy/host_rules.h"
 #include "policy/overlap.h"
 
 namespace namewall::agent {
@@ -57,6 +58,7 @@ Json json_of(const PolicyCheck& check) {
                 {"tcp_and_truncated", "proxy"},
                 {"resolvers", resolvers},
                 {"looked_up_by_agent", agent_names}};
+  out["host_limits"] = check.host_limits;
   Json cgroups = Json::array();
   for (const CgroupCheck& one : check.cgroups.cgroups) {
     cgroups.push_back({{"pattern", one.pattern}, {"held", one.held}, {"meaning", one.meaning}});
@@ -88,6 +90,12 @@ std::string why_this_backend(const Policy& policy, Backend backend) {
 std::string limit_lines(const std::vector<std::string>& limits) {
   std::string lines;
   for (const std::string& limit : limits) lines += "#   " + limit + "\n";
+  return lines;
+}
+
+std::string host_limit_lines(const std::vector<std::string>& limits) {
+  std::string lines;
+  for (const std::string& limit : limits) lines += "# host: " + limit + "\n";
   return lines;
 }
 
@@ -126,6 +134,7 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
   if (has_error(check.diagnostics)) return check;
   check.backend = image->backend;
   check.limits = limits_of_backend(policy, *image);
+  check.host_limits = describe_host_limits(host, policy.name);
   check.dns_path = word_of(image->learn);
   check.dns_reason = why_this_way(policy, *image);
   check.resolvers = image->resolvers;
@@ -202,8 +211,9 @@ std::string to_text(const PolicyCheck& check, bool expanded) {
          count_of(policy.deny.size(), "rule") + "\n# backend: " + std::string(word_of(check.backend)) + " (" +
          why_this_backend(policy, check.backend) + ")\n" + limit_lines(check.limits) + "# dns: " + check.dns_path +
          " (" + check.dns_reason + ")\n# dns over TCP, and what is truncated: proxy (always)\n# resolvers: " +
-         (resolvers.empty() ? "none" : resolvers) + "\n" + agent_names_line(check.agent_names) +
-         to_comment(check.cgroups) + (expanded ? to_comment(check.expanded) : "") + to_canonical_toml(policy);
+         (resolvers.empty() ? "none" : resolvers) + "\n" + host_limit_lines(check.host_limits) +
+         agent_names_line(check.agent_names) + to_comment(check.cgroups) +
+         (expanded ? to_comment(check.expanded) : "") + to_canonical_toml(policy);
 }
 
 std::string to_json(const std::vector<PolicyCheck>& checks, const std::vector<Diagnostic>& host_diagnostics) {

@@ -24,7 +24,8 @@ struct PolicyCheck {
   std::string dns_path;             // "kernel" or "proxy"; "" with errors
   std::string dns_reason;           // why that one
   std::vector<ResolverAddress> resolvers;
-  std::vector<DomainName> agent_names;  // that the agent looks up
+  std::vector<DomainName> agent_names;   // that the agent looks up
+  std::vector<std::string> host_limits;  // a line each (host_rules.h)
   CgroupChecks cgroups;
   std::vector<ExpandedRule> expanded;  // as far as the caller fills it
   bool ok() const { return policy.has_value(); }

@@ -70,8 +70,10 @@ void FolderReload::renew_calls(std::vector<std::string>& errors) {
   std::vector<std::pair<std::uint64_t, HeldPolicyPtr>> renewed;
   parts_.registry.each([&](const Workload& workload) {
     if (!is_by_call(workload.origin) || !workload.policy_reference.empty() || workload.is_over) return;
-    auto policy =
-        parts_.shelf.load(workload.policy_text, workload.name, parts_.folder.host.in_force, parts_.folder.system);
+    const auto& host = parts_.folder.host.in_force;
+    auto policy = workload.origin == WorkloadOrigin::kRestrict
+                      ? parts_.shelf.load_own(workload.policy_text, host, parts_.folder.system)
+                      : parts_.shelf.load(workload.policy_text, workload.name, host, parts_.folder.system);
     if (!policy) {
       errors.push_back(workload.name + ": " + policy.error().message());
     } else if ((*policy)->image_hash != workload.policy->image_hash) {

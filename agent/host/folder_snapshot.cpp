@@ -25,6 +25,7 @@ std::string text_of(const HostPolicy& host) {
   std::string text;
   if (host.backend != Backend::kBpf) text += "backend " + std::string(word_of(host.backend)) + "\n";
   for (const Rule& rule : host.deny) text += "deny " + to_canonical_string(rule.endpoint) + "\n";
+  text += blocks_text(host);
   for (const Rule& rule : host.private_names) text += "private " + to_canonical_string(rule.endpoint) + "\n";
   return text + blocks_text(host);
 }
@@ -178,6 +179,20 @@ std::optional<Error> compile_entries(std::vector<Entry>& entries, const HostPoli
   return std::nullopt;
 }
 
+// A name that no file has may be that of a workload by call, or a slip.
+void warn_of_unknown_exemptions(const std::vector<Entry>& entries, HostFileStatus& host) {
+  if (!host.in_force) return;
+  for (const ExemptName& exempt : exempt_names(host.in_force->file.policy)) {
+    const bool is_known = std::any_of(entries.begin(), entries.end(), [&](const Entry& entry) {
+      return entry.chosen && entry.chosen->policy.name == exempt.name;
+    });
+    if (is_known) continue;
+    const Diagnostic warning{Diagnostic::Severity::kWarning, exempt.origin,
+                             "`" + exempt.name + "` is exempt from a limit, and no policy of the folder is called so"};
+    host.warnings.push_back(warning.to_string());
+  }
+}
+
 // Whether a file that is there has a policy of the name that this one, which is gone, had.
 bool is_superseded(const Entry& gone, const std::vector<Entry>& entries) {
   return gone.status.is_gone && std::any_of(entries.begin(), entries.end(), [&](const Entry& other) {
@@ -316,6 +331,7 @@ FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapsho
                                                : FileState::kKept;
   resolve_clashes(entries);
   tell_of_groups(entries, previous.groups, next);
+  warn_of_unknown_exemptions(entries, next.host);
   for (Entry& entry : entries) next.files.push_back(settled(std::move(entry), now));
   return next;
 }

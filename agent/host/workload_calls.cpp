@@ -216,6 +216,9 @@ Result<ChangeView> WorkloadCalls::put(const Peer& peer, const std::string& name,
 Result<ChangeView> WorkloadCalls::patch_unrecorded(const std::string& name, const RuleChange& change) {
   const Workload* known = parts_.registry.find(name);
   if (known == nullptr) return fail(ErrorKind::kNotFound, "no workload is called " + quote_for_display(name));
+  if (known->origin == WorkloadOrigin::kRestrict) {
+    return fail(ErrorKind::kConflict, "the rules of " + name + " are what a process left itself: they do not change");
+  }
   if (known->origin != WorkloadOrigin::kCall) {
     return fail(ErrorKind::kConflict, "the rules of " + name + " are those of " +
                                           (known->policy ? known->policy->file() : "an unknown policy") +

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "agent/host/folder_findings.h"
 #include "policy/policy_loader.h"
@@ -286,6 +287,32 @@ TEST(FolderSnapshot, CompilesEveryPolicyAnewWithAnotherHostPolicy) {
   for (const char* file : {"a.toml", "b.toml"}) {
     EXPECT_NE(decide_address(*folder.status(file).in_force->image, *parse_address("192.0.2.1")).host_deny, 0u) << file;
   }
+}
+
+TEST(FolderSnapshot, CompilesEveryPolicyAnewWithOtherLimitsOfTheHost) {
+  Folder folder;
+  folder.put("a.toml", policy("a", "/a")).load(1);
+  std::set<std::string> versions{folder.status("a.toml").in_force->planned.sha256};
+  int seconds = 1;
+  for (const char* host : {"[limits]\nudp = \"deny\"", "[limits]\nudp = [\"b\"]", "[limits]\nlisten = \"deny\"",
+                           "[limits]\nloopback_low_ports = \"deny\"", "block_networks = [\"10.0.0.0/8\"]"}) {
+    folder.put_host(host).load(++seconds);
+    EXPECT_TRUE(versions.insert(folder.status("a.toml").in_force->planned.sha256).second) << host;
+  }
+}
+
+TEST(FolderSnapshot, WarnsOfAnExemptedNameThatNoPolicyHas) {
+  Folder folder;
+  folder.put("a.toml", policy("a", "/a"))
+      .put_host("[limits]\nudp = [\"a\", \"bulider\"]\nlisten = [\"bulider\"]")
+      .load(1);
+  EXPECT_TRUE(folder.snapshot().ok());
+  const std::string warning = "`bulider` is exempt from a limit, and no policy of the folder is called so";
+  EXPECT_THAT(folder.snapshot().host.warnings, ElementsAre(HasSubstr(warning)));
+  folder.load(2);
+  EXPECT_THAT(folder.snapshot().host.warnings, ElementsAre(HasSubstr("host.toml:3:10: warning: " + warning)));
+  folder.put("b.toml", policy("bulider", "/b")).load(3);
+  EXPECT_THAT(folder.snapshot().host.warnings, IsEmpty());
 }
 
 TEST(FolderSnapshot, LeavesPoliciesAloneWhereOnlySettingsOfTheHostChange) {
