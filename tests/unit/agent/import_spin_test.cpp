@@ -70,7 +70,7 @@ TEST(ImportSpin, SaysWhatSpinAndThePolicySayOfATarget) {
   EXPECT_EQ(verdicts("tcp://10.1.2.3:5"), "Spin yes, native yes");
   EXPECT_EQ(verdicts("udp://10.1.2.3:5"), "Spin no, native no");
   EXPECT_EQ(verdicts("https://h.example", true), "Spin yes, native no");
-  EXPECT_THAT(verdicts("http://["), HasSubstr("is no URL with a host"));
+  EXPECT_THAT(verdicts("["), HasSubstr("is no URL with a host"));
   const auto answer = judge_spin_target(shop(), {.component = "api"}, "https://h.example");
   EXPECT_EQ(answer->spin.why, "\"https://{{ host }}\" (spin.toml:7:28)");
   EXPECT_EQ(answer->native.why, "`https://h.example` (spin.toml:7:28), once the workload has looked the name up");
