@@ -401,7 +401,7 @@ def scenario_a_killed_daemon_leaves_it_held_and_the_next_one_cleans():
         left = f"{cgroup2_mount()}{cgroup}/namewall-restrict-1"
         os.mkdir(left)
         host.start_daemon()
-        host.wait_until(lambda: len(restricted(host)) == 1, f"{restricted(host)}")
+        host.wait_until(lambda: len(restricted(host)) == 1, f"{restricted(host)}", 20)
         kept = host.workloads()[view["workload"]]
         expect(kept["origin"] == "restrict" and kept["labels"] == {"label": "kept"}, f"{kept}")
         stays.reaches(ELSEWHERE, ok=False)
