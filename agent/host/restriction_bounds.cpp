@@ -47,9 +47,12 @@ bool RestrictionRate::take(Bucket& bucket, double rate, BootTime now, bool is_ne
 Result<void> RestrictionRate::take(const RestrictSettings& settings, std::uint32_t uid, BootTime now) {
   const double rate = settings.per_second;
   if (!users_.contains(uid) && users_.size() >= kMaxUsers) {
-    // Whoever has not asked for so long has all of its share again.
-    std::erase_if(users_,
-                  [&](const auto& user) { return now - user.second.at >= std::chrono::seconds(kBurstSeconds); });
+    // Whoever has not asked for so long has all of its share again. All are looked at once a second at most.
+    constexpr Nanoseconds kForgotten = std::chrono::seconds(kBurstSeconds);
+    if (!forgot_at_ || now - *forgot_at_ >= std::chrono::seconds(1)) {
+      forgot_at_ = now;
+      std::erase_if(users_, [&](const auto& user) { return now - user.second.at >= kForgotten; });
+    }
     if (users_.size() >= kMaxUsers) return fail(ErrorKind::kLimit, "too many users ask at once: ask again");
   }
   const auto [user, is_new] = users_.try_emplace(uid);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "policy/boot_time.h"
@@ -51,6 +52,7 @@ class RestrictionRate {
 
   std::map<std::uint32_t, Bucket> users_;
   Bucket all_;
+  std::optional<BootTime> forgot_at_;
   bool is_first_ = true;
 };
 

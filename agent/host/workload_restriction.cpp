@@ -11,6 +11,7 @@
 #include "agent/host/host_clock.h"
 #include "agent/host/opened_cgroup.h"
 #include "agent/host/restricted_cgroup.h"
+#include "agent/host/restriction_name.h"
 #include "agent/host/workload_state.h"
 #include "agent/policy_context.h"
 #include "policy/cgroup_pattern.h"
@@ -20,8 +21,6 @@
 namespace namewall::agent {
 namespace {
 
-std::string user_prefix(std::uint32_t uid) { return "restrict:" + std::to_string(uid) + "-"; }
-
 std::string path_below(const std::string& cgroup, std::uint64_t number) {
   return (cgroup == "/" ? "" : cgroup) + "/" + restricted_cgroup_name(number);
 }
@@ -29,6 +28,12 @@ std::string path_below(const std::string& cgroup, std::uint64_t number) {
 std::uint64_t id_of(int directory) {
   struct stat status {};
   return ::fstat(directory, &status) == 0 ? status.st_ino : 0;
+}
+
+// Root's, as the helper makes them.
+bool is_own(const std::string& directory) {
+  struct stat status {};
+  return ::stat(directory.c_str(), &status) == 0 && status.st_uid == 0;
 }
 
 RestrictOutcome refused(const Error& error, RestrictObstacle obstacle = RestrictObstacle::kNone) {
@@ -104,7 +109,7 @@ Result<WorkloadRestriction::Above> WorkloadRestriction::look_above(const Peer& p
   }
   const auto holder =
       std::ranges::find_if(above.levels, [](const Workload* level) { return !is_restricted_cgroup(level->cgroup); });
-  const std::string prefix = user_prefix(peer.uid);
+  const std::string prefix = restrict_prefix_of(peer.uid);
   registry.each([&](const Workload& workload) {
     if (!is_restricted_cgroup(workload.cgroup)) return;
     const std::uint32_t rules = workload.policy ? workload.policy->rules() : 0;
@@ -162,7 +167,7 @@ RestrictedCgroupOutcome WorkloadRestriction::make_cgroup(const Peer& peer, const
 Result<void> WorkloadRestriction::arm(const Peer& peer, const RestrictRequest& request, std::uint64_t number,
                                       int directory, HeldPolicyPtr policy) {
   Workload workload;
-  workload.name = user_prefix(peer.uid) + std::to_string(number);
+  workload.name = restrict_prefix_of(peer.uid) + std::to_string(number);
   workload.cgroup = path_below(peer.cgroup, number);
   workload.cgroup_id = id_of(directory);
   workload.origin = WorkloadOrigin::kRestrict;
@@ -277,7 +282,8 @@ void WorkloadRestriction::take_over() {
   const auto all = scan_cgroups(parts_.cgroups.directory_of("/"), "/");
   if (!all) return;
   for (auto cgroup = all->rbegin(); cgroup != all->rend(); ++cgroup) {  // what is below goes first
-    if (!is_restricted_cgroup(cgroup->path)) continue;
+    // Whoever has a cgroup of its own may make some of that name in it.
+    if (!is_restricted_cgroup(cgroup->path) || !is_own(parts_.cgroups.directory_of(cgroup->path))) continue;
     (void)parts_.ends.follow(cgroup->path, cgroup->id);
     (void)emptied_.follow(parts_.cgroups.directory_of(cgroup->path), cgroup->id);
     remove(cgroup->path, cgroup->id);

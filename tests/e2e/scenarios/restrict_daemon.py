@@ -194,6 +194,7 @@ def scenario_who_could_leave_is_told_so():
         # Asked for all the same: it says that it rests on the process's word, and the way out is there.
         view = process.restrict(f"shop.example:{PORT}", cooperative=True)
         expect(view["state"] == "partial" and view["cooperative"] and "its own word" in view["why"][0], f"{view}")
+        expect(host.get("/v1/status")["state"] == "enforcing", "whatever anybody may ask for raises no alarm")
         process.reaches(ELSEWHERE, ok=False)
         expect(process.tell(f"write {directory}/cgroup.procs 0")["ok"], "this is why it is refused otherwise")
 
