@@ -6,6 +6,7 @@
 
 #include "agent/matching_rules.h"
 #include "policy/duration.h"
+#include "policy/host_rules.h"
 #include "policy/permit.h"
 #include "policy/verdict.h"
 
@@ -58,7 +59,10 @@ std::string join(const std::vector<std::string>& parts, const char* separator) {
 class Explainer {
  public:
   Explainer(const ExplainInput& input, const ExplainTarget& target)
-      : input_(input), target_(target), grants_(input.image.max_addresses) {}
+      : input_(input),
+        target_(target),
+        grants_(input.image.max_addresses),
+        host_denies_(host_denies_for(input.host, input.policy.name)) {}
 
   Explanation run() {
     if (const auto* name = std::get_if<DomainName>(&target_.host)) {
@@ -83,6 +87,7 @@ class Explainer {
     out_.allowed = input_.image.mode == Mode::kAudit;
     out_.reason = reason;
     if (is_denied_by_name(name) || (!address && name.empty())) return;
+    if (address && closing_block(*address) != nullptr) return;  // no rule of the policy would permit it
     Event event;
     event.hook = Hook::kConnect;
     event.reason = reason;
@@ -99,11 +104,7 @@ class Explainer {
   bool is_denied_by_name(const std::string& name) const {
     if (name.empty()) return false;
     const ExplainTarget by_name{DomainName::from_normal(name), target_.protocol, target_.port};
-    const auto denies = [&](const std::vector<Rule>& rules) {
-      const std::vector<const Rule*> covering = rules_covering(rules, by_name);
-      return std::any_of(covering.begin(), covering.end(), [&](const Rule* rule) { return has_port(*rule, by_name); });
-    };
-    return denies(input_.host.deny) || denies(input_.policy.deny);
+    return has_port(host_denies_, by_name) || has_port(input_.policy.deny, by_name);
   }
 
   // The rules of one list that speak of the target. `decides`: this list is why the question is refused.
@@ -120,9 +121,10 @@ class Explainer {
     const bool refused = question.reason != NW_REASON_NONE;
     const auto covers = [&](const std::vector<Rule>& rules) { return !rules_covering(rules, target_).empty(); };
     const bool is_named = covers(input_.policy.allow);
-    const bool by_host = refused && is_named && covers(input_.host.deny);
+    const bool by_host = refused && take_all(host_denies_, input_.policy.allow, target_);
     const bool by_deny = refused && is_named && !by_host && covers(input_.policy.deny);
-    rules_step("host deny", input_.host.deny, by_host);
+    const bool takes_port = !refused && input_.answers == nullptr && has_port(host_denies_, target_);
+    rules_step("host deny", host_denies_, by_host || takes_port);
     rules_step("deny rules", input_.policy.deny, by_deny);
     rules_step("allow rules", input_.policy.allow, refused && !by_host && !by_deny);
     if (refused) {
@@ -132,7 +134,7 @@ class Explainer {
     const std::string way = input_.image.learn == Learn::kProxy ? ", by the DNS proxy" : "";
     step("question",
          (question.decision.teaches() ? "may be asked" : "may be asked, as a form of the search list") + way);
-    if (input_.answers == nullptr) return explain_without_answers(name, question.decision);
+    if (input_.answers == nullptr) return explain_without_answers(name, question.decision, takes_port);
     explain_answers(name);
   }
 
@@ -147,14 +149,16 @@ class Explainer {
     return "for its TTL and " + format_duration(input_.image.grace);
   }
 
-  void explain_without_answers(const DomainName& name, const NameDecision& decision) {
+  void explain_without_answers(const DomainName& name, const NameDecision& decision, bool is_decided) {
     const PortMask port = input_.image.mask_of(target_.protocol, target_.port);
     const bool has_target = ((decision.allow | decision.allow_private) & port) != 0;
     const std::string time = decision.teaches() ? ", " + lifetime() : "";
     step("answer",
          "grants " + granted(decision.allow) + " for public addresses, " + granted(decision.allow_private) +
              " for private ones" + time,
-         has_target ? Outcome::kAllowed : Outcome::kRefused);
+         has_target   ? Outcome::kAllowed
+         : is_decided ? Outcome::kGoesOn
+                      : Outcome::kRefused);
     if (has_target) return allow();
     refuse(decision.teaches() ? NW_REASON_PORT : NW_REASON_NAME_NOT_ALLOWED, std::nullopt, name.text());
   }
@@ -229,13 +233,27 @@ class Explainer {
       std::string detail = walked.detail;
       if (walked.decided) detail += deciding_rule(walked.stage, by_address);
       const Outcome decision = verdict.reason == NW_REASON_NONE ? Outcome::kAllowed : Outcome::kRefused;
-      step(walked.stage, detail, walked.decided ? decision : Outcome::kGoesOn);
+      const bool is_closed =
+          walked.decided && verdict.reason == NW_REASON_LOOPBACK && closing_block(address) != nullptr;
+      step(walked.stage, detail, walked.decided && !is_closed ? decision : Outcome::kGoesOn);
+      if (is_closed) loopback_step(*closing_block(address));
+    }
+    if (verdict.reason == NW_REASON_LOOPBACK && !input_.image.may_listen) {
+      step("host deny", "nothing listens in this workload, for itself neither: `limits.listen` (" +
+                            input_.host.listen_limit.origin.to_string() + ")");
     }
   }
 
+  void loopback_step(const Rule& block) {
+    step("host deny", "loopback is closed but to sockets of the workload itself: " + describe(block),
+         Outcome::kRefused);
+  }
+
+  const Rule* closing_block(const Address& address) const { return rule_closing_loopback(host_denies_, address); }
+
   // ": `*://10.0.0.0/8:*` (builder.toml:4:12)", for stages that are lists of address rules.
   std::string deciding_rule(const std::string& stage, const ExplainTarget& by_address) const {
-    const std::vector<Rule>* rules = stage == "host deny"       ? &input_.host.deny
+    const std::vector<Rule>* rules = stage == "host deny"       ? &host_denies_
                                      : stage == "deny rules"    ? &input_.policy.deny
                                      : stage == "address rules" ? &input_.policy.allow
                                                                 : nullptr;
@@ -253,7 +271,8 @@ class Explainer {
     const Verdict verdict = judge(input_.image, grants_, {target_.protocol, address, target_.port}, kNow);
     walk_steps(verdict, address, true);
     if (verdict.reason == NW_REASON_NONE) return allow();
-    if (verdict.reason == NW_REASON_LOOPBACK && input_.image.loopback == Loopback::kOwn) {
+    const bool has_own = input_.image.loopback == Loopback::kOwn;
+    if (verdict.reason == NW_REASON_LOOPBACK && has_own && closing_block(address) == nullptr) {
       step("loopback", "a socket of the workload itself would be reached");
     }
     refuse(verdict.reason, address, verdict.names.empty() ? "" : verdict.names.front().text());
@@ -270,6 +289,7 @@ class Explainer {
   const ExplainInput& input_;
   const ExplainTarget& target_;
   GrantTable grants_;
+  std::vector<Rule> host_denies_;
   Explanation out_;
 };
 

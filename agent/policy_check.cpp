@@ -4,6 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/backend_fit.h"
+#include "agent/expectations.h"
+#include "policy/host_rules.h"
+#include "policy/overlap.h"
 
 namespace namewall::agent {
 namespace {
@@ -55,12 +58,20 @@ Json json_of(const PolicyCheck& check) {
                 {"tcp_and_truncated", "proxy"},
                 {"resolvers", resolvers},
                 {"looked_up_by_agent", agent_names}};
+  out["host_limits"] = check.host_limits;
   Json cgroups = Json::array();
   for (const CgroupCheck& one : check.cgroups.cgroups) {
     cgroups.push_back({{"pattern", one.pattern}, {"held", one.held}, {"meaning", one.meaning}});
   }
   out["cgroups"] = cgroups;
   if (check.cgroups.has_guard && check.cgroups.foreign) out["guard_would_hit"] = *check.cgroups.foreign;
+  for (const ExpandedRule& rule : check.expanded) {
+    out["expanded"].push_back({{"from", rule.from},
+                               {"version", rule.version},
+                               {"list", rule.list},
+                               {"rule", rule.rule},
+                               {"place", rule.place}});
+  }
   out["policy"] = Json::parse(to_canonical_json(*check.policy), nullptr, false);
   return out;
 }
@@ -79,6 +90,12 @@ std::string why_this_backend(const Policy& policy, Backend backend) {
 std::string limit_lines(const std::vector<std::string>& limits) {
   std::string lines;
   for (const std::string& limit : limits) lines += "#   " + limit + "\n";
+  return lines;
+}
+
+std::string host_limit_lines(const std::vector<std::string>& limits) {
+  std::string lines;
+  for (const std::string& limit : limits) lines += "# host: " + limit + "\n";
   return lines;
 }
 
@@ -110,9 +127,14 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
   } else if (const auto chosen = fit_to_backend(*image, kernel_can_learn); !chosen) {
     refuse(chosen.error().message());
   }
+  if (image) {
+    for (Diagnostic& failure : failed_expectations(policy, host, *image))
+      check.diagnostics.push_back(std::move(failure));
+  }
   if (has_error(check.diagnostics)) return check;
   check.backend = image->backend;
   check.limits = limits_of_backend(policy, *image);
+  check.host_limits = describe_host_limits(host, policy.name);
   check.dns_path = word_of(image->learn);
   check.dns_reason = why_this_way(policy, *image);
   check.resolvers = image->resolvers;
@@ -150,7 +172,36 @@ void check_cgroups_together(std::vector<PolicyCheck>& checks,
   }
 }
 
-std::string to_text(const PolicyCheck& check) {
+void check_overlaps(std::vector<PolicyCheck>& checks, const HostPolicy& host,
+                    const std::function<bool(std::string_view)>& is_public_suffix) {
+  std::vector<const Policy*> policies;
+  std::vector<PolicyCheck*> of_policies;
+  for (PolicyCheck& check : checks) {
+    if (!check.ok()) continue;
+    policies.push_back(&*check.policy);
+    of_policies.push_back(&check);
+  }
+  const std::vector<std::vector<const Policy*>> parents = find_parents(policies);
+  std::vector<PolicyCheck*> failed;
+  for (std::size_t i = 0; i < policies.size(); ++i) {
+    PolicyCheck& check = *of_policies[i];
+    for (Diagnostic& found : check_overlap({*policies[i], host, parents[i], check.resolvers, is_public_suffix})) {
+      check.diagnostics.push_back(std::move(found));
+    }
+    check.diagnostics = in_file_order(std::move(check.diagnostics));
+    if (has_error(check.diagnostics)) failed.push_back(&check);
+  }
+  for (PolicyCheck* check : failed) check->policy.reset();  // not before: it may be the parent of others
+}
+
+void make_strict(std::vector<PolicyCheck>& checks) {
+  for (PolicyCheck& check : checks) {
+    for (Diagnostic& diagnostic : check.diagnostics) diagnostic.severity = Diagnostic::Severity::kError;
+    if (!check.diagnostics.empty()) check.policy.reset();
+  }
+}
+
+std::string to_text(const PolicyCheck& check, bool expanded) {
   if (!check.ok()) return "";
   std::string resolvers;
   for (const ResolverAddress& resolver : check.resolvers)
@@ -160,8 +211,9 @@ std::string to_text(const PolicyCheck& check) {
          count_of(policy.deny.size(), "rule") + "\n# backend: " + std::string(word_of(check.backend)) + " (" +
          why_this_backend(policy, check.backend) + ")\n" + limit_lines(check.limits) + "# dns: " + check.dns_path +
          " (" + check.dns_reason + ")\n# dns over TCP, and what is truncated: proxy (always)\n# resolvers: " +
-         (resolvers.empty() ? "none" : resolvers) + "\n" + agent_names_line(check.agent_names) +
-         to_comment(check.cgroups) + to_canonical_toml(policy);
+         (resolvers.empty() ? "none" : resolvers) + "\n" + host_limit_lines(check.host_limits) +
+         agent_names_line(check.agent_names) + to_comment(check.cgroups) +
+         (expanded ? to_comment(check.expanded) : "") + to_canonical_toml(policy);
 }
 
 std::string to_json(const std::vector<PolicyCheck>& checks, const std::vector<Diagnostic>& host_diagnostics) {

@@ -135,6 +135,24 @@ static __always_inline int judge_resolver(struct bpf_sock_addr* ctx, struct nw_w
   return 1;
 }
 
+/* glibc connects UDP sockets to sort addresses (RFC 6724), whatever port it will go to: what such a socket sends is
+ * judged packet by packet. */
+static __always_inline int judge_each_packet(struct bpf_sock* sk) {
+  struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+  if (!state) return 0;
+  state->flags |= SOCKET_JUDGE_EACH;
+  return 1;
+}
+
+/* Where the host denies UDP, every lookup would end in refused connects otherwise. Questions are not judged by address
+ * packet by packet: a denied resolver is refused here. */
+static __always_inline int may_connect_to_sort(struct nw_workload* w, struct bpf_sock* sk, struct destination* d,
+                                               enum nw_hook hook) {
+  if (hook != NW_HOOK_CONNECT || d->ip_protocol != IPPROTO_UDP || is_loopback(d->address)) return 0;
+  if (is_resolver(w, (struct ip_address*)d->address, (__u16)d->key) || !is_open_otherwise(w, d)) return 0;
+  return judge_each_packet(sk);
+}
+
 static __always_inline int judge_any_destination(struct bpf_sock_addr* ctx, struct nw_workload* w, struct bpf_sock* sk,
                                                  struct destination* d, enum nw_hook hook, int is_v6) {
   __u16 port = bpf_ntohs((__u16)ctx->user_port);
@@ -163,7 +181,10 @@ static __always_inline int judge_any_destination(struct bpf_sock_addr* ctx, stru
 
   d->bit = bit_of(w, d->key);
   int rules = has_address_rules(w) ? judge_by_rules(w, d) : RULES_NOTHING;
-  if (rules == RULES_HOST_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_HOST_DENY);
+  if (rules == RULES_HOST_DENY) {
+    if (!behind && may_connect_to_sort(w, sk, d, hook)) return 1;
+    return refuse_destination(w, ctx, d, hook, NW_REASON_HOST_DENY);
+  }
   if (rules == RULES_DENY) return refuse_destination(w, ctx, d, hook, NW_REASON_DENY_RULE);
 
   if (is_resolver(w, (struct ip_address*)d->address, port) && d->key >> 16 != NW_PROTOCOL_ICMP)
@@ -190,14 +211,8 @@ static __always_inline int judge_any_destination(struct bpf_sock_addr* ctx, stru
   enum grant_match match = find_grant(w, d);
   if (match == GRANT_MATCH) return 1;
   if (hook == NW_HOOK_CONNECT && d->ip_protocol == IPPROTO_UDP &&
-      (match == GRANT_OTHER_PORT || rules == RULES_OTHER_PORT)) {
-    /* glibc connects UDP sockets to sort addresses (RFC 6724); what it sends is judged packet by packet. */
-    struct socket_state* state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-    if (state) {
-      state->flags |= SOCKET_JUDGE_EACH;
-      return 1;
-    }
-  }
+      (match == GRANT_OTHER_PORT || rules == RULES_OTHER_PORT) && judge_each_packet(sk))
+    return 1;
   if (d->ip_protocol == IPPROTO_UDP && may_answer(sk, d)) return 1;
   enum nw_reason reason = why_not_granted(w, d);
   if (reason == NW_REASON_NOT_LOOKED_UP && rules == RULES_OTHER_PORT)

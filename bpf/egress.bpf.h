@@ -57,7 +57,18 @@ static __always_inline int is_reachable_itself(struct nw_workload* w, struct __s
       .ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16 | p->port, .since = NW_DEADLINE_DEAD};
   __builtin_memcpy(d.address, p->address, sizeof(d.address));
   d.now = bpf_ktime_get_boot_ns();
-  return is_allowed(w, &d) || may_answer(sk, &d);
+  if (is_allowed(w, &d)) return 1;
+  return !is_denied(w, &d) && may_answer(sk, &d);
+}
+
+/* Why a datagram of a socket that is judged packet by packet is refused. */
+__noinline int why_refused(struct nw_workload* w, struct packet* p) {
+  if (!w || !p) return NW_REASON_PORT;
+  struct destination d = {.ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16 | p->port};
+  __builtin_memcpy(d.address, p->address, sizeof(d.address));
+  d.bit = bit_of(w, d.key);
+  int rules = judge_by_rules(w, &d);
+  return rules == RULES_HOST_DENY ? NW_REASON_HOST_DENY : rules == RULES_DENY ? NW_REASON_DENY_RULE : NW_REASON_PORT;
 }
 
 /* Whether the socket's other end was a trusted resolver when the hooks judged it, and was translated beneath them: the
@@ -109,7 +120,7 @@ static __always_inline int judge_udp_out(struct nw_workload* w, struct __sk_buff
   enum datagram_kind kind = DATAGRAM_QUESTION;
   if (!is_resolver(w, (struct ip_address*)p->address, p->port))
     kind = kind_of_datagram(w, skb, p, sk, state, from.address);
-  if (kind == DATAGRAM_REFUSED) return refuse_packet(skb, w, p, state, NW_HOOK_SEND, NW_REASON_PORT);
+  if (kind == DATAGRAM_REFUSED) return refuse_packet(skb, w, p, state, NW_HOOK_SEND, why_refused(w, p));
   if (kind == DATAGRAM_QUESTION) {
     if (!state) state = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     if (!state) return refuse_packet(skb, w, p, 0, NW_HOOK_QUESTION, NW_REASON_QUESTION_NO_SLOT);

@@ -20,20 +20,25 @@ static __always_inline int is_loopback(const __u32* address) {
 
 enum rules_say { RULES_NOTHING, RULES_ALLOW, RULES_OTHER_PORT, RULES_DENY, RULES_HOST_DENY };
 
-/* What the address rules say of the destination. */
-__noinline int judge_by_rules(struct nw_workload* w, struct destination* d) {
-  if (!w || !d) return RULES_HOST_DENY;
+/* 0: no rule names the address. */
+static __always_inline struct nw_address_node* find_rules(const struct nw_workload* w, const struct destination* d) {
   struct nw_address_key key = {.policy_id = w->policy_id};
   if (is_v4(d->address)) {
-    if (!(w->flags & NW_FLAG_ADDRESS_RULES_V4)) return RULES_NOTHING;
+    if (!(w->flags & NW_FLAG_ADDRESS_RULES_V4)) return 0;
     key.family = bpf_htonl(4);
   } else {
-    if (!(w->flags & NW_FLAG_ADDRESS_RULES_V6)) return RULES_NOTHING;
+    if (!(w->flags & NW_FLAG_ADDRESS_RULES_V6)) return 0;
     key.family = bpf_htonl(6);
   }
   key.prefixlen = 32 + 32 + 128;
   __builtin_memcpy(key.address, d->address, sizeof(key.address));
-  struct nw_address_node* node = bpf_map_lookup_elem(&address_rules, &key);
+  return bpf_map_lookup_elem(&address_rules, &key);
+}
+
+/* What the address rules say of the destination. */
+__noinline int judge_by_rules(struct nw_workload* w, struct destination* d) {
+  if (!w || !d) return RULES_HOST_DENY;
+  struct nw_address_node* node = find_rules(w, d);
   if (!node) return RULES_NOTHING;
   if (node->host_deny & d->bit) return RULES_HOST_DENY;
   if (node->deny & d->bit) return RULES_DENY;
@@ -81,6 +86,27 @@ static __always_inline int is_allowed(struct nw_workload* w, struct destination*
     if (rules == RULES_DENY || rules == RULES_HOST_DENY) return 0;
   }
   return find_grant(w, d) == GRANT_MATCH;
+}
+
+/* Of a destination that is_allowed() did not allow. */
+static __always_inline int is_denied(struct nw_workload* w, struct destination* d) {
+  if (!has_address_rules(w)) return 0;
+  int rules = judge_by_rules(w, d);
+  return rules == RULES_DENY || rules == RULES_HOST_DENY;
+}
+
+/* Whether the address of a destination that rules deny on its port is open on another one. */
+__noinline int is_open_otherwise(struct nw_workload* w, struct destination* d) {
+  if (!w || !d) return 0;
+  struct nw_address_node* node = find_rules(w, d);
+  if (!node) return 0;
+  __u64 left = ~(node->deny | node->host_deny) & NW_PORT_BITS;
+  if (node->allow & left) return 1;
+  struct destination any = *d;
+  any.bit = left;
+  any.now = bpf_ktime_get_boot_ns();
+  any.since = any.now;
+  return find_grant(w, &any) == GRANT_MATCH;
 }
 
 #endif

@@ -25,7 +25,7 @@ struct Family {
   std::uint8_t number;  // NFPROTO_*
   std::uint8_t icmp;    // IPPROTO_*
   std::uint32_t protocol_at, source_at, destination_at, address_size;
-  SetId learned, fixed, resolvers, places, flows, asked, served;
+  SetId learned, fixed, closed, resolvers, places, flows, asked, served;
   std::array<SetId, kWideSets> wide;
 };
 const Family& ipv4();

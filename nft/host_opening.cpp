@@ -19,6 +19,8 @@ bool is_of_image(SetId set) {
     case SetId::kWidePorts4:
     case SetId::kFixed4:
     case SetId::kFixed6:
+    case SetId::kClosed4:
+    case SetId::kClosed6:
     case SetId::kListen:
     case SetId::kLoopbackAny:
     case SetId::kLoopbackOwn:

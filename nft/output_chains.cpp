@@ -141,6 +141,7 @@ void add_ping_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth
   }
   for (const auto set : {family.learned, family.fixed})
     load_key(sheet.rule(name), family, depth, Remote::kDestination, 0).require_in(set, kKey).return_();
+  load_key(sheet.rule(name), family, depth, Remote::kDestination, 0).require_in(family.closed, kKey).go_to(refuse);
   const auto echo = static_cast<std::uint8_t>((family.number == NFPROTO_IPV4 ? kEchoRequest4 : kEchoRequest6) >> 8);
   for (const auto set : {SetId::kLoopbackAny, SetId::kLoopbackOwn}) {
     auto& rule =
@@ -184,6 +185,7 @@ void add_mark_chain(ChainSheet& sheet, std::uint32_t depth) {
 void add_loop_chain(ChainSheet& sheet, const Family& family, std::uint32_t depth, const std::string& refuse) {
   const auto name = chain("loop", family, depth);
   sheet.chains.push_back(name);
+  load_key(sheet.rule(name), family, depth, Remote::kDestination).require_in(family.closed, kKey).go_to(refuse);
   require_cgroup_in(sheet.rule(name), depth, SetId::kLoopbackAny).return_();
   load_key(sheet.rule(name), family, depth, Remote::kDestination).require_in(family.fixed, kKey).return_();
   require_cgroup_in(sheet.rule(name), depth, SetId::kLoopbackOwn)

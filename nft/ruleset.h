@@ -18,7 +18,7 @@
 //       sends are refused; errors and echo replies are the kernel's own and carry none of its sockets
 //     resolvers (dnsF_N): marked with the innermost token and returned, if the nat chain takes or took them to a place
 //     servedF: answers to datagrams of inbound services
-//     loopback (loopF_N): any; fixed; own: marked, and judged where it arrives
+//     loopback (loopF_N): closed: refused; any; fixed; own: marked, and judged where it arrives
 //     fixed: enters nothing (an entry for every address of a network would be a way to fill the table for everybody)
 //     wide port sets: flowsF and askedF with port 0
 //     Other protocols, and what has extension headers before its protocol, are in no set.

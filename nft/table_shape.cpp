@@ -61,6 +61,8 @@ constexpr std::array kShapes{
     intervals(SetId::kWidePorts4, "wide_ports4", kPortOnly),
     intervals(SetId::kFixed4, "fixed4", kEndpoint4),
     intervals(SetId::kFixed6, "fixed6", kEndpoint6),
+    intervals(SetId::kClosed4, "closed4", kEndpoint4),
+    intervals(SetId::kClosed6, "closed6", kEndpoint6),
     intervals(SetId::kListen, "listen", kPortOnly),
     SetShape{.id = SetId::kLoopbackAny, .name = "loopback_any", .key = kCgroupKey},
     SetShape{.id = SetId::kLoopbackOwn, .name = "loopback_own", .key = kCgroupKey},

@@ -14,6 +14,8 @@
 //   wide1_4 .. wide4_6 cgroup . address . protocol                grants of names whose rule has too many ports to list
 //   wide_ports1 .. 4   cgroup . protocol . port   (intervals)     those ports
 //   fixed4/6           cgroup . address . protocol . port         address rules, denies already subtracted (intervals)
+//   closed4/6          cgroup . address . protocol . port         what is denied on loopback (intervals), of workloads in
+//                                                                 loopback_any or loopback_own
 //   listen             cgroup . protocol . port   (intervals)
 //   loopback_any, loopback_own   cgroup
 //   own_pairs          mark . cgroup                              whose loopback packets a workload takes
@@ -74,6 +76,8 @@ enum class SetId : std::uint8_t {
   kWidePorts4,
   kFixed4,
   kFixed6,
+  kClosed4,
+  kClosed6,
   kListen,
   kLoopbackAny,
   kLoopbackOwn,

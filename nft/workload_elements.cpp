@@ -47,17 +47,6 @@ PortMask denied_at(const PolicyImage& image, const Address& address) {
   return (rules.deny | rules.host_deny) & kAllPorts;
 }
 
-bool has_denies_on_loopback(const PolicyImage& image) {
-  for (const Prefix& loopback : kLoopbackPrefixes) {
-    const AddressDecision rules = decide_prefix(image, loopback);
-    if (((rules.deny | rules.host_deny) & kAllPorts) != 0) return true;
-    for (const AddressNode& node : image.addresses) {
-      if (loopback.contains(node.prefix) && ((node.deny | node.host_deny) & kAllPorts) != 0) return true;
-    }
-  }
-  return false;
-}
-
 PortSet resolver_ports(const PolicyImage& image, const Address& address) {
   std::vector<PortRange> ports;
   for (const ResolverAddress& resolver : image.resolvers) {
@@ -68,15 +57,19 @@ PortSet resolver_ports(const PolicyImage& image, const Address& address) {
   return PortSet(std::move(ports));
 }
 
-PortSet open_ports(const PolicyImage& image, const Address& address, bool opens_loopback) {
+PortSet open_ports(const PolicyImage& image, const Address& address) {
   const AddressDecision rules = decide_address(image, address);
-  PortMask allow = rules.allow;
-  if (opens_loopback && is_loopback_destination(address)) allow = kAllPorts;
-  const PortSet ports = image.ports_of(allow & ~(rules.deny | rules.host_deny) & kAllPorts);
+  const PortSet ports = image.ports_of(rules.allow & ~(rules.deny | rules.host_deny) & kAllPorts);
   return ports.empty() ? ports : ports.minus(resolver_ports(image, address));
 }
 
-std::vector<AddressRange> cut(const PolicyImage& image, bool is_v4, bool opens_loopback) {
+PortSet closed_ports(const PolicyImage& image, const Address& address) {
+  return is_loopback_destination(address) ? image.ports_of(denied_at(image, address)) : PortSet();
+}
+
+// The addresses of a family, cut where `ports_at` may change, with those ports; none where there are no ports.
+std::vector<AddressRange> cut(const PolicyImage& image, bool is_v4,
+                              PortSet (*ports_at)(const PolicyImage&, const Address&)) {
   const Prefix everything(is_v4 ? Address::v4({}) : Address(), 0, is_v4);
   std::vector<Address> starts{everything.base()};
   const auto add = [&](const Prefix& prefix) {
@@ -86,15 +79,13 @@ std::vector<AddressRange> cut(const PolicyImage& image, bool is_v4, bool opens_l
   };
   for (const AddressNode& node : image.addresses) add(node.prefix);
   for (const ResolverAddress& resolver : image.resolvers) add(Prefix::of(resolver.address));
-  if (opens_loopback) {
-    for (const Prefix& loopback : kLoopbackPrefixes) add(loopback);
-  }
+  for (const Prefix& loopback : kLoopbackPrefixes) add(loopback);
   std::sort(starts.begin(), starts.end());
   starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
 
   std::vector<AddressRange> ranges;
   for (std::size_t i = 0; i < starts.size(); ++i) {
-    PortSet ports = open_ports(image, starts[i], opens_loopback);
+    PortSet ports = ports_at(image, starts[i]);
     const Address last = i + 1 < starts.size() ? before(starts[i + 1]) : last_of(everything);
     const bool continues =
         !ranges.empty() && ranges.back().ports == ports && after(ranges.back().last, is_v4) == starts[i];
@@ -115,17 +106,21 @@ Element make_element(SetId set, Bytes key, Bytes key_end = {}) {
   return element;
 }
 
-void add_fixed(const PolicyImage& image, std::vector<Element>& elements) {
-  const bool opens_loopback = image.loopback == Loopback::kAny && has_denies_on_loopback(image);
-  for (const bool is_v4 : {true, false}) {
-    for (const AddressRange& range : cut(image, is_v4, opens_loopback)) {
-      for (const PortRange& ports : range.ports.ranges()) {
-        elements.push_back(make_element(is_v4 ? SetId::kFixed4 : SetId::kFixed6,
-                                        encode(endpoint_key(0, range.first, ports.protocol, ports.first)),
-                                        encode(endpoint_key(0, range.last, ports.protocol, ports.last))));
-      }
+void add_ranges(SetId set, const std::vector<AddressRange>& ranges, std::vector<Element>& elements) {
+  for (const AddressRange& range : ranges) {
+    for (const PortRange& ports : range.ports.ranges()) {
+      elements.push_back(make_element(set, encode(endpoint_key(0, range.first, ports.protocol, ports.first)),
+                                      encode(endpoint_key(0, range.last, ports.protocol, ports.last))));
     }
   }
+}
+
+void add_loopback(const PolicyImage& image, std::vector<Element>& elements) {
+  if (image.loopback == Loopback::kNone) return;
+  const bool is_any = image.loopback == Loopback::kAny;
+  elements.push_back(make_element(is_any ? SetId::kLoopbackAny : SetId::kLoopbackOwn, encode_cgroup(0)));
+  add_ranges(SetId::kClosed4, cut(image, true, closed_ports), elements);
+  add_ranges(SetId::kClosed6, cut(image, false, closed_ports), elements);
 }
 
 void add_port_ranges(SetId set, const PortSet& ports, std::vector<Element>& elements) {
@@ -173,7 +168,11 @@ std::vector<PortMask> wide_sets(const PolicyImage& image) {
     for (const NameMasks& of_name : node.masks) note(of_name);
   }
   for (const Glob& glob : image.globs) note(glob.masks);
-  for (const AddressNode& node : image.addresses) masks.insert(masks.end(), {node.deny, node.host_deny});
+  for (const AddressNode& node : image.addresses) {
+    const bool is_loopback = std::any_of(kLoopbackPrefixes.begin(), kLoopbackPrefixes.end(),
+                                         [&](const Prefix& loopback) { return loopback.contains(node.prefix); });
+    if (!is_loopback) masks.insert(masks.end(), {node.deny, node.host_deny});  // names never open loopback
+  }
 
   std::vector<PortMask> sets;
   for (unsigned bit = 0; bit < kMaxPortClasses; ++bit) {
@@ -207,18 +206,14 @@ Result<ImageElements> build_image_elements(const PolicyImage& image) {
                                        image.ports_of(built.wide[kWideSets]).to_string() + " is one too many)");
   }
   if (image.mode == Mode::kAudit) built.fixed.push_back(make_element(SetId::kAudited, encode_cgroup(0)));
-  if (image.loopback != Loopback::kNone) {
-    const bool is_any = image.loopback == Loopback::kAny;
-    // Denied ports of loopback cannot be told apart by these sets.
-    if (!has_denies_on_loopback(image))
-      built.fixed.push_back(make_element(is_any ? SetId::kLoopbackAny : SetId::kLoopbackOwn, encode_cgroup(0)));
-  }
+  add_loopback(image, built.fixed);
   add_resolvers(image, built.fixed);
   add_port_ranges(SetId::kListen, image.ports_of(image.listen & kAllPorts), built.fixed);
   for (std::size_t i = 0; i < built.wide.size(); ++i) {
     add_port_ranges(wide_ports(i), image.ports_of(built.wide[i]), built.fixed);
   }
-  add_fixed(image, built.fixed);
+  add_ranges(SetId::kFixed4, cut(image, true, open_ports), built.fixed);
+  add_ranges(SetId::kFixed6, cut(image, false, open_ports), built.fixed);
   if (built.fixed.size() > kMaxFixed) {
     return fail(ErrorKind::kLimit, "its address rules are " + std::to_string(built.fixed.size()) +
                                        " ranges in nftables, denied ones subtracted: at most " +

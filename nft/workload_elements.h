@@ -1,9 +1,8 @@
 // What a workload's policy and grants are as elements of the table. Pure; compared with judge() by a randomised test.
 //
 // Static: the addresses of a policy are cut into disjoint ranges, each with the ports that judge() allows there
-// (denies, the host's among them, and trusted resolvers subtracted): one lookup decides. Loopback with `any` is part of
-// them where a deny rule reaches into it, else the set loopback_any. With `own` such a rule closes loopback to the
-// workload's own sockets, too: nothing in the table tells denied ports apart there.
+// (denies, the host's among them, and trusted resolvers subtracted): one lookup decides. Loopback with `any` or `own` is
+// the sets of these names, and what is denied there stands in `closed`.
 //
 // Learned: an address has the ports that any of its live names gives it, without those that a deny rule by address
 // takes; the deadline of a port is the latest of those names. Classes of ports (port_classes.h) with more than

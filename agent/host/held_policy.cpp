@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "bpf/host_enforcer.h"
+#include "policy/host_rules.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {
@@ -26,6 +27,13 @@ std::string errors_of(const std::vector<Diagnostic>& diagnostics) {
   return lines;
 }
 
+// Whoever writes a policy's text does not choose a name that the host exempts from its limits: the call does.
+void take_exempt_name(Policy& policy, const HostPolicy& host, const std::string& own_name) {
+  for (const ExemptName& exempt : exempt_names(host)) {
+    if (exempt.name == policy.name) policy.name = own_name;
+  }
+}
+
 template <typename Map>
 void erase_expired(Map& map) {
   std::erase_if(map, [](const auto& entry) { return entry.second.expired(); });
@@ -43,8 +51,17 @@ HeldPolicyPtr PolicyShelf::hold(std::shared_ptr<const PolicyVersion> version, st
 }
 
 Result<HeldPolicyPtr> PolicyShelf::load(const std::string& text, const std::string& fallback_name,
-                                        const std::shared_ptr<const HostVersion>& host, const ResolvConf& system) {
-  Loaded<Policy> loaded = load_policy(text, format_of("", text), fallback_name, fallback_name);
+                                        const std::shared_ptr<const HostVersion>& host, const ResolvConf& system,
+                                        const LoadContext& context) {
+  Loaded<Policy> loaded = load_policy(text, format_of("", text), fallback_name, fallback_name, context);
+  if (!loaded.ok()) return fail(ErrorKind::kInvalid, errors_of(loaded.diagnostics));
+  if (host) take_exempt_name(loaded.value, host->file.policy, fallback_name);
+  return take(loaded.value, host, system);
+}
+
+Result<HeldPolicyPtr> PolicyShelf::load_own(const std::string& text, const std::shared_ptr<const HostVersion>& host,
+                                            const ResolvConf& system) {
+  Loaded<Policy> loaded = load_policy(text, format_of("", text), "", "");
   if (!loaded.ok()) return fail(ErrorKind::kInvalid, errors_of(loaded.diagnostics));
   return take(loaded.value, host, system);
 }

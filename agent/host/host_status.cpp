@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/host/folder_findings.h"
 #include "agent/host/host_clock.h"
 #include "agent/host/proxy_counts.h"
 #include "agent/host/workload_state.h"
@@ -44,11 +45,11 @@ void HostStatus::add_policies(StatusView& view, BootTime now) const {
       policy.workloads = users[policy.policy];
     }
     view.policies.push_back(std::move(policy));
-    view.warnings.insert(view.warnings.end(), file.warnings.begin(), file.warnings.end());
   }
   const HostFileStatus& host = parts_.folder.host;
   view.warnings.insert(view.warnings.end(), host.errors.begin(), host.errors.end());
-  view.warnings.insert(view.warnings.end(), host.warnings.begin(), host.warnings.end());
+  const std::vector<std::string> warnings = collect_warnings(parts_.folder, kMaxWarningsShown);
+  view.warnings.insert(view.warnings.end(), warnings.begin(), warnings.end());
   view.warnings.insert(view.warnings.end(), parts_.folder.errors.begin(), parts_.folder.errors.end());
 }
 

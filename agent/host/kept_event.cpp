@@ -6,6 +6,7 @@
 #include "agent/matching_rules.h"
 #include "agent/report_json.h"
 #include "agent/report_text.h"
+#include "policy/host_rules.h"
 #include "policy/permit.h"
 
 namespace namewall::agent {
@@ -42,8 +43,24 @@ const Rule* first_with_port(const std::vector<Rule>& rules, const ExplainTarget&
   return nullptr;
 }
 
+// "": nothing of the host's has to do with it. Of a listener, or a loopback peer, that the host took away.
+std::string closing_limit(const HeldPolicy& held, const std::vector<Rule>& host_denies, const Event& event) {
+  switch (event.reason) {
+    case NW_REASON_INBOUND_TCP:
+    case NW_REASON_BIND_PORT:
+    case NW_REASON_INBOUND_UDP:
+      if (held.image()->may_listen) return "";
+      return "`limits.listen` (" + held.host_policy().listen_limit.origin.to_string() + ")";
+    case NW_REASON_LOOPBACK:
+      if (const Rule* rule = rule_closing_loopback(host_denies, event.address)) return describe(*rule);
+      return "";
+    default:
+      return "";
+  }
+}
+
 // The rule that decided: of a refused question its deny, of a wrong port the rule with the others.
-const Rule* deciding_rule(const HeldPolicy& held, const Event& event) {
+const Rule* deciding_rule(const HeldPolicy& held, const std::vector<Rule>& host_denies, const Event& event) {
   const std::optional<Protocol> protocol = protocol_of(event);
   if (!protocol) return nullptr;
   ExplainTarget target{event.address, *protocol, event.port};
@@ -54,7 +71,7 @@ const Rule* deciding_rule(const HeldPolicy& held, const Event& event) {
   }();
   switch (event.reason) {
     case NW_REASON_HOST_DENY:
-      return first_with_port(held.host_policy().deny, target, true);
+      return first_with_port(host_denies, target, true);
     case NW_REASON_DENY_RULE:
       return first_with_port(held.policy().deny, target, true);
     case NW_REASON_NAME_NOT_ALLOWED: {
@@ -62,8 +79,11 @@ const Rule* deciding_rule(const HeldPolicy& held, const Event& event) {
       target.host = *name;
       const auto own = rules_covering(held.policy().deny, target);
       if (!own.empty()) return own.front();
-      const auto of_host = rules_covering(held.host_policy().deny, target);
-      return of_host.empty() ? nullptr : of_host.front();
+      for (const Rule* rule : rules_covering(host_denies, target)) {
+        if (rule->endpoint.ports == PortSet::all()) return rule;
+      }
+      const bool is_by_host = take_all(host_denies, held.policy().allow, target);
+      return is_by_host ? rules_covering(host_denies, target).front() : nullptr;
     }
     case NW_REASON_PORT:
       if (name) target.host = *name;
@@ -132,7 +152,12 @@ EventView view_of(const KeptEvent& kept) {
   view.uid = event.uid;
   view.command = event.command;
   if (kept.policy) {
-    if (const Rule* rule = deciding_rule(*kept.policy, event)) view.rule = describe(*rule);
+    const std::vector<Rule> host_denies = host_denies_for(kept.policy->host_policy(), kept.policy->policy().name);
+    if (const Rule* rule = deciding_rule(*kept.policy, host_denies, event)) {
+      view.rule = describe(*rule);
+    } else {
+      view.rule = closing_limit(*kept.policy, host_denies, event);
+    }
   }
   if (const auto permit = endpoint_that_permits(event)) view.permit = *permit;
   view.left_out = event.left_out;

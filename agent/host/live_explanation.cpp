@@ -33,13 +33,22 @@ std::string line_of(const ExplanationStep& step) {
   return step.stage + ": " + step.detail + outcome;
 }
 
+// Grants have no part in these: the walk of the rules says it, with the rule that decides.
+bool is_by_rules(Reason reason) {
+  return reason == NW_REASON_HOST_DENY || reason == NW_REASON_DENY_RULE || reason == NW_REASON_LOOPBACK;
+}
+
 void explain_address(ExplainView& view, const HeldPolicy& held, const std::vector<GrantRecord>& grants,
-                     const ExplainTarget& target, BootTime now) {
+                     const Explanation& by_rules, const ExplainTarget& target, BootTime now) {
   const Destination destination{target.protocol, std::get<Address>(target.host), target.port};
   const Verdict verdict = judge(*held.image(), table_of(held, grants, now), destination, now);
   view.allowed = verdict.allowed;
   view.reason = namewall::code_of(verdict.reason);
   view.retry = can_retry(verdict.reason);
+  if (is_by_rules(verdict.reason)) {
+    for (const ExplanationStep& step : by_rules.steps) view.walk.push_back(line_of(step));
+    return;
+  }
   for (const VerdictStep& step : verdict.walk) {
     view.walk.push_back(step.stage + ": " + step.detail +
                         (!step.decided     ? ""
@@ -79,7 +88,7 @@ Result<ExplainView> explain_live(const std::string& workload, const HeldPolicy& 
       explain({held.policy(), held.host_policy(), *held.image(), own_addresses, nullptr}, *parsed);
   if (by_rules.permit) view.permit = *by_rules.permit;
   if (std::holds_alternative<Address>(parsed->host)) {
-    explain_address(view, held, grants, *parsed, now);
+    explain_address(view, held, grants, by_rules, *parsed, now);
     if (view.allowed) view.permit.clear();
     return view;
   }

@@ -67,7 +67,10 @@ Result<void> StateKeeper::restore_one(const SavedWorkload& saved, BootTime now) 
     if (const auto version = parts_.folder.find(saved.policy)) workload.policy = parts_.hold(version);
   }
   if (!workload.policy) {
-    auto policy = parts_.shelf.load(saved.policy_text, saved.name, parts_.folder.host.in_force, parts_.folder.system);
+    const auto& host = parts_.folder.host.in_force;
+    auto policy = saved.origin == word_of(WorkloadOrigin::kRestrict)
+                      ? parts_.shelf.load_own(saved.policy_text, host, parts_.folder.system)
+                      : parts_.shelf.load(saved.policy_text, saved.name, host, parts_.folder.system);
     if (!policy) return tl::unexpected(policy.error());
     workload.policy = std::move(*policy);
   }
@@ -117,7 +120,8 @@ std::vector<std::string> StateKeeper::load(BootTime now) {
   }
   loaded_ = *std::move(state);
   const auto system = read_system_resolv_conf();
-  parts_.folder = restore_folder(loaded_.folder, system ? *system : ResolvConf{}, now, sentences);
+  parts_.folder =
+      restore_folder(loaded_.folder, system ? *system : ResolvConf{}, now, sentences, parts_.context.get());
   parts_.lifted = restore_lifted(loaded_.folder);
   return sentences;
 }

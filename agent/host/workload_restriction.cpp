@@ -13,7 +13,6 @@
 #include "agent/host/restricted_cgroup.h"
 #include "agent/host/restriction_name.h"
 #include "agent/host/workload_state.h"
-#include "agent/policy_context.h"
 #include "policy/cgroup_pattern.h"
 #include "policy/narrowing.h"
 #include "policy/policy_loader.h"
@@ -40,10 +39,8 @@ RestrictOutcome refused(const Error& error, RestrictObstacle obstacle = Restrict
   return {tl::unexpected(error), obstacle};
 }
 
-Result<std::vector<Rule>> read_allow(const std::vector<std::string>& allow, const HostPolicy& host) {
-  const bool has_groups = std::ranges::any_of(allow, [](const std::string& entry) { return entry.starts_with('@'); });
-  const PolicyContext context = has_groups ? PolicyContext::read(host) : PolicyContext();
-  Loaded<Policy> loaded = load_policy_arguments(allow, {}, context.get());
+Result<std::vector<Rule>> read_allow(const std::vector<std::string>& allow, const LoadContext& context) {
+  Loaded<Policy> loaded = load_policy_arguments(allow, {}, context);
   std::string errors;
   for (const Diagnostic& diagnostic : loaded.diagnostics) {
     if (diagnostic.severity == Diagnostic::Severity::kError)
@@ -126,7 +123,7 @@ Result<WorkloadRestriction::Above> WorkloadRestriction::look_above(const Peer& p
 
 Result<HeldPolicyPtr> WorkloadRestriction::build_policy(const RestrictRequest& request, const Above& above) {
   const auto& host = parts_.folder.host.in_force;
-  auto allow = read_allow(request.allow, host ? host->file.policy : HostPolicy());
+  auto allow = read_allow(request.allow, parts_.load_context());
   if (!allow) return tl::unexpected(allow.error());
   const auto nearest =
       std::ranges::find_if(above.levels, [](const Workload* level) { return level->policy != nullptr; });

@@ -10,6 +10,7 @@
 #include "agent/host/proxy_counts.h"
 #include "agent/host/workload_state.h"
 #include "policy/canonical_form.h"
+#include "policy/host_rules.h"
 
 namespace namewall::agent {
 namespace {
@@ -19,6 +20,16 @@ double seconds(Nanoseconds duration) { return std::chrono::duration<double>(dura
 std::string state_word(const Grant& grant, BootTime now) {
   if (grant.note != NW_REASON_NONE) return "remembered: " + std::string(namewall::code_of(grant.note));
   return grant.is_live(now) ? "live" : "expired";
+}
+
+// Those that hold the workload, as often as they are written: an entry of block_networks is many rules.
+std::vector<Rule> written_blocks(const HeldPolicy& held) {
+  std::vector<Rule> blocks;
+  for (Rule& block : blocks_for(held.host_policy(), held.policy().name)) {
+    const bool is_same = !blocks.empty() && blocks.back().origin.to_string() == block.origin.to_string();
+    if (!is_same) blocks.push_back(std::move(block));
+  }
+  return blocks;
 }
 
 std::vector<RuleView> rules_of(const HeldPolicy& held, const ResolvConf& system) {
@@ -39,6 +50,7 @@ std::vector<RuleView> rules_of(const HeldPolicy& held, const ResolvConf& system)
   add(held.policy().allow, "allow");
   add(held.policy().deny, "deny");
   add(held.host_policy().deny, "host deny");
+  add(written_blocks(held), "host deny");
   return views;
 }
 

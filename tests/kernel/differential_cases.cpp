@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/host_loader.h"
 #include "tests/kernel/support/socket_address.h"
 #include "tests/kernel/support/workload_test.h"
 
@@ -17,10 +18,10 @@ const std::vector<std::string> kPrefixes = {"192.0.2.0/24", "192.0.2.16/28",   "
                                             "10.0.0.0/8",   "[2001:db8::]/32", "[2001:db8:1::]/48", "[2001:db8::1]",
                                             "[::]/0",       "192.0.2.17"};
 // Where connects go: public and private, both families.
-const std::vector<std::string> kDestinations = {"192.0.2.1",    "192.0.2.2",    "192.0.2.17",    "192.0.2.18",
-                                                "198.51.100.7", "198.51.100.8", "10.1.2.3",      "100.64.1.1",
-                                                "172.16.5.5",   "2001:db8::1",  "2001:db8:1::1", "2001:db8:2::1",
-                                                "fd00::5",      "203.0.113.9",  "10.77.0.1"};
+const std::vector<std::string> kDestinations = {
+    "192.0.2.1", "192.0.2.2",   "192.0.2.17", "192.0.2.18",  "198.51.100.7",  "198.51.100.8",
+    "10.1.2.3",  "100.64.1.1",  "172.16.5.5", "2001:db8::1", "2001:db8:1::1", "2001:db8:2::1",
+    "fd00::5",   "203.0.113.9", "10.77.0.1",  "127.0.0.9",   "::1",           "0.0.0.0"};
 // What answers say beside those: addresses that teach nobody.
 const std::vector<std::string> kSpecial = {
     "127.0.0.1", "169.254.169.254", "0.0.0.0",           "255.255.255.255",  "224.0.0.1",
@@ -79,6 +80,24 @@ Policy DifferentialCases::policy() {
   policy.loopback = Loopback::kNone;
   if (one_in(5)) policy.dns.learn = Learn::kProxy;
   return policy;
+}
+
+HostPolicy DifferentialCases::host() {
+  std::string text;
+  if (one_in(4)) text += "deny = [\"" + std::string(one_in(2) ? "udp://*:443" : "192.0.2.16/28") + "\"]\n";
+  if (one_in(3)) {
+    text +=
+        "block_networks = [\"" +
+        pick(std::vector<std::string>{"private", "private", "10.0.0.0/8", "127.0.0.0/8", "::/0", "203.0.113.0/24"}) +
+        "\"]\n";
+  }
+  text += "[limits]\n";
+  for (const char* limit : {"listen", "loopback_low_ports", "udp"}) {
+    if (one_in(4)) text += std::string(limit) + (one_in(3) ? " = [\"other\"]\n" : " = \"deny\"\n");
+  }
+  const auto loaded = load_host_policy(text, Format::kToml, "host.toml");
+  EXPECT_TRUE(loaded.ok()) << text;
+  return loaded.value;
 }
 
 Bytes DifferentialCases::question() {

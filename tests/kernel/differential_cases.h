@@ -16,6 +16,7 @@ class DifferentialCases {
   explicit DifferentialCases(std::uint64_t seed) : random_(seed) {}
 
   Policy policy();
+  HostPolicy host();  // in most cases empty; else denies, blocks and limits
   std::string name();
   // Mostly well-formed; else with bytes changed, cut, added, or one of the shapes that the grammar forbids.
   Bytes question();

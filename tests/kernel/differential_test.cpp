@@ -12,6 +12,7 @@
 
 #include "bpf/abi.h"
 #include "policy/grant_table.h"
+#include "policy/host_rules.h"
 #include "policy/policy_loader.h"
 #include "policy/verdict.h"
 #include "tests/kernel/differential_cases.h"
@@ -82,9 +83,10 @@ class Differential : public WorkloadTest {
  private:
   void change_policy(DifferentialCases& cases) {
     policy_ = cases.policy();
-    auto image = compile_policy(policy_, {}, ResolvConf{});
+    host_ = cases.host();
+    auto image = compile_policy(policy_, host_, ResolvConf{});
     if (!image) return;  // a bound of the image: keep the old one
-    image_ = compile(policy_);
+    image_ = compile(policy_, host_);
     if (case_ % 800 == 0) {
       workload_process_.reset();
       nft_process_.reset();
@@ -93,7 +95,7 @@ class Differential : public WorkloadTest {
         ASSERT_TRUE(enforcer_->disarm(cgroup_.fd(), workload_));
       }
       model_ = GrantTable(image_.max_addresses);
-      arm(policy_);
+      arm_image();
       workload_process_ = std::make_unique<RemoteWorkload>(cgroup_);
       nft_process_ = std::make_unique<RemoteWorkload>(nft_cgroup_);
     } else {
@@ -103,6 +105,14 @@ class Differential : public WorkloadTest {
     }
     reasons_ = read_reasons();
     hold_by_nft();
+  }
+
+  void arm_image() {
+    bpf::ArmOptions options;
+    options.trusted_netns = {*bpf::netns_cookie()};
+    const auto armed = enforcer_->arm(cgroup_.fd(), image_, options);
+    ASSERT_TRUE(armed) << armed.error().message();
+    workload_ = *armed;
   }
 
   // The grants that the model has are taught anew where nft could not hold the policy before.
@@ -143,7 +153,8 @@ class Differential : public WorkloadTest {
   }
 
   std::string describe(const std::string& what) const {
-    return "case " + std::to_string(case_) + ": " + what + "\nunder\n" + to_canonical_toml(policy_);
+    return "case " + std::to_string(case_) + ": " + what + "\nunder\n" + to_canonical_toml(policy_) +
+           blocks_text(host_) + (host_.deny.empty() ? "" : "host deny " + host_.deny.front().endpoint.text);
   }
 
   // A question, and where it leaves, its answer.
@@ -253,6 +264,8 @@ class Differential : public WorkloadTest {
     const auto expected = judge(image_, model_, destination, now, LoopbackListener::kNone, ResolverProxy::kAbsent);
     // What is sent is no question: exchange() is about those.
     if (expected.allowed && destination.protocol == Protocol::kUdp && expected.walk.back().stage == "resolver") return;
+    // Nothing listens there: whether it may is decided by the refusals alone.
+    if (expected.allowed && is_loopback_destination(destination.address)) return;
     const SocketAddress to(destination.address, destination.port.number);
     const int error =
         destination.protocol == Protocol::kTcp ? workload_process_->tcp_connect(to) : workload_process_->udp_send(to);
@@ -305,6 +318,7 @@ class Differential : public WorkloadTest {
   bool nft_holds_ = false;
   std::uint32_t nft_compared_ = 0, nft_passed_ = 0, nft_left_out_ = 0;
   Policy policy_;
+  HostPolicy host_;
   PolicyImage image_;
   GrantTable model_{0}, next_model_{0};
   std::vector<std::uint64_t> reasons_;

@@ -125,8 +125,7 @@ class Replay {
   std::string check_table(const Level& level, const Destination& to, const Verdict& verdict) const {
     if (!level.table || level.image->mode == Mode::kAudit) return "";
     const bool allows = level.table->allows(to, LoopbackListener::kNone, now_);
-    const bool may_refuse = level.table->closes_own_loopback() && is_loopback_destination(to.address);
-    if (allows == verdict.allowed || (may_refuse && !allows)) return "";
+    if (allows == verdict.allowed) return "";
     return std::string("nft would ") + (allows ? "allow" : "refuse") + " it, the model " +
            (verdict.allowed ? "allows" : "refuses") + " it";
   }

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "policy/host_loader.h"
 #include "tests/support/dns_builder.h"
 
 namespace namewall::testing {
@@ -96,10 +97,32 @@ RandomPolicy PolicyGenerator::policy() {
   fill(made.policy.deny, 3, EndpointUse::kDeny);
   fill(made.host.deny, 2, EndpointUse::kDeny);
   if (chance(30)) fill(made.host.private_names, 2, EndpointUse::kDeny);
+  if (chance(40)) limit(made);
   for (std::uint32_t i = below(3); i > 0; --i) made.system.search.push_back(name_of(literal(1 + below(2))));
   made.system.nameservers = {{address_of("192.0.2.53"), Port{53}}};
   made.policy.origin = {"test.toml", 1, 1};
   return made;
+}
+
+// The last policy that one of them exempts is the one that is made, or another.
+void PolicyGenerator::limit(RandomPolicy& made) {
+  std::string text;
+  const auto exempt = [&] {
+    return std::string(chance(25) ? "[\"random\"]" : chance(50) ? "\"deny\"" : "[\"other\"]");
+  };
+  if (chance(50)) {
+    constexpr std::array kNetworks = {"\"private\"",      "\"127.0.0.0/8\"", "\"127.0.0.2/32\"",
+                                      "\"192.0.2.0/24\"", "\"::/0\"",        "\"10.0.0.0/8\""};
+    text += "block_networks = [" + std::string(kNetworks[below(kNetworks.size())]) + "]\n";
+  }
+  text += "[limits]\n";
+  if (chance(50)) text += "listen = " + exempt() + "\n";
+  if (chance(50)) text += "loopback_low_ports = " + exempt() + "\n";
+  if (chance(50)) text += "udp = " + exempt() + "\n";
+  const Loaded<HostPolicy> loaded = load_host_policy(text, Format::kToml, "host.toml");
+  if (!loaded.ok()) std::abort();
+  made.host.blocks = loaded.value.blocks;
+  made.host.listen_limit = loaded.value.listen_limit;
 }
 
 DomainName PolicyGenerator::name() { return name_of(literal(1 + below(6))); }

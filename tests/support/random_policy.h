@@ -23,7 +23,8 @@ class PolicyGenerator {
  public:
   explicit PolicyGenerator(std::uint32_t seed) : random_(seed) {}
 
-  // At most 5 name patterns with inner wildcards and 2 search domains: every policy compiles.
+  // At most 5 name patterns with inner wildcards and 2 search domains: every policy compiles. Of the host there are
+  // denies, private names, blocks and limits.
   RandomPolicy policy();
   DomainName name();        // 1 to 6 labels
   std::string name_text();  // the same, with upper case in it
@@ -42,6 +43,7 @@ class PolicyGenerator {
   std::string prefix();
   std::string ports();
   std::string endpoint();
+  void limit(RandomPolicy& made);
 
   std::mt19937 random_;
   std::uint32_t globs_left_ = 0;

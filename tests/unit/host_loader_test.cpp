@@ -67,7 +67,7 @@ TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
       messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\ngroups = []\n[limits]\nports = 1\n",
                                    Format::kToml, "host.toml")
                       .diagnostics),
-      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: backend, deny, private_names, "
+      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: groups, backend, deny, private_names, "
                   "block_networks, limits, profile, log, metrics, daemon, proxy, restrict",
                   HasSubstr("host.toml:2:18: error: "),
                   "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "policy/host_rules.h"
 #include "policy/image_hash.h"
 #include "policy/learning.h"
 #include "tests/support/dns_builder.h"
@@ -96,7 +97,7 @@ bool is_search_form(const RandomPolicy& random, const DomainName& name) {
 
 std::string describe_by_rules(const RandomPolicy& random, const DomainName& name) {
   std::vector<Rule> denies = random.policy.deny;
-  denies.insert(denies.end(), random.host.deny.begin(), random.host.deny.end());
+  for (const Rule& rule : host_denies_for(random.host, random.policy.name)) denies.push_back(rule);
   const bool may_not_even_be_asked = std::any_of(denies.begin(), denies.end(), [&](const Rule& rule) {
     return speaks_of(rule, name) && rule.endpoint.ports == PortSet::all();
   });
@@ -121,12 +122,34 @@ std::vector<Rule> inside_loopback(const std::vector<Rule>& rules) {
   return kept;
 }
 
+// Of the blocks those that spare the own loopback, and the others.
+std::vector<Rule> blocks_that(bool spare_loopback, const RandomPolicy& random) {
+  std::vector<Rule> kept;
+  for (const Rule& rule : blocks_for(random.host, random.policy.name)) {
+    if (spares_own_loopback(rule) == spare_loopback) kept.push_back(rule);
+  }
+  return kept;
+}
+
 std::string describe_by_rules(const RandomPolicy& random, const Address& address) {
-  const std::vector<Rule> allow =
-      is_loopback_destination(address) ? inside_loopback(random.policy.allow) : random.policy.allow;
-  return "allow " + ports_for(allow, address).to_string() + ", deny " +
-         ports_for(random.policy.deny, address).to_string() + ", host deny " +
-         ports_for(random.host.deny, address).to_string();
+  const bool is_loopback = is_loopback_destination(address);
+  const std::vector<Rule> foreign = blocks_that(true, random);
+  PortSet allow = ports_for(is_loopback ? inside_loopback(random.policy.allow) : random.policy.allow, address);
+  PortSet blocked = ports_for(blocks_that(false, random), address);
+  if (is_loopback) {
+    const bool opens = random.policy.loopback == Loopback::kAny && foreign.empty();
+    if (opens && !may_listen(random.host, random.policy.name)) allow = PortSet::all();
+    allow = allow.minus(ports_for(foreign, address));
+  } else {
+    blocked = blocked.united(ports_for(foreign, address));
+  }
+  for (const ResolverAddress& resolver : random.system.nameservers) {
+    const PortSet both(
+        {{Protocol::kTcp, resolver.port, resolver.port}, {Protocol::kUdp, resolver.port, resolver.port}});
+    if (resolver.address == address) blocked = blocked.minus(both);
+  }
+  return "allow " + allow.to_string() + ", deny " + ports_for(random.policy.deny, address).to_string() +
+         ", host deny " + ports_for(random.host.deny, address).united(blocked).to_string();
 }
 
 std::string show(const RandomPolicy& random) {
@@ -139,6 +162,7 @@ std::string show(const RandomPolicy& random) {
   list("allow ", random.policy.allow);
   list("deny ", random.policy.deny);
   list("host deny ", random.host.deny);
+  text += blocks_text(random.host);
   list("private ", random.host.private_names);
   for (const DomainName& domain : random.system.search) text += "search " + domain.text() + "\n";
   return text;
@@ -168,7 +192,7 @@ TEST(PolicyImage, DecidesRandomAddressesAsTheRulesDo) {
     const RandomPolicy random = generator.policy();
     const PolicyImage image = compile({random.policy, random.host, random.system});
     for (int i = 0; i < 20; ++i) {
-      const Address address = generator.address();
+      const Address address = generator.chance(10) ? address_of("192.0.2.53") : generator.address();
       ASSERT_EQ(describe(image, address), describe_by_rules(random, address))
           << address.to_string() << " seed " << seed << "\n"
           << show(random);

@@ -21,20 +21,10 @@ bool covers(const Element& element, const EndpointKey& key) {
          key.port <= last->port;
 }
 
-bool denies_reach_loopback(const PolicyImage& image) {
-  for (const char* text : {"127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::"}) {
-    const AddressDecision rules = decide_address(image, address_of(text));
-    if (((rules.deny | rules.host_deny) & kAllPorts) != 0) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 TableDouble::TableDouble(const PolicyImage& image, nft::ImageElements elements)
-    : image_(image),
-      elements_(std::move(elements)),
-      closes_own_loopback_(image.loopback == Loopback::kOwn && denies_reach_loopback(image)) {}
+    : image_(image), elements_(std::move(elements)) {}
 
 Result<TableDouble> TableDouble::make(const PolicyImage& image) {
   auto elements = nft::build_image_elements(image);
@@ -69,10 +59,14 @@ bool TableDouble::has(SetId set, const Bytes& key) const {
                      [&](const Element& element) { return element.set == set && element.key == key; });
 }
 
-int TableDouble::fixed_ranges_at(const Destination& to) const {
+int TableDouble::fixed_ranges_at(const Destination& to) const { return ranges_at(to, SetId::kFixed4, SetId::kFixed6); }
+
+bool TableDouble::is_closed(const Destination& to) const { return ranges_at(to, SetId::kClosed4, SetId::kClosed6) > 0; }
+
+int TableDouble::ranges_at(const Destination& to, SetId of_ipv4, SetId of_ipv6) const {
   const EndpointKey key = key_of(to);
   return static_cast<int>(std::count_if(elements_.fixed.begin(), elements_.fixed.end(), [&](const Element& element) {
-    return (element.set == SetId::kFixed4 || element.set == SetId::kFixed6) && covers(element, key);
+    return (element.set == of_ipv4 || element.set == of_ipv6) && covers(element, key);
   }));
 }
 
@@ -102,7 +96,7 @@ bool TableDouble::allows(const Destination& to, LoopbackListener listener, BootT
   const Bytes key = nft::encode(key_of(to));
   if (fixed_ranges_at(to) > 0 || is_learned(to, now)) return true;
   if (has(SetId::kResolvers4, key) || has(SetId::kResolvers6, key)) return true;
-  if (!is_loopback_destination(to.address)) return false;
+  if (!is_loopback_destination(to.address) || is_closed(to)) return false;
   const Bytes cgroup = nft::encode_cgroup(0);
   return has(SetId::kLoopbackAny, cgroup) || (has(SetId::kLoopbackOwn, cgroup) && listener == LoopbackListener::kOwn);
 }

@@ -24,18 +24,16 @@ class TableDouble {
   // Whether every packet to it passes (audit mode: not looked at).
   bool allows(const Destination& to, LoopbackListener listener, BootTime now) const;
   int fixed_ranges_at(const Destination& to) const;  // that hold it: at most one
-  // Deny rules that reach loopback close all of it to `loopback = "own"`: nft knows the sender of a loopback packet,
-  // not which of the rules it met.
-  bool closes_own_loopback() const { return closes_own_loopback_; }
 
  private:
   TableDouble(const PolicyImage& image, nft::ImageElements elements);
+  bool is_closed(const Destination& to) const;
+  int ranges_at(const Destination& to, nft::SetId of_ipv4, nft::SetId of_ipv6) const;
   bool has(nft::SetId set, const nft::Bytes& key) const;
   bool is_learned(const Destination& to, BootTime now) const;
 
   PolicyImage image_;
   nft::ImageElements elements_;
-  bool closes_own_loopback_ = false;
   std::map<Address, std::vector<nft::HeldPart>> held_;
   std::map<Address, BootTime> due_;
 };

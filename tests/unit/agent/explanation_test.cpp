@@ -48,6 +48,35 @@ std::string refused_at(const Explanation& explanation) {
   return "";
 }
 
+TEST(Explanation, NamesTheHostsBlockOrLimitThatDecides) {
+  const std::string host =
+      "block_networks = [ \"private\" ]\n[limits]\nudp = \"deny\"\nloopback_low_ports = \"deny\"\nlisten = \"deny\"\n";
+  const std::string policy =
+      "allow = [ \"*://10.0.0.1:*\", \"*://a.example:443\", \"udp://b.example:1\", \"*://9.9.9.9:*\", "
+      "\"*://127.0.0.1:*\" ]";
+  const auto refused = [&](const char* target) {
+    const Explanation explanation = explain({policy, target, host});
+    EXPECT_FALSE(explanation.allowed) << target;
+    EXPECT_EQ(explanation.permit, std::nullopt) << target;
+    return refused_at(explanation);
+  };
+  EXPECT_THAT(refused("10.0.0.1:443"), HasSubstr("host deny: "));
+  EXPECT_THAT(refused("10.0.0.1:443"), HasSubstr(": `block_networks: private` (host.toml:1:20)"));
+  EXPECT_THAT(refused("udp://9.9.9.9:5"), HasSubstr("denied by the host at 9.9.9.9: `limits.udp` (host.toml:3:7)"));
+  EXPECT_EQ(refused("udp://a.example:443"), "host deny: `limits.udp` (host.toml:3:7) has udp/*");
+  EXPECT_EQ(refused("udp://b.example:1"), "host deny: `limits.udp` (host.toml:3:7) has udp/*");
+  EXPECT_THAT(refused("127.0.0.1:80"), HasSubstr("`limits.loopback_low_ports` (host.toml:4:22)"));
+  EXPECT_EQ(refused("127.0.0.1:8080"),
+            "host deny: loopback is closed but to sockets of the workload itself: `block_networks: private` "
+            "(host.toml:1:20)");
+  EXPECT_TRUE(explain({policy, "a.example", host}).allowed);
+  EXPECT_TRUE(explain({policy, "9.9.9.9:5", host}).allowed);
+  EXPECT_THAT(to_text(explain({"loopback = \"own\"", "127.0.0.1:8080", "[limits]\nlisten = \"deny\"\n"})),
+              HasSubstr("`limits.listen` (host.toml:2:10)"));
+  // A name that no rule allows is not refused by a limit that speaks of every name.
+  EXPECT_EQ(refused_at(explain({policy, "udp://c.example:1", host})), "allow rules: no rule names it");
+}
+
 TEST(Explanation, OfAnAllowedNameNamesTheRule) {
   const Explanation explanation = explain({"allow = [ \"a.example\" ]", "a.example"});
   EXPECT_TRUE(explanation.allowed);

@@ -239,7 +239,7 @@ TEST(NftBatch, AMapSaysTheTypeAndTheByteOrderOfItsData) {
 TEST(NftBatch, ASetThatRulesAddToIsDynamicAndHasASize) {
   Batch batch;
   batch.add_set(shape_of(SetId::kFlows4));
-  EXPECT_THAT(inner(batch), ElementsAre(HasSubstr(" 3=00000030 4=00b8730d 5=00000014 10=0000001d 12=00002710 "
+  EXPECT_THAT(inner(batch), ElementsAre(HasSubstr(" 3=00000030 4=00b8730d 5=00000014 10=0000001f 12=00002710 "
                                                   "9=[1=00040000] ")));
 }
 
