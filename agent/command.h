@@ -1,5 +1,6 @@
 // The subcommands of `namewall`. Each registers itself with the parser; its callback sets `exit_code`.
-// Exit codes, the same for all of them: the list below. `run` otherwise ends with the command's own: see run_command.cpp.
+// Exit codes, the same for all of them: the list below. `run` and `restrict` otherwise end with the
+// command's own: see run_command.cpp.
 #pragma once
 
 #include <string>
@@ -32,6 +33,7 @@ int exit_code_of(ErrorKind kind);  // kInvalid: kExitInputErrors; kSystem: kExit
 
 // `command`: what stood behind "--", untouched by the parser, which takes "[a,b]" apart. The parser gets the rest.
 void add_run_command(CLI::App& app, int& exit_code, std::vector<std::string> command);
+void add_restrict_command(CLI::App& app, int& exit_code, std::vector<std::string> command);
 void add_check_command(CLI::App& app, int& exit_code);
 void add_explain_command(CLI::App& app, int& exit_code);
 void add_doctor_command(CLI::App& app, int& exit_code);

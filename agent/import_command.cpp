@@ -1,4 +1,4 @@
-// `namewall import cilium|k8s FILE`.
+// `namewall import cilium|k8s|spin FILE`.
 #include "agent/import_command.h"
 
 #include <CLI/CLI.hpp>
@@ -9,7 +9,8 @@
 
 namespace namewall::agent {
 
-int run_import(const std::string& path, bool json, const std::function<ImportedPolicy(const ImportInput&)>& convert) {
+int run_import(const std::string& path, bool json, const std::function<ImportedPolicy(const ImportInput&)>& convert,
+               std::string_view refusal) {
   Result<std::string> text = read_input(path);
   if (!text) {
     std::cerr << "namewall: " << text.error().message() << "\n";
@@ -20,7 +21,7 @@ int run_import(const std::string& path, bool json, const std::function<ImportedP
   if (json) {
     std::cout << to_json(policy);
   } else {
-    std::cerr << to_text_lines(policy.notes, "note") << to_text_lines(policy.refused, "cannot be expressed");
+    std::cerr << to_text_lines(policy.notes, "note") << to_text_lines(policy.refused, refusal);
     if (policy.ok()) std::cout << to_toml(policy);
   }
   return policy.ok() ? kExitOk : kExitInputErrors;
@@ -31,6 +32,7 @@ void add_import_command(CLI::App& app, int& exit_code) {
   command.require_subcommand(1);
   add_import_cilium(command, exit_code);
   add_import_kubernetes(command, exit_code);
+  add_import_spin(command, exit_code);
 }
 
 }  // namespace namewall::agent

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "agent/imported_policy.h"
 
@@ -19,9 +20,12 @@ struct ImportInput {
 
 // Reads `path` ("-": standard input), converts it, prints. Exit code: 0; 1 where something cannot be expressed, each
 // told on standard error, and then no policy is printed; 125 where the file cannot be read.
-int run_import(const std::string& path, bool json, const std::function<ImportedPolicy(const ImportInput&)>& convert);
+// `refusal`: the word for what is in the way.
+int run_import(const std::string& path, bool json, const std::function<ImportedPolicy(const ImportInput&)>& convert,
+               std::string_view refusal = "cannot be expressed");
 
 void add_import_cilium(CLI::App& import, int& exit_code);
 void add_import_kubernetes(CLI::App& import, int& exit_code);
+void add_import_spin(CLI::App& import, int& exit_code);
 
 }  // namespace namewall::agent

@@ -6,27 +6,17 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <string_view>
 
 #include "agent/cgroup_child.h"
 #include "agent/command.h"
+#include "agent/command_exec.h"
 #include "agent/hygiene.h"
 #include "agent/inherited_descriptors.h"
 #include "agent/seccomp_filter.h"
-#include "policy/escape.h"
 
 namespace namewall::agent {
 namespace {
-
-std::vector<char*> pointers(const std::vector<std::string>& strings) {
-  std::vector<char*> result;
-  result.reserve(strings.size() + 1);
-  for (const std::string& text : strings) result.push_back(const_cast<char*>(text.c_str()));
-  result.push_back(nullptr);
-  return result;
-}
 
 // The child's last words: an exit code (one byte), then the message.
 [[noreturn]] void give_up(int pipe_fd, int exit_code, const std::string& message) {
@@ -47,34 +37,14 @@ Result<void> confine(const LaunchPlan& plan, const std::vector<int>& closed_desc
   return {};
 }
 
-// A name that PATH leads to nowhere, where execvp reports a directory of PATH that this user may not search.
-bool is_found_nowhere(const std::string& name) {
-  if (name.find('/') != std::string::npos) return false;
-  const char* path = ::getenv("PATH");
-  std::string_view rest = path == nullptr ? "/bin:/usr/bin" : path;
-  for (;;) {
-    const std::size_t colon = rest.find(':');
-    const std::string directory(rest.substr(0, colon));
-    if (::access((directory.empty() ? name : directory + "/" + name).c_str(), F_OK) == 0) return false;
-    if (colon == std::string_view::npos) return true;
-    rest.remove_prefix(colon + 1);
-  }
-}
-
 [[noreturn]] void become_command(const LaunchPlan& plan, const std::vector<int>& closed_descriptors,
                                  const SignalRelay& signals, int pipe_fd) {
   if (auto done = confine(plan, closed_descriptors); !done) give_up(pipe_fd, kExitOwnFailure, done.error().message());
-  const std::vector<char*> arguments = pointers(plan.arguments);
-  std::vector<char*> environment = pointers(plan.environment);
-  ::environ = environment.data();  // execvp looks for PATH here
+  std::vector<char*> environment = exec_pointers(plan.environment);
+  ::environ = environment.data();  // where the command is looked for
   signals.restore_for_command();
-  ::execvp(arguments[0], arguments.data());
-  int why = errno;
-  if (why == EACCES && is_found_nowhere(plan.arguments[0])) why = ENOENT;
-  const int exit_code = why == ENOENT ? kExitNotFound : kExitCannotExecute;
-  give_up(pipe_fd, exit_code,
-          std::string(exit_code == kExitNotFound ? "cannot find `" : "cannot execute `") +
-              escape_for_display(plan.arguments[0]) + "`: " + std::strerror(why));
+  const ExecFailure failure = exec_command(plan.arguments);
+  give_up(pipe_fd, failure.exit_code, failure.message);
 }
 
 }  // namespace

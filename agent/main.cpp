@@ -36,11 +36,12 @@ struct Split {
   std::vector<std::string> command;
 };
 
-// `namewall run OPTIONS -- CMD`; other subcommands have no command.
+// `namewall run OPTIONS -- CMD`, `namewall restrict OPTIONS -- CMD`; other subcommands have no command.
 Split split_at_dashes(int argc, char** argv) {
   char** const end = argv + argc;
-  const bool is_run = argc > 1 && std::string_view(argv[1]) == "run";
-  char** const dashes = is_run ? std::find(argv, end, std::string_view("--")) : end;
+  const std::string_view subcommand = argc > 1 ? argv[1] : "";
+  const bool has_command = subcommand == "run" || subcommand == "restrict";
+  char** const dashes = has_command ? std::find(argv, end, std::string_view("--")) : end;
   Split split{{argv, dashes}, {}};
   if (dashes != end) split.command.assign(dashes + 1, end);
   return split;
@@ -57,6 +58,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "namewall " NAMEWALL_VERSION);
   app.require_subcommand(1);
   namewall::agent::add_run_command(app, exit_code, command);
+  namewall::agent::add_restrict_command(app, exit_code, command);
   namewall::agent::add_check_command(app, exit_code);
   namewall::agent::add_explain_command(app, exit_code);
   namewall::agent::add_doctor_command(app, exit_code);

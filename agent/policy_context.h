@@ -1,6 +1,7 @@
 // What the policies of this host may refer to beyond themselves, read from the host: groups, services, Spin manifests.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@ namespace namewall::agent {
 inline constexpr const char* kServiceList = "/etc/services";
 inline constexpr const char* kGroupFolder = "/usr/share/namewall/groups";
 
+// A Spin manifest with the rights of whoever asks. The daemon reads trusted ones alone (host/trusted_file.h).
+Result<std::string> read_manifest_of_caller(const std::string& path);
+
 // The services of this host; empty where there is no such file.
 std::vector<Service> read_services(const std::string& path = kServiceList);
 
@@ -19,11 +23,12 @@ class PolicyContext {
   // `host`: whose own groups come before the shipped ones.
   static PolicyContext read(const HostPolicy& host);
   // Valid while this object lives.
-  LoadContext get() const { return {groups_, services_, {}}; }
+  LoadContext get() const { return {groups_, services_, read_manifest_}; }
 
  private:
   std::vector<Group> groups_;
   std::vector<Service> services_;
+  std::function<Result<std::string>(const std::string&)> read_manifest_;
 };
 
 }  // namespace namewall::agent

@@ -109,7 +109,7 @@ struct teach {
 };
 
 static __always_inline __u64 deadline_of(const struct nw_workload* w, __u32 ttl, __u64 now) {
-  if (w->flags & NW_FLAG_RETAIN_WORKLOAD) return ~0ULL >> 1;
+  if (w->flags & NW_FLAG_RETAIN_WORKLOAD) return WITHOUT_END;
   __u64 life = (__u64)ttl * SECOND;
   if (life < w->min_ttl) life = w->min_ttl;
   if (life > w->max_ttl) life = w->max_ttl;

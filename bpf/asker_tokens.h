@@ -7,7 +7,7 @@
 
 namespace namewall::bpf {
 
-inline constexpr std::uint32_t kMostLayers = 8;  // nested workloads on one chain of cgroups
+inline constexpr std::uint32_t kMostLayers = 16;  // nested workloads on one chain of cgroups
 
 class AskerTokens {
  public:

@@ -229,8 +229,8 @@ __noinline int refresh_in(struct nw_workload* w, struct nw_grant_bucket* bucket,
       return PUT_DONE;
     }
     if (l->note) return PUT_DONE; /* a live grant is worth more than a note */
-    if (deadline < l->deadline && __sync_val_compare_and_swap(&grant->deadline, deadline, l->deadline) != deadline)
-      return PUT_RACED;
+    int moves = deadline < l->deadline || deadline == WITHOUT_END;
+    if (moves && __sync_val_compare_and_swap(&grant->deadline, deadline, l->deadline) != deadline) return PUT_RACED;
     /* Live, so nobody claims it: its words may be written. */
     if (grant->ports != l->word) grant->ports = l->word;
     count(w, NW_COUNTER_REFRESHED);

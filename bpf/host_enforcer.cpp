@@ -144,7 +144,8 @@ std::vector<Result<ArmedCgroup>> HostEnforcer::arm(const std::vector<ArmRequest>
       const std::uint32_t layer = as_children ? state.places.at(cgroup.ancestors.front()).layer
                                               : state.nesting.free_layer(cgroup.id, cgroup.ancestors);
       if (layer >= kMostLayers) {
-        results[candidate.request] = fail(ErrorKind::kLimit, "more than 8 workloads are nested in one another");
+        results[candidate.request] = fail(
+            ErrorKind::kLimit, "more than " + std::to_string(kMostLayers) + " workloads are nested in one another");
         continue;
       }
       if (!as_children) state.nesting.add(cgroup.id, cgroup.ancestors, layer);

@@ -80,39 +80,72 @@ Result<HostEnforcer> HostEnforcer::open(const HostOptions& options) {
     last_layer =
         std::max(last_layer, static_cast<std::uint32_t>(std::strtoul(name.c_str() + kLayer.size(), nullptr, 10)));
   }
-  if (last_layer >= kMostLayers) return fail(ErrorKind::kConflict, options.directory + " has more layers than 8");
+  if (last_layer >= kMostLayers) {
+    return fail(ErrorKind::kConflict, options.directory + " has more layers than " + std::to_string(kMostLayers));
+  }
   if (auto opened = state->open_layer(last_layer); !opened) return tl::unexpected(opened.error());
   if (auto done = state->adopt(); !done) return tl::unexpected(done.error());
   if (auto census = ProgramCensus::open()) state->census.emplace(std::move(*census));
   return HostEnforcer(std::move(state));
 }
 
-Result<Layer*> HostEnforcer::State::open_layer(std::uint32_t number) {
+Result<std::unique_ptr<Layer>> HostEnforcer::State::load_layer(std::uint32_t number) const {
   const MapSizes sizes{.max_workloads = options.max_workloads,
                        .max_children = options.max_workloads,
                        .max_names = options.max_names,
                        .event_ring_bytes = options.event_ring_bytes,
                        .kernel = options.kernel};
+  return Layer::open(sizes, pins, layer_folder(number), options.spare_tables, AskerTokens(options.use_marks, number));
+}
+
+Result<void> HostEnforcer::State::join_layer(std::unique_ptr<Layer> layer) {
+  if (!own_addresses.empty()) {  // else an adopted layer keeps those it has
+    if (auto done = layer->set_own_addresses(own_addresses); !done) return done;
+  }
+  if (!layers.empty()) {
+    for (const ProxyPlace& place : layers.front()->proxy_places().list()) {
+      if (auto done = layer->proxy_places().add(place); !done) return done;
+    }
+  }
+  for (const auto& [id, place] : places) {
+    const ArmedWorkload* armed = place.has_programs ? layers[place.layer]->find(id) : nullptr;
+    if (armed != nullptr) (void)layer->list_deeper(armed->config);
+  }
+  layers.push_back(std::move(layer));
+  return {};
+}
+
+Result<Layer*> HostEnforcer::State::open_layer(std::uint32_t number) {
+  if (is_loading_layer && layers.size() <= number) {  // it may be that one
+    std::unique_lock lock(mutex, std::adopt_lock);
+    layer_loaded.wait(lock, [this] { return !is_loading_layer; });
+    lock.release();  // the caller's again
+  }
   while (layers.size() <= number) {
-    const auto next = static_cast<std::uint32_t>(layers.size());
-    auto layer =
-        Layer::open(sizes, pins, layer_folder(next), options.spare_tables, AskerTokens(options.use_marks, next));
+    auto layer = load_layer(static_cast<std::uint32_t>(layers.size()));
     if (!layer) return tl::unexpected(layer.error());
-    if (!own_addresses.empty()) {  // else an adopted layer keeps those it has
-      if (auto done = (*layer)->set_own_addresses(own_addresses); !done) return tl::unexpected(done.error());
-    }
-    if (!layers.empty()) {
-      for (const ProxyPlace& place : layers.front()->proxy_places().list()) {
-        if (auto done = (*layer)->proxy_places().add(place); !done) return tl::unexpected(done.error());
-      }
-    }
-    for (const auto& [id, place] : places) {
-      const ArmedWorkload* armed = place.has_programs ? layers[place.layer]->find(id) : nullptr;
-      if (armed != nullptr) (void)(*layer)->list_deeper(armed->config);
-    }
-    layers.push_back(std::move(*layer));
+    if (auto joined = join_layer(std::move(*layer)); !joined) return tl::unexpected(joined.error());
   }
   return layers[number].get();
+}
+
+Result<void> HostEnforcer::State::keep_spare_layer() {
+  std::uint32_t number = 0;
+  {
+    const std::lock_guard lock(mutex);
+    number = static_cast<std::uint32_t>(layers.size());
+    const bool is_last_used =
+        std::any_of(places.begin(), places.end(), [&](const auto& place) { return place.second.layer + 1 == number; });
+    if (!options.keeps_spare_layer || has_no_spare_layer || !is_last_used || number >= kMostLayers) return {};
+    is_loading_layer = true;
+  }
+  auto layer = load_layer(number);
+  const std::lock_guard lock(mutex);
+  is_loading_layer = false;
+  layer_loaded.notify_all();
+  Result<void> joined = layer ? join_layer(std::move(*layer)) : Result<void>(tl::unexpected(layer.error()));
+  has_no_spare_layer = !joined;
+  return joined;
 }
 
 Result<void> HostEnforcer::State::adopt() {

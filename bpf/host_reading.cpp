@@ -98,7 +98,7 @@ Result<void> HostEnforcer::keep_house() {
     Layer::House house;
     {
       const std::lock_guard lock(state_->mutex);
-      if (number >= state_->layers.size()) return {};
+      if (number >= state_->layers.size()) break;
       layer = state_->layers[number].get();
       house = layer->begin_keeping_house();
     }
@@ -106,6 +106,7 @@ Result<void> HostEnforcer::keep_house() {
     const std::lock_guard lock(state_->mutex);
     if (auto ended = layer->end_keeping_house(std::move(house), done); !ended) return ended;
   }
+  return state_->keep_spare_layer();
 }
 
 }  // namespace namewall::bpf

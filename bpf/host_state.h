@@ -1,6 +1,7 @@
 // What a HostEnforcer holds: layers, and where each armed cgroup is. Internal to the host_*.cpp files.
 #pragma once
 
+#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,9 @@ struct HostEnforcer::State {
       : options(host_options), pins(std::move(pin_directory)), cgroup_mount(std::move(mount)) {}
 
   Result<Layer*> open_layer(std::uint32_t number);  // with those before it
+  Result<std::unique_ptr<Layer>> load_layer(std::uint32_t number) const;
+  Result<void> join_layer(std::unique_ptr<Layer> layer);
+  Result<void> keep_spare_layer();  // without the lock
   Result<void> adopt();
   Layer* layer_of(std::uint64_t cgroup_id) const;  // nullptr: not armed
   void place(std::uint64_t cgroup_id, const std::vector<std::uint64_t>& ancestors, std::uint32_t layer,
@@ -64,6 +68,9 @@ struct HostEnforcer::State {
   std::optional<std::int64_t> other_references;
   bool seemed_lost = false;
   std::chrono::steady_clock::time_point children_seen{};
+  bool is_loading_layer = false;    // keep_spare_layer() is, without the lock
+  bool has_no_spare_layer = false;  // it could not be loaded, and is not tried again
+  std::condition_variable layer_loaded;
   mutable std::mutex mutex;  // of everything here; never held by keep_house while it waits
   std::mutex house;          // of the one who keeps house, and of the pin directory's descriptor
 };

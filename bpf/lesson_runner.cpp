@@ -149,16 +149,27 @@ void LessonRunner::add(const nw_workload& workload, const Lesson& lesson, const 
 }
 
 Reason LessonRunner::run_in_parts(nw_lesson_head head, bool replaces) {
+  Reason reason = put_in_parts(head);
+  if (!replaces) return reason;
+  std::sort(grants_.begin(), grants_.end(), is_before);
+  if (reason == NW_REASON_GRANTS_FULL) {  // there may be room in what the answer ends
+    reason = replace_in_parts(head);
+    if (reason == NW_REASON_NONE) reason = put_in_parts(head);
+  }
+  return reason == NW_REASON_NONE ? replace_in_parts(head) : reason;
+}
+
+Reason LessonRunner::put_in_parts(const nw_lesson_head& head) {
   for (std::size_t at = 0; at < grants_.size(); at += NW_LESSON_GRANTS) {
     const Grants part = Grants(grants_).subspan(at, std::min<std::size_t>(NW_LESSON_GRANTS, grants_.size() - at));
     if (const Reason reason = run_one(head, part); reason != NW_REASON_NONE) return reason;
   }
-  if (!replaces) return NW_REASON_NONE;
+  return NW_REASON_NONE;
+}
 
-  // All are in. Each of these runs looks at the addresses between its first grant and its last one, which is the next
-  // run's first.
+// Each run looks at the addresses between its first grant and its last one, which is the next run's first.
+Reason LessonRunner::replace_in_parts(nw_lesson_head head) {
   head.what = NW_LESSON_REPLACE;
-  std::sort(grants_.begin(), grants_.end(), is_before);
   const nw_lesson_head whole = head;
   for (std::size_t at = 0; at + 1 < grants_.size(); at += NW_LESSON_GRANTS - 1) {
     const Grants part = Grants(grants_).subspan(at, std::min<std::size_t>(NW_LESSON_GRANTS, grants_.size() - at));

@@ -30,7 +30,10 @@ class LessonRunner {
   };
   void append(const nw_lesson_head& head, std::span<const nw_lesson_grant> grants, Reason& reason);
   Reason run_one(const nw_lesson_head& head, std::span<const nw_lesson_grant> grants);
+  // Of the lesson being added; replacing wants its grants sorted.
   Reason run_in_parts(nw_lesson_head head, bool replaces);
+  Reason put_in_parts(const nw_lesson_head& head);
+  Reason replace_in_parts(nw_lesson_head head);
 
   int program_fd_;
   std::size_t count_ = 0, size_ = 0;  // of what waits

@@ -10,6 +10,10 @@
 #include "bpf/name_rules.bpf.h"
 #include "bpf/report.bpf.h"
 
+/* The deadline of grants that never end (retain). What is learned with an end by then has one: the policy is another.
+ */
+#define WITHOUT_END (~0ULL >> 1)
+
 #define WORD_GENERATION(word) ((__u32)((word) >> NW_MASK_BITS))
 #define MAKE_WORD(generation, mask) (((__u64)(generation) << NW_MASK_BITS) | ((mask)&NW_MASK))
 #define REAP_AT_BOUND 128
@@ -116,9 +120,8 @@ static long put_name_try(__u32 i, struct put_name* put) {
     }
     __u64 deadline = READ_ONCE(name->deadline);
     if (deadline == NW_DEADLINE_DEAD) return 0;
-    if (deadline < s->last_deadline &&
-        __sync_val_compare_and_swap(&name->deadline, deadline, s->last_deadline) != deadline)
-      return 0;
+    int moves = deadline < s->last_deadline || (deadline == WITHOUT_END && s->last_deadline > s->now);
+    if (moves && __sync_val_compare_and_swap(&name->deadline, deadline, s->last_deadline) != deadline) return 0;
     /* Live from here on, so the reaper leaves it; but it may have been freed and filled anew before. */
     if (READ_ONCE(name->id) != id) return 0;
     if (name->ports != ports) name->ports = ports;

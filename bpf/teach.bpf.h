@@ -1,6 +1,6 @@
 /* Lessons of user space: the grants of one answer, put where those of the kernel path are put, by the same code. Run by
- * BPF_PROG_TEST_RUN; a packet program for the reason of namewall_reap. One run takes several lessons; an answer with more
- * addresses than a lesson holds comes in several. */
+ * BPF_PROG_TEST_RUN; a packet program for the reason of namewall_reap. One run takes several lessons; an answer with
+ * more addresses than a lesson holds comes in several. */
 #ifndef NAMEWALL_BPF_TEACH_BPF_H
 #define NAMEWALL_BPF_TEACH_BPF_H
 
@@ -105,12 +105,19 @@ __noinline int teach_lesson(struct scratch* s, struct nw_workload* w) {
   s->now = bpf_ktime_get_boot_ns();
   s->failure = NW_REASON_NONE;
   struct teach teach = {s, w};
+  int replaces = has_loop && (head->what & NW_LESSON_REPLACE);
   if ((head->what & NW_LESSON_PUT) && head->count) {
     s->failure = put_name(s, w);
     if (!s->failure) SHORT_LOOP(NW_LESSON_GRANTS, head->count, lesson_step, &teach);
+    /* There may be room in what the answer ends. If not even so, that has ended early: the answer is withheld. */
+    if (s->failure == NW_REASON_GRANTS_FULL && replaces) {
+      s->failure = NW_REASON_NONE;
+      LONG_LOOP(head->bucket_count, replace_bucket, &teach);
+      LONG_LOOP(head->count, lesson_step, &teach);
+    }
   }
   if ((head->what & NW_LESSON_REPLACE) && !has_loop) s->failure = NW_REASON_TEACHING_FAILED;
-  if ((head->what & NW_LESSON_REPLACE) && !s->failure) LONG_LOOP(head->bucket_count, replace_bucket, &teach);
+  if (replaces && !s->failure) LONG_LOOP(head->bucket_count, replace_bucket, &teach);
   struct nw_stats* st = s->failure ? stats_of(w) : 0;
   if (st) __sync_fetch_and_add(&st->reasons[s->failure & 63], 1);
   return s->failure;

@@ -40,7 +40,8 @@ LearnOutcome GrantTable::learn(const std::vector<Grant>& grants, BootTime now,
     const auto known = is_first ? grants_.find(key) : grants_.end();
     if (known != grants_.end()) entry = known->second.grant;
     if (!grant.is_live(now) && entry.is_live(now)) continue;
-    const BootTime later = entry.is_live(now) ? std::max(entry.deadline, grant.deadline) : grant.deadline;
+    const bool has_end = entry.is_live(now) && entry.deadline != kNever;
+    const BootTime later = has_end ? std::max(entry.deadline, grant.deadline) : grant.deadline;
     entry = grant;
     entry.deadline = later;
   }

@@ -43,9 +43,9 @@ class GrantTable {
  public:
   explicit GrantTable(std::uint32_t max_addresses) : max_addresses_(max_addresses) {}
 
-  // All grants of one answer, or none of them and kGrantsFull where the live entries would exceed the bound. An address
-  // that its name has already keeps the later deadline and gets the new ports; a note never takes the place of a live
-  // grant. kTaughtNothing: no live grant among them; notes may have been remembered.
+  // All grants of one answer, or none and kGrantsFull where the live ones would exceed the bound. An address that its
+  // name has already keeps the later deadline (but kNever) and gets the new ports; a note takes no live grant's place.
+  // kTaughtNothing: no live grant among them; notes may have been remembered.
   // `replaced`: live grants of that name and family whose address `grants` do not have end now, and leave their room.
   LearnOutcome learn(const std::vector<Grant>& grants, BootTime now,
                      const std::optional<Replacement>& replaced = std::nullopt);

@@ -4,15 +4,17 @@
 #include <utility>
 
 #include "policy/byte_size.h"
+#include "policy/host_limits_reader.h"
 #include "policy/rule_reader.h"
 
 namespace namewall {
 namespace {
 
-constexpr std::string_view kLaterKeys[] = {"limits", "block_networks", "profile", "groups"};
+constexpr std::string_view kLaterKeys[] = {"groups"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
+constexpr std::int64_t kMaxRestrictions = 16'384, kMaxRestrictDepth = 12, kMaxRestrictRate = 1000;
 constexpr std::size_t kMaxGroupName = 32;  // useradd(8)
 
 bool is_group_name(std::string_view name) {
@@ -42,6 +44,7 @@ class HostReader {
   HostFile read(const ConfigNode& root) {
     HostPolicy& policy = host_.policy;
     policy.origin = config_.origin_of({1, 1});
+    HostLimitsReader limits(config_, policy);
     const KeyReader keys[] = {
         {"backend",
          [&](const ConfigNode& node) {
@@ -49,13 +52,18 @@ class HostReader {
          }},
         {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny, context_); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
+        {"block_networks", [&](const ConfigNode& node) { limits.read_block_networks(node); }},
+        {"limits", [&](const ConfigNode& node) { limits.read_limits(node); }},
+        {"profile", [&](const ConfigNode& node) { limits.read_profile(node); }},
         {"log", [&](const ConfigNode& node) { read_log(node); }},
         {"metrics", [&](const ConfigNode& node) { read_metrics(node); }},
         {"daemon", [&](const ConfigNode& node) { read_daemon(node); }},
         {"proxy", [&](const ConfigNode& node) { read_proxy(node); }},
+        {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
     config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
-    if (policy.deny.size() + policy.private_names.size() > kMaxRules) {
+    limits.finish();
+    if (policy.deny.size() + policy.private_names.size() + policy.blocks.size() > kMaxRules) {
       config_.error({1, 1}, "the file has more than " + std::to_string(kMaxRules) + " rules");
     }
     return std::move(host_);
@@ -125,6 +133,26 @@ class HostReader {
     if (!config_.is_table(node, "proxy")) return;
     const KeyReader keys[] = {{"cache", [&](const ConfigNode& value) { read_cache(value); }}};
     config_.read_table(node, {"[proxy]", keys, {}, {}, ""});
+  }
+
+  void read_restrict(const ConfigNode& node) {
+    if (!config_.is_table(node, "restrict")) return;
+    RestrictSettings& settings = host_.settings.restrict;
+    const auto count = [&](std::string_view key, std::int64_t max, std::uint32_t& value) {
+      return KeyReader{key, [this, key, max, &value](const ConfigNode& item) { read_count(item, key, 1, max, value); }};
+    };
+    const KeyReader keys[] = {
+        {"enabled",
+         [&](const ConfigNode& value) {
+           settings.enabled = config_.read_boolean(value, "enabled").value_or(settings.enabled);
+         }},
+        count("per_user", kMaxRestrictions, settings.per_user),
+        count("per_workload", kMaxRestrictions, settings.per_workload),
+        count("total", kMaxRestrictions, settings.total),
+        count("depth", kMaxRestrictDepth, settings.depth),
+        count("per_second", kMaxRestrictRate, settings.per_second),
+    };
+    config_.read_table(node, {"[restrict]", keys, {}, {}, ""});
   }
 
   void read_cache(const ConfigNode& node) {

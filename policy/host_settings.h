@@ -1,5 +1,5 @@
 // What host.toml says of the daemon itself, beside the host's policy (policy/policy.h): [log], [metrics], [daemon],
-// [proxy].
+// [proxy], [restrict].
 #pragma once
 
 #include <chrono>
@@ -16,6 +16,17 @@ namespace namewall {
 enum class LogNames { kAll, kRefused, kNone };  // which names of a workload's questions the journal may hold
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
+// [restrict]: processes that give up reach by themselves (POST /v1/restrict). What any user may ask for is bounded.
+struct RestrictSettings {
+  bool enabled = true;
+  std::uint32_t per_user = 256;
+  std::uint32_t per_workload = 256;  // below one workload of a file or a call
+  std::uint32_t total = 2048;
+  std::uint32_t depth = 10;       // in one another
+  std::uint32_t per_second = 20;  // calls of one user
+  friend bool operator==(const RestrictSettings&, const RestrictSettings&) = default;
+};
+
 struct HostSettings {
   LogNames log_names = LogNames::kRefused;
   LogLevel log_level = LogLevel::kInfo;
@@ -25,6 +36,7 @@ struct HostSettings {
   Nanoseconds probe_interval = std::chrono::seconds(60);  // 0: no live proofs but those asked for
   std::string group = "namewall";                         // may read through the control socket
   std::uint64_t proxy_cache_bytes = 8u << 20;             // of the DNS proxy's answers, all resolvers together; 0: none
+  RestrictSettings restrict;
   friend bool operator==(const HostSettings&, const HostSettings&) = default;
 };
 

@@ -1,9 +1,9 @@
 #include "policy/policy_image.h"
 
 #include <algorithm>
-#include <map>
-#include <tuple>
 
+#include "policy/address_fold.h"
+#include "policy/host_rules.h"
 #include "policy/learning.h"
 #include "policy/name_fold.h"
 #include "policy/name_node.h"
@@ -11,29 +11,23 @@
 namespace namewall {
 namespace {
 
-const Prefix kEveryIpv4(Address::v4({}), 0, true);
-const Prefix kEveryIpv6(Address(), 0, false);
-const std::array kLoopback = {Prefix(Address::v4({127, 0, 0, 0}), 8, true), Prefix(Address::v4({}), 32, true),
-                              Prefix(Address(), 127, false)};  // ::1 and ::
-
-bool is_loopback(const Prefix& prefix) {
-  return std::any_of(kLoopback.begin(), kLoopback.end(),
-                     [&](const Prefix& loopback) { return loopback.contains(prefix); });
-}
-
-Result<void> classify_ports(const Policy& policy, const HostPolicy& host, PolicyImage& image) {
+Result<void> classify_ports(const Policy& policy, const HostPolicy& host, const std::vector<Rule>& blocks,
+                            PolicyImage& image) {
   PortClasses classes;
   const auto too_fine = [](const Origin& origin, const std::string& what) {
     return fail(ErrorKind::kLimit,
                 origin.to_string() + ": " + what + " asks for one distinction of ports too many: at most " +
                     std::to_string(kMaxPortClasses) + " groups of ports and " + std::to_string(kMaxPortIntervals) +
-                    " ranges in one policy, `listen` and host denies included");
+                    " ranges in one policy, `listen` and what the host denies included");
   };
   if (!classes.add(policy.listen)) return too_fine(policy.origin, "`listen`");
-  for (const std::vector<Rule>* rules : {&policy.allow, &policy.deny, &host.deny}) {
+  for (const std::vector<Rule>* rules : {&policy.allow, &policy.deny, &host.deny, &blocks}) {
     for (const Rule& rule : *rules) {
       if (!classes.add(rule.endpoint.ports)) return too_fine(rule.origin, "`" + rule.endpoint.text + "`");
     }
+  }
+  for (const PortSet& ports : spared_ports(blocks, image.resolvers)) {
+    if (!classes.add(ports)) return too_fine(host.origin, "the resolvers' ports, which the host's blocks spare,");
   }
   image.ports = classes.intervals();
   image.listen = image.mask_of(policy.listen);
@@ -79,7 +73,8 @@ class NameRules {
   NameFold fold_;
 };
 
-Result<void> fold_names(const Policy& policy, const HostPolicy& host, const ResolvConf& system, PolicyImage& image) {
+Result<void> fold_names(const Policy& policy, const HostPolicy& host, const std::vector<Rule>& blocks,
+                        const ResolvConf& system, PolicyImage& image) {
   const std::vector<DomainName> search = search_domains(policy.dns, system);
   NameRules rules(search);
   for (const Rule& rule : policy.allow) {
@@ -87,7 +82,7 @@ Result<void> fold_names(const Policy& policy, const HostPolicy& host, const Reso
     rules.add(rule, {.allow = ports, .allow_private = rule.endpoint.permits_private ? ports : 0, .deny = 0});
     rules.add_search_forms(rule);
   }
-  for (const std::vector<Rule>* denies : {&policy.deny, &host.deny}) {
+  for (const std::vector<Rule>* denies : {&policy.deny, &host.deny, &blocks}) {
     for (const Rule& rule : *denies) {
       rules.add(rule, {.allow = 0, .allow_private = 0, .deny = deny_mask(image, rule.endpoint.ports)});
     }
@@ -108,46 +103,6 @@ void collect_agent_names(const Policy& policy, PolicyImage& image) {
   }
   std::sort(image.agent_names.begin(), image.agent_names.end());
   image.agent_names.erase(std::unique(image.agent_names.begin(), image.agent_names.end()), image.agent_names.end());
-}
-
-std::vector<Prefix> prefixes_of(const Host& host) {
-  if (std::holds_alternative<AnyHost>(host)) return {kEveryIpv4, kEveryIpv6};
-  if (const auto* prefix = std::get_if<Prefix>(&host)) return {*prefix};
-  return {};
-}
-
-void fold_addresses(const Policy& policy, const HostPolicy& host, PolicyImage& image) {
-  std::map<Prefix, AddressNode> nodes;
-  const auto add = [&](const std::vector<Rule>& rules, PortMask AddressNode::*field) {
-    for (const Rule& rule : rules) {
-      for (const Prefix& prefix : prefixes_of(rule.endpoint.host)) {
-        nodes[prefix].*field |= image.mask_of(rule.endpoint.ports);
-      }
-    }
-  };
-  add(policy.allow, &AddressNode::allow);
-  add(policy.deny, &AddressNode::deny);
-  add(host.deny, &AddressNode::host_deny);
-
-  const bool may_cover_loopback = std::any_of(nodes.begin(), nodes.end(), [](const auto& entry) {
-    return std::any_of(kLoopback.begin(), kLoopback.end(),
-                       [&](const Prefix& loopback) { return entry.first.contains(loopback); });
-  });
-  if (may_cover_loopback) {
-    for (const Prefix& loopback : kLoopback) nodes.try_emplace(loopback);
-  }
-
-  for (const auto& [prefix, own] : nodes) {
-    AddressNode folded{prefix, own.allow, own.deny, own.host_deny};
-    for (unsigned length = 0; length < prefix.length(); ++length) {
-      const auto shorter = nodes.find(Prefix(prefix.base(), static_cast<std::uint8_t>(length), prefix.is_v4()));
-      if (shorter == nodes.end()) continue;
-      if (is_loopback(prefix) == is_loopback(shorter->first)) folded.allow |= shorter->second.allow;
-      folded.deny |= shorter->second.deny;
-      folded.host_deny |= shorter->second.host_deny;
-    }
-    image.addresses.push_back(folded);
-  }
 }
 
 Result<void> collect_resolvers(const Policy& policy, const ResolvConf& system, PolicyImage& image) {
@@ -216,15 +171,15 @@ Result<PolicyImage> compile_policy(const Policy& policy, const HostPolicy& host,
   image.ech = policy.dns.ech;
   image.cache = policy.dns.cache;
   image.bounds = policy.dns.bounds;
-  if (Result<void> done = classify_ports(policy, host, image); !done) return tl::unexpected(done.error());
-  if (Result<void> done = fold_names(policy, host, system, image); !done) return tl::unexpected(done.error());
-  collect_agent_names(policy, image);
-  fold_addresses(policy, host, image);
+  const std::vector<Rule> blocks = blocks_for(host, policy.name);
+  image.may_listen = may_listen(host, policy.name);
   if (Result<void> done = collect_resolvers(policy, system, image); !done) return tl::unexpected(done.error());
+  if (Result<void> done = classify_ports(policy, host, blocks, image); !done) return tl::unexpected(done.error());
+  if (Result<void> done = fold_names(policy, host, blocks, system, image); !done) return tl::unexpected(done.error());
+  collect_agent_names(policy, image);
+  fold_addresses(policy, host, blocks, image);
   return image;
 }
-
-bool is_loopback_destination(const Address& address) { return is_loopback(Prefix::of(address)); }
 
 NameDecision decide_name(const PolicyImage& image, const DomainName& name) {
   const NameMatch match = find_longest_match(image, name.text());

@@ -8,7 +8,9 @@
 #include "policy/config_reader.h"
 #include "policy/duration.h"
 #include "policy/listen_ports.h"
+#include "policy/policy_name.h"
 #include "policy/rule_reader.h"
+#include "policy/spin_reader.h"
 
 namespace namewall {
 namespace {
@@ -21,13 +23,6 @@ constexpr std::int64_t kMaxAddresses = 1'048'576;
 constexpr std::int64_t kMaxInFlight = 65'536, kMaxPerSecond = 1'000'000, kMaxConnections = 4096;
 constexpr Nanoseconds kMinIdle = std::chrono::seconds(1), kMaxIdle = std::chrono::hours(1);
 
-bool is_policy_name(std::string_view name) {
-  const auto is_alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !name.empty() && name.size() <= 63 && is_alphanumeric(name.front()) &&
-         std::all_of(name.begin(), name.end(),
-                     [&](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
-}
-
 class PolicyReader {
  public:
   PolicyReader(ConfigReader& config, std::string_view own_name, const LoadContext& context)
@@ -39,6 +34,7 @@ class PolicyReader {
     policy_.origin = config_.origin_of({1, 1});
     bool has_name = !policy_.name.empty();
     CgroupReader cgroups(config_, policy_);
+    const ConfigNode* spin = nullptr;
     const KeyReader keys[] = {
         {"name", [&](const ConfigNode& node) { has_name = true, read_name(node); }},
         {"cgroup", [&](const ConfigNode& node) { cgroups.read_cgroup(node); }},
@@ -54,7 +50,11 @@ class PolicyReader {
            choose(node, "mode", {"enforce", "audit"}, policy_.mode);
          }},
         {"allow", [&](const ConfigNode& node) { read_allow(node); }},
-        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy_.deny, context_); }},
+        {"deny",
+         [&](const ConfigNode& node) {
+           read_rules(config_, node, "deny", EndpointUse::kDeny, policy_.deny, context_);
+         }},
+        {"spin", [&](const ConfigNode& node) { spin = &node; }},
         {"listen", [&](const ConfigNode& node) { read_listen(node); }},
         {"loopback",
          [&](const ConfigNode& node) {
@@ -67,6 +67,7 @@ class PolicyReader {
         {"dns", [&](const ConfigNode& node) { read_dns(node); }},
     };
     config_.read_table(root, {"", keys, kLaterPolicyKeys, kDnsKeys, "[dns]"});
+    if (spin != nullptr) SpinReader(config_, context_).read(*spin, policy_, elsewhere_);
     cgroups.check();
     if (!has_name) config_.error({1, 1}, "`name` is missing: every policy file names its policy");
     if (policy_.allow.size() + policy_.deny.size() > kMaxRules) {
@@ -75,6 +76,9 @@ class PolicyReader {
     }
     return std::move(policy_);
   }
+
+  // Of files that the policy refers to.
+  std::vector<Diagnostic> take_diagnostics_elsewhere() { return std::move(elsewhere_); }
 
  private:
   // Words in the order of the enumeration's values. False: it is none of them.
@@ -244,12 +248,13 @@ class PolicyReader {
       add(*item);
   }
 
-  static constexpr std::array<std::string_view, 11> kRootKeys = {
-      "name",  "cgroup", "unarmed_children", "guard_shared", "backend",         "mode",
-      "allow", "deny",   "listen",           "loopback",     "cut_unattributed"};
+  static constexpr std::array<std::string_view, 12> kRootKeys = {
+      "name",  "cgroup", "unarmed_children", "guard_shared", "backend", "mode",
+      "allow", "deny",   "listen",           "loopback",     "spin",    "cut_unattributed"};
   ConfigReader& config_;
   const LoadContext& context_;
   Policy policy_;
+  std::vector<Diagnostic> elsewhere_;
 };
 
 }  // namespace
@@ -263,9 +268,16 @@ Format format_of(std::string_view file_name, std::string_view text) {
 
 Loaded<Policy> load_policy(std::string_view text, Format format, std::string_view file_name, std::string_view own_name,
                            const LoadContext& context) {
-  return load_config<Policy>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
-    return PolicyReader(config, own_name, context).read(root);
-  });
+  std::vector<Diagnostic> elsewhere;
+  Loaded<Policy> loaded =
+      load_config<Policy>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
+        PolicyReader reader(config, own_name, context);
+        Policy policy = reader.read(root);
+        elsewhere = reader.take_diagnostics_elsewhere();
+        return policy;
+      });
+  for (Diagnostic& diagnostic : elsewhere) loaded.diagnostics.push_back(std::move(diagnostic));
+  return loaded;
 }
 
 Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny,

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "tests/name_pattern_vectors.h"
+#include "tests/spin_vectors.h"
 #include "tests/vector_reader.h"
 
 namespace namewall {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr VectorReader kVectorReaders[] = {
     {are_name_pattern_vectors, run_name_pattern_vectors},
+    {are_spin_vectors, run_spin_vectors},
 };
 
 Result<VectorOutcome> run_file(const char* path) {
@@ -43,6 +45,7 @@ int run(int count, char** paths) {
       all_readable = false;
       continue;
     }
+    for (const std::string& note : outcome->notes) std::printf("%s: note: %s\n", paths[i], note.c_str());
     for (const std::string& failure : outcome->failures) std::printf("%s: %s\n", paths[i], failure.c_str());
     passed += outcome->passed;
     failed += outcome->failures.size();

@@ -35,6 +35,15 @@ expect 'not JSON' '{"match": [' 2 '0 passed, 0 failed'
 expect 'no entries' '{"match": []}' 2 '0 passed, 0 failed'
 expect 'unknown kind' '{"vectors": []}' 2 '0 passed, 0 failed'
 
+spin='{"id": "a", "kind": "parse_ok", "allowed": ["http://a"]}'
+wrong_spin='{"id": "b", "kind": "allows", "allowed": ["http://a"], "target": "http://b"}'
+older_spin='{"id": "c", "kind": "parse_ok", "allowed": ["a:80"], "origin": "test (superseded)"}'
+expect 'Spin, all pass' "{\"vectors\": [$spin]}" 0 '1 passed, 0 failed'
+expect 'Spin, one fails' "{\"vectors\": [$spin, $wrong_spin]}" 1 '1 passed, 1 failed'
+expect 'Spin, a record of an older one' "{\"vectors\": [$spin, $older_spin]}" 0 '2 passed, 0 failed'
+expect 'Spin, unknown kind' "{\"vectors\": [$spin, {\"kind\": \"x\"}]}" 2 '0 passed, 0 failed'
+expect 'Spin, unknown operation' '{"vectors": [{"kind": "socket_denies", "op": "x", "target": "1.2.3.4:5"}]}' 2 '0 passed, 0 failed'
+
 code=0
 "$conformance" "$directory/absent.json" >/dev/null 2>&1 || code=$?
 [ "$code" = 2 ] || { echo "FAILED absent file: exit $code"; status=1; }
@@ -45,6 +54,11 @@ code=0
 printf '{"match": [%s]}' "$wrong" >"$directory/vectors.json"
 "$conformance" "$directory/vectors.json" | grep -q 'expected false, got true.*\*\.a\.io' || {
   echo 'FAILED: a failing entry is not printed with what was expected and got'
+  status=1
+}
+printf '{"vectors": [%s]}' "$older_spin" >"$directory/vectors.json"
+"$conformance" "$directory/vectors.json" | grep -q 'note: superseded, `main` says parse_error' || {
+  echo 'FAILED: what an older Spin said is not told apart'
   status=1
 }
 exit $status

@@ -14,6 +14,7 @@ namespace namewall {
 struct VectorOutcome {
   std::size_t passed = 0;
   std::vector<std::string> failures;  // one line each: the entry, what was expected, what came
+  std::vector<std::string> notes;     // one line each: what is neither expected nor a failure, and why
 
   void record(bool matches_expectation, const std::string& failure) {
     if (matches_expectation) {

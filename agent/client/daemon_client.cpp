@@ -1,7 +1,5 @@
 #include "agent/client/daemon_client.h"
 
-#include <curl/curl.h>
-
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -9,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "agent/client/curl_library.h"
 #include "policy/escape.h"
 
 namespace namewall::agent {
@@ -47,6 +46,7 @@ int exit_code_of_status(long http_status) {
 
 // What libcurl hands over, and what becomes of it.
 struct Transfer {
+  const CurlLibrary* library = nullptr;
   CURL* handle = nullptr;
   const std::function<bool(std::string_view)>* handle_line = nullptr;  // nullptr: collect the body
   std::string body;                                                    // of a stream: the line that is not whole yet
@@ -55,7 +55,7 @@ struct Transfer {
 
   bool is_success() const {
     long status = 0;
-    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    library->easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
     return status >= 200 && status < 300;
   }
 
@@ -92,11 +92,11 @@ struct Request {
   bool is_stream = false;
 };
 
-DaemonError error_of(CURLcode result, CURL* handle, const Transfer& transfer, const std::string& socket_path) {
+DaemonError error_of(CURLcode result, const Transfer& transfer, const std::string& socket_path) {
   const std::string at = escape_for_display(socket_path);
   if (transfer.is_too_large) return {kExitOwnFailure, "the daemon at " + at + " answers more than can be read"};
   long error_number = 0;
-  curl_easy_getinfo(handle, CURLINFO_OS_ERRNO, &error_number);
+  transfer.library->easy_getinfo(transfer.handle, CURLINFO_OS_ERRNO, &error_number);
   if (result == CURLE_COULDNT_CONNECT && (error_number == EACCES || error_number == EPERM)) {
     return {kExitNotPermitted,
             "the control socket " + at + " is closed to this user: root or the group namewall may ask"};
@@ -111,7 +111,7 @@ DaemonError error_of(CURLcode result, CURL* handle, const Transfer& transfer, co
   if (result == CURLE_GOT_NOTHING || result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR) {
     return {kExitNoDaemon, "the daemon at " + at + " closed the connection without an answer"};
   }
-  return {kExitOwnFailure, "cannot ask the daemon at " + at + ": " + curl_easy_strerror(result)};
+  return {kExitOwnFailure, "cannot ask the daemon at " + at + ": " + transfer.library->easy_strerror(result)};
 }
 
 // For a stream the body of a success has gone to `handle_line` already.
@@ -120,41 +120,44 @@ Answer<std::string> perform(const std::string& socket_path, const Request& reque
   if (socket_path.size() >= 108) {  // sun_path, unix(7)
     return fail_with(kExitOwnFailure, "the path of the control socket is too long: " + escape_for_display(socket_path));
   }
-  const std::unique_ptr<CURL, void (*)(CURL*)> handle(curl_easy_init(), &curl_easy_cleanup);
+  const CurlLibrary* const library = curl_library();
+  if (library == nullptr) return fail_with(kExitOwnFailure, "libcurl.so.4, which asks the daemon, cannot be loaded");
+  const std::unique_ptr<CURL, void (*)(CURL*)> handle(library->easy_init(), library->easy_cleanup);
   if (!handle) return fail_with(kExitOwnFailure, "libcurl does not start");
   CURL* const curl = handle.get();
   Transfer transfer;
+  transfer.library = library;
   transfer.handle = curl;
   transfer.handle_line = handle_line;
   const std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers(
-      curl_slist_append(nullptr, "Content-Type: application/json"), &curl_slist_free_all);
+      library->slist_append(nullptr, "Content-Type: application/json"), library->slist_free_all);
   const std::string url = "http://namewall" + request.target;
-  curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path.c_str());
-  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROXY, "");  // whatever http_proxy says
-  curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
-  if (!request.is_stream) curl_easy_setopt(curl, CURLOPT_TIMEOUT, kTimeoutSeconds);
+  library->easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path.c_str());
+  library->easy_setopt(curl, CURLOPT_URL, url.c_str());
+  library->easy_setopt(curl, CURLOPT_PROXY, "");  // whatever http_proxy says
+  library->easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+  library->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  library->easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  library->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
+  if (!request.is_stream) library->easy_setopt(curl, CURLOPT_TIMEOUT, kTimeoutSeconds);
   if (!request.body.empty()) {
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    library->easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+    library->easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
+    library->easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
   } else if (request.method == "POST") {
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+    library->easy_setopt(curl, CURLOPT_POSTFIELDS, "");
   }
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &on_bytes);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
+  library->easy_setopt(curl, CURLOPT_WRITEFUNCTION, &on_bytes);
+  library->easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
 
-  const CURLcode result = curl_easy_perform(curl);
+  const CURLcode result = library->easy_perform(curl);
   if (transfer.is_stopped) return std::string();
   if (result != CURLE_OK && !(request.is_stream && result == CURLE_PARTIAL_FILE)) {
-    return tl::unexpected(error_of(result, curl, transfer, socket_path));
+    return tl::unexpected(error_of(result, transfer, socket_path));
   }
   if (transfer.is_success()) return std::move(transfer.body);
   long status = 0;
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  library->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   return tl::unexpected(read_daemon_error(status, transfer.body));
 }
 

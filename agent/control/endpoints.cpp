@@ -33,6 +33,20 @@ Reply result_reply(const Result<View>& result) {
 
 std::unique_ptr<Reply> refusal_of(Reply reply) { return std::make_unique<Reply>(std::move(reply)); }
 
+ErrorForm obstacle_form(RestrictObstacle obstacle) {
+  switch (obstacle) {
+    case RestrictObstacle::kDelegated:
+      return kDelegatedCgroup;
+    case RestrictObstacle::kThreaded:
+      return kThreadedCgroup;
+    case RestrictObstacle::kFrozen:
+      return kFrozenCgroup;
+    case RestrictObstacle::kNone:
+      break;
+  }
+  return error_form(ErrorKind::kConflict);
+}
+
 std::optional<std::string> find_unknown_key(const ControlRequest& request) {
   for (const auto& [key, value] : request.query) {
     if (std::ranges::find(request.route->query, key) != request.route->query.end()) continue;
@@ -158,6 +172,14 @@ Reply Endpoints::explain(const PeerIdentity& identity, const ControlRequest& req
   return result_reply(host_.explain(*peer, asked->workload, asked->target));
 }
 
+Reply Endpoints::restrict(const Peer& peer, const ControlRequest& request) {
+  const Result<RestrictRequest> asked = read_restrict_request(request.body);
+  if (!asked) return error_reply(asked.error());
+  const RestrictOutcome outcome = host_.restrict(peer, *asked);
+  if (outcome.view || outcome.obstacle == RestrictObstacle::kNone) return result_reply(outcome.view);
+  return error_reply(obstacle_form(outcome.obstacle), outcome.view.error().message());
+}
+
 Reply Endpoints::answer_change(const Peer& peer, const ControlRequest& request) {
   switch (request.route->endpoint) {
     case Endpoint::kPut: {
@@ -237,6 +259,7 @@ Reply Endpoints::answer(const PeerIdentity& identity, const ControlRequest& requ
   if (request.route->endpoint == Endpoint::kExplain) return explain(identity, request);
   const Result<Peer> peer = admit(identity, request);
   if (!peer) return error_reply(peer.error());
+  if (request.route->endpoint == Endpoint::kRestrict) return restrict(*peer, request);
   return request.route->right == Right::kChange ? answer_change(*peer, request) : answer_read(*peer, request);
 }
 

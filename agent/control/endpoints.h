@@ -46,6 +46,7 @@ class Endpoints {
   Reply answer_read(const Peer& peer, const ControlRequest& request);
   Reply answer_change(const Peer& peer, const ControlRequest& request);
   Reply explain(const PeerIdentity& identity, const ControlRequest& request);
+  Reply restrict(const Peer& peer, const ControlRequest& request);
   Reply events(const ControlRequest& request);
   template <typename View>
   Reply list(std::vector<View> views);

@@ -72,6 +72,7 @@ Result<Peer> KernelPeerIdentity::look() const {
   peer.pid = static_cast<std::uint32_t>(credentials_.pid);
   peer.uid = credentials_.uid;
   peer.gid = credentials_.gid;
+  peer.pidfd = pidfd_.get();
   const std::string process = "/proc/" + std::to_string(credentials_.pid);
   const Result<std::string> proc_cgroup = read_text_file(process + "/cgroup");
   peer.executable = program_of(process);

@@ -43,6 +43,9 @@ ErrorForm error_form(ErrorKind kind);
 
 // What HTTP knows and ErrorKind does not.
 inline constexpr ErrorForm kPolicyErrors{422, "policy_invalid", 1};
+inline constexpr ErrorForm kDelegatedCgroup{409, "delegated", 7};  // of POST /v1/restrict
+inline constexpr ErrorForm kThreadedCgroup{409, "threaded", 7};
+inline constexpr ErrorForm kFrozenCgroup{409, "frozen", 7};
 inline constexpr ErrorForm kUnknownPath{404, "unknown_path", 1};
 inline constexpr ErrorForm kWrongMethod{405, "wrong_method", 1};
 inline constexpr ErrorForm kTooSlow{408, "too_slow", 8};

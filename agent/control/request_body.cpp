@@ -16,6 +16,7 @@
 namespace namewall::agent {
 namespace {
 
+constexpr std::size_t kMaxRestrictEndpoints = 1000, kMaxRestrictLabel = 64;
 constexpr std::int64_t kMaxTtlSeconds = std::chrono::duration_cast<std::chrono::seconds>(kMaxDuration).count();
 
 class BodyReader {
@@ -65,6 +66,18 @@ class BodyReader {
     return {key, [this, key, &into](const ConfigNode& node) {
               constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
               if (const auto id = reader_.read_integer(node, key, 1, kMax)) into = static_cast<std::uint64_t>(*id);
+            }};
+  }
+  KeyReader process(std::string_view key, std::uint32_t& into) {
+    return {key, [this, key, &into](const ConfigNode& node) {
+              constexpr std::int64_t kMaxPid = 1 << 22;  // PID_MAX_LIMIT
+              if (const auto pid = reader_.read_integer(node, key, 1, kMaxPid)) into = static_cast<std::uint32_t>(*pid);
+            }};
+  }
+  static KeyReader present(KeyReader key, bool& is_present) {
+    return {key.key, [read = std::move(key.read), &is_present](const ConfigNode& node) {
+              is_present = true;
+              read(node);
             }};
   }
   // The value of `key` in `body` as JSON text of its own.
@@ -175,6 +188,28 @@ Result<TeardownRequest> read_teardown_request(std::string_view body) {
                                        reader.string("reason", request.reason)};
   if (const Result<void> read = reader.read(body, keys); !read) return tl::unexpected(read.error());
   if (request.reason.empty()) return fail(ErrorKind::kInvalid, "lifting enforcement takes a `reason`, for the record");
+  return request;
+}
+
+Result<RestrictRequest> read_restrict_request(std::string_view body) {
+  RestrictRequest request;
+  bool has_allow = false;
+  BodyReader reader;
+  const std::vector<KeyReader> keys = {
+      reader.present(reader.strings("allow", "an endpoint", request.allow), has_allow),
+      reader.process("child", request.child),
+      reader.boolean("cooperative", request.cooperative),
+      reader.string("label", request.label),
+  };
+  if (const Result<void> read = reader.read(body, keys); !read) return tl::unexpected(read.error());
+  // A key that was forgotten must not mean "nothing", nor everything.
+  if (!has_allow) return fail(ErrorKind::kInvalid, "`allow` is missing; an empty list is to reach nothing");
+  if (request.allow.size() > kMaxRestrictEndpoints) {
+    return fail(ErrorKind::kInvalid, "`allow` has more than " + std::to_string(kMaxRestrictEndpoints) + " endpoints");
+  }
+  if (request.label.size() > kMaxRestrictLabel) {
+    return fail(ErrorKind::kInvalid, "`label` is longer than " + std::to_string(kMaxRestrictLabel) + " bytes");
+  }
   return request;
 }
 

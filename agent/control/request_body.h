@@ -24,6 +24,7 @@ Result<WorkloadRequest> read_workload_request(std::string_view body);
 Result<RuleChange> read_rule_change(std::string_view body);
 Result<ExplainRequest> read_explain_request(std::string_view body);
 Result<TeardownRequest> read_teardown_request(std::string_view body);
+Result<RestrictRequest> read_restrict_request(std::string_view body);
 Result<std::string> read_reason(std::string_view body);  // {"reason"}
 Result<void> read_nothing(std::string_view body);        // {}
 

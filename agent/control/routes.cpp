@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kEventQuery = {"workload", "reason", "since", "follow"};
 
-constexpr std::array<Route, 17> kRoutes = {{
+constexpr std::array<Route, 18> kRoutes = {{
     {Endpoint::kStatus, "GET", "/v1/status", Right::kRead, BodySize::kNone},
     {Endpoint::kWorkloads, "GET", "/v1/workloads", Right::kRead, BodySize::kNone},
     {Endpoint::kWorkload, "GET", "/v1/workloads/{name}", Right::kRead, BodySize::kNone},
@@ -22,6 +22,7 @@ constexpr std::array<Route, 17> kRoutes = {{
     {Endpoint::kRepair, "POST", "/v1/sets/repair", Right::kChange, BodySize::kSmall},
     {Endpoint::kMetrics, "GET", "/v1/metrics", Right::kRead, BodySize::kNone},
     {Endpoint::kSelf, "GET", "/v1/self", Right::kOwn, BodySize::kNone},
+    {Endpoint::kRestrict, "POST", "/v1/restrict", Right::kOwn, BodySize::kSmall},
     {Endpoint::kReload, "POST", "/v1/reload", Right::kChange, BodySize::kSmall},
     {Endpoint::kExplain, "POST", "/v1/explain", Right::kOwn, BodySize::kSmall},
     {Endpoint::kTeardown, "POST", "/v1/teardown", Right::kChange, BodySize::kSmall},

@@ -20,6 +20,7 @@ enum class Endpoint {
   kPut,
   kPatch,
   kRemove,
+  kRestrict,
   kReload,
   kExplain,
   kProve,

@@ -138,6 +138,7 @@ Result<void> HostDaemon::Loop::begin() {
   refresh_addresses();
   const Reconciler::Outcome outcome = parts.reconciler.reconcile();
   parts.proxy.settle();
+  parts.restriction.take_over();
   house.emplace(*parts.root.enforcer);
   if (auto opened = open_control(); !opened) return opened;
   if (auto watched = watch(); !watched) return watched;
@@ -228,6 +229,7 @@ Result<void> HostDaemon::Loop::watch() {
        [this] {
          for (const std::uint64_t id : parts.sources.ends.consume()) parts.arming.forget(id);
        }},
+      {parts.sources.emptied.fd(), [this] { parts.restriction.take_emptied(); }},
       {parts.sources.folder.fd(),
        [this] {
          if (const auto settled = parts.sources.folder.consume(); settled && *settled) reload();
@@ -291,6 +293,7 @@ void HostDaemon::Loop::every_second(BootTime now) {
   parts.proofs.tick(now);
   parts.inspections.tick(now);
   parts.usage.tick(now);
+  parts.restriction.tick(now);
   parts.reaping.tick();
   parts.answers.drop_idle();
   parts.state.tidy();

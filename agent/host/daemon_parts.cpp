@@ -35,6 +35,8 @@ Result<DaemonSources> DaemonSources::open(const DaemonOptions& options) {
   if (!cgroups) return tl::unexpected(cgroups.error());
   auto ends = CgroupEnds::open(cgroups->directory_of("/"));
   if (!ends) return tl::unexpected(ends.error());
+  auto emptied = EmptyCgroups::open();
+  if (!emptied) return tl::unexpected(emptied.error());
   auto hub = EventHub::open();
   if (!hub) return tl::unexpected(hub.error());
   auto loop = EventLoop::open();
@@ -44,8 +46,8 @@ Result<DaemonSources> DaemonSources::open(const DaemonOptions& options) {
   if (!folder) return tl::unexpected(folder.error());
   auto life = LifeSign::open(options.run_directory + "/alive");
   if (!life) return tl::unexpected(life.error());
-  return DaemonSources{std::move(*signals), std::move(*cgroups), std::move(*ends), std::move(*hub),
-                       std::move(*loop),    std::move(*folder),  std::move(*life)};
+  return DaemonSources{std::move(*signals), std::move(*cgroups), std::move(*ends),   std::move(*emptied),
+                       std::move(*hub),     std::move(*loop),    std::move(*folder), std::move(*life)};
 }
 
 DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privileged, DaemonSources&& opened,
@@ -72,14 +74,16 @@ DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privile
       status(host, usage, totals, proxy),
       calls(host, arming, flows, inspections),
       lifting(host, arming),
+      restriction(host, arming, sources.emptied),
       reload(host, arming, reconciler, folder_paths(options), std::move(settings_changed)),
       answers(root.helper, std::move(root.answerer), boot_now),
       intake(host, reconciler, proofs, answers, [this](const Event& event) { proxy.take_refusal(event); }),
       damage(host),
       reaping(host),
       state(host, options.state_directory + "/state.json", root.user.uid),
-      service({host, views, status, calls, lifting, proofs, [this](const Peer* peer) { return reload.reload(peer); },
-               [this] { state.save_changes(); }, [this] { reconciler.meet_children(); }}) {
+      service({host, views, status, calls, lifting, restriction, proofs,
+               [this](const Peer* peer) { return reload.reload(peer); }, [this] { state.save_changes(); },
+               [this] { reconciler.meet_children(); }}) {
   host.own_netns = root.netns;
   arming.set_follower(proxy);
 }

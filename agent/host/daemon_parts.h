@@ -28,6 +28,7 @@ struct DaemonSources {
   FileDescriptor signals;  // SIGTERM, SIGINT, SIGHUP, blocked from now on
   CgroupWatcher cgroups;
   CgroupEnds ends;
+  EmptyCgroups emptied;
   EventHub hub;
   EventLoop loop;
   FolderWatcher folder;
@@ -60,6 +61,7 @@ struct DaemonParts {
   HostStatus status;
   WorkloadCalls calls;
   WorkloadLifting lifting;
+  WorkloadRestriction restriction;
   FolderReload reload;
   NetnsAnswers answers;
   EventIntake intake;

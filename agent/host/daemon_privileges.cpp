@@ -102,6 +102,7 @@ Result<PrivilegedStart> start_privileged(const DaemonOptions& options) {
   backend_options.owner_gid = user->gid;
   backend_options.max_workloads = look.settings.max_workloads;
   backend_options.spare_tables = look.settings.spare_children;
+  backend_options.keeps_spare_layer = look.settings.restrict.enabled;
   backend_options.own_netns = *netns;
   auto backends = make_backends(backend_options);
   if (auto opened = open_backends(*backends, look, options.pin_directory); !opened) {

@@ -57,7 +57,7 @@ std::vector<std::string> FolderReload::read_first() {
 void FolderReload::renew_calls(std::vector<std::string>& errors) {
   std::vector<std::pair<std::uint64_t, HeldPolicyPtr>> renewed;
   parts_.registry.each([&](const Workload& workload) {
-    if (workload.origin != WorkloadOrigin::kCall || !workload.policy_reference.empty() || workload.is_over) return;
+    if (!is_by_call(workload.origin) || !workload.policy_reference.empty() || workload.is_over) return;
     auto policy =
         parts_.shelf.load(workload.policy_text, workload.name, parts_.folder.host.in_force, parts_.folder.system);
     if (!policy) {

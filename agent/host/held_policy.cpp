@@ -46,8 +46,13 @@ Result<HeldPolicyPtr> PolicyShelf::load(const std::string& text, const std::stri
                                         const std::shared_ptr<const HostVersion>& host, const ResolvConf& system) {
   Loaded<Policy> loaded = load_policy(text, format_of("", text), fallback_name, fallback_name);
   if (!loaded.ok()) return fail(ErrorKind::kInvalid, errors_of(loaded.diagnostics));
+  return take(loaded.value, host, system);
+}
+
+Result<HeldPolicyPtr> PolicyShelf::take(const Policy& policy, const std::shared_ptr<const HostVersion>& host,
+                                        const ResolvConf& system) {
   const HostPolicy no_host;
-  auto version = compile_version("", loaded.value, host ? host->file.policy : no_host, system);
+  auto version = compile_version("", policy, host ? host->file.policy : no_host, system);
   if (!version) return fail(ErrorKind::kInvalid, version.error().message());
   std::weak_ptr<const HeldPolicy>& place = by_sha256_[(*version)->planned.sha256];
   // The system's resolvers are in the image alone.

@@ -37,6 +37,8 @@ class PolicyShelf {
   // each.
   Result<HeldPolicyPtr> load(const std::string& text, const std::string& fallback_name,
                              const std::shared_ptr<const HostVersion>& host, const ResolvConf& system);
+  Result<HeldPolicyPtr> take(const Policy& policy, const std::shared_ptr<const HostVersion>& host,
+                             const ResolvConf& system);
   // Forgets those that no workload uses any more.
   void sweep();
 

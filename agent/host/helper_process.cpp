@@ -39,7 +39,7 @@ const std::vector<int>& helper_capabilities() {
   static const std::vector<int> capabilities = {
       CAP_SYS_ADMIN,                          // setns
       CAP_SYS_PTRACE,                         // other users' /proc/PID/{fd,ns,root}
-      CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,  // probe cgroups in trees that belong to other users
+      CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,  // cgroups in trees that belong to other users
       CAP_NET_RAW,      CAP_NET_ADMIN,        // what the passed sockets can do is what their opener may
       CAP_SETUID,       CAP_SETGID,
       CAP_SETPCAP,      CAP_KILL,  // the probe drops everything, and may have to be ended
@@ -110,6 +110,23 @@ Result<void> answer_with_tables(int channel, const HelperRequest& request) {
   return send_answer(channel, make_answer(request), descriptors);
 }
 
+Result<void> answer_with_restricted(int channel, const HelperRequest& request, int caller) {
+  const RestrictedCgroupOutcome outcome = make_restricted_cgroup(caller, read_order(request));
+  if (!outcome.made) {
+    HelperAnswer answer = make_answer(request, outcome.made.error());
+    answer.obstacle = static_cast<std::uint32_t>(outcome.obstacle);
+    return send_answer(channel, answer, {});
+  }
+  const int descriptors[] = {outcome.made->directory.get(), outcome.made->process.get()};
+  const auto sent = send_answer(channel, make_answer(request), descriptors);
+  if (!sent) (void)remove_restricted_cgroup(outcome.made->directory.get());
+  return sent;
+}
+
+HelperAnswer answer_of(const HelperRequest& request, const Result<void>& done) {
+  return done ? make_answer(request) : make_answer(request, done.error());
+}
+
 HelperAnswer check_processes(const HelperRequest& request) {
   HelperAnswer answer = make_answer(request);
   answer.still_there = check_netns_processes(read_processes(request));
@@ -117,7 +134,7 @@ HelperAnswer check_processes(const HelperRequest& request) {
 }
 
 Result<std::vector<ForeignUser>> inspect(int cgroup_fd, std::uint32_t left_out) {
-  const auto facts = read_workload_facts(cgroup_fd, left_out);
+  const auto facts = read_workload_facts(cgroup_fd, left_out, static_cast<std::uint32_t>(getppid()));
   if (!facts) return tl::unexpected(facts.error());
   return find_foreign_users(*facts);
 }
@@ -149,6 +166,16 @@ Result<void> serve(int channel, HelperTask task, const Received<HelperRequest>& 
       return send_answer(channel, answer_with(request, scan_netns_processes()), {});
     case HelperTask::kOpenTables:
       return answer_with_tables(channel, request);
+    case HelperTask::kMakeRestricted:
+      return answer_with_restricted(channel, request, received.descriptors[0].get());
+    case HelperTask::kEnterRestricted:
+      return send_answer(
+          channel,
+          answer_of(request, enter_restricted_cgroup(received.descriptors[0].get(), received.descriptors[1].get(),
+                                                     request.restriction.cgroup_id)),
+          {});
+    case HelperTask::kRemoveRestricted:
+      return send_answer(channel, answer_of(request, remove_restricted_cgroup(received.descriptors[0].get())), {});
   }
   return {};
 }

@@ -93,6 +93,31 @@ bool fits_proxy_task(const HelperRequest& request, HelperTask task) {
   return sum != 0 && sum <= kMaxSocketsPerRequest;
 }
 
+bool fits_restriction(const HelperRequest& request, HelperTask task) {
+  const WireRestriction& wire = request.restriction;
+  WireRestriction of_task{};
+  if (task == HelperTask::kMakeRestricted) of_task = {wire.number, wire.cgroup_id, wire.uid, wire.child, wire.flags, 0};
+  if (task == HelperTask::kEnterRestricted) of_task.cgroup_id = wire.cgroup_id;
+  const bool makes = task == HelperTask::kMakeRestricted, enters = task == HelperTask::kEnterRestricted;
+  return std::memcmp(&wire, &of_task, sizeof wire) == 0 && (!makes || wire.number != 0) &&
+         ((!makes && !enters) || wire.cgroup_id != 0) && wire.flags <= (kMayBeAbleToLeave | kInOwnNetns);
+}
+
+std::size_t descriptors_of(HelperTask task) {
+  switch (task) {
+    case HelperTask::kOpenSockets:
+    case HelperTask::kOpenProxy:
+    case HelperTask::kOpenTables:
+    case HelperTask::kCheckProcesses:
+    case HelperTask::kScanNamespaces:
+      return 0;
+    case HelperTask::kEnterRestricted:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
 WireStep to_wire(const ProofStep& step) {
   return {static_cast<std::uint32_t>(step.outcome), step.error_number, step.took.count()};
 }
@@ -172,6 +197,27 @@ void put(HelperRequest& request, const SocketCounts& counts) {
   request.sockets = {counts.udp4, counts.tcp4, counts.udp6, counts.tcp6};
 }
 
+void put(HelperRequest& request, const RestrictOrder& order) {
+  const std::uint32_t flags =
+      (order.may_be_able_to_leave ? kMayBeAbleToLeave : 0) | (order.in_own_netns ? kInOwnNetns : 0);
+  request.restriction = {order.number, order.cgroup_id, order.uid, order.child, flags, 0};
+}
+
+RestrictOrder read_order(const HelperRequest& request) {
+  const WireRestriction& wire = request.restriction;
+  return {wire.number,
+          wire.cgroup_id,
+          wire.uid,
+          wire.child,
+          (wire.flags & kMayBeAbleToLeave) != 0,
+          (wire.flags & kInOwnNetns) != 0};
+}
+
+RestrictObstacle read_obstacle(const HelperAnswer& answer) {
+  if (answer.obstacle > static_cast<std::uint32_t>(RestrictObstacle::kFrozen)) return RestrictObstacle::kNone;
+  return static_cast<RestrictObstacle>(answer.obstacle);
+}
+
 std::vector<ResolverAddress> read_resolvers(const HelperRequest& request) {
   std::vector<ResolverAddress> resolvers;
   for (const WireResolver& wire : std::span(request.resolvers).first(request.count)) {
@@ -247,8 +293,7 @@ Result<HelperTask> check_request(const HelperRequest& request, std::size_t descr
   if (task == std::end(kHelperTasks)) return refuse("the helper does not know this task");
   const bool opens =
       *task == HelperTask::kOpenSockets || *task == HelperTask::kOpenProxy || *task == HelperTask::kOpenTables;
-  const bool has_descriptor = !opens && *task != HelperTask::kCheckProcesses && *task != HelperTask::kScanNamespaces;
-  if (descriptors != (has_descriptor ? 1u : 0u)) return refuse("the request has the wrong number of descriptors");
+  if (descriptors != descriptors_of(*task)) return refuse("the request has the wrong number of descriptors");
   const bool names_process = opens || *task == HelperTask::kInspect;
   const bool names_netns = opens || *task == HelperTask::kMakeSockets;
   if ((opens && request.pid == 0) || (!names_process && request.pid != 0) ||
@@ -256,6 +301,7 @@ Result<HelperTask> check_request(const HelperRequest& request, std::size_t descr
     return refuse("the request's process and network namespace do not fit its task");
   }
   if (!fits_proxy_task(request, *task)) return refuse("the request has a list that is not its task's");
+  if (!fits_restriction(request, *task)) return refuse("the request's restriction is not its task's");
   if (*task == HelperTask::kProve ? !is_plan(request.proof) : !is_empty(request.proof)) {
     return refuse("the request's proof is none that the helper runs");
   }
@@ -281,6 +327,8 @@ Result<void> check_answer(const HelperAnswer& answer, HelperTask task, std::size
         return descriptors > 0;
       case HelperTask::kOpenTables:
         return descriptors == 3;
+      case HelperTask::kMakeRestricted:
+        return descriptors == 2;
       default:
         return descriptors == 0;
     }

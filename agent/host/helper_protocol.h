@@ -12,11 +12,12 @@
 #include "agent/host/live_proof.h"
 #include "agent/host/netns_sockets.h"
 #include "agent/host/proxy_namespaces.h"
+#include "agent/host/restricted_cgroup.h"
 #include "policy/result.h"
 
 namespace namewall::agent {
 
-inline constexpr std::uint32_t kHelperVersion = 3;
+inline constexpr std::uint32_t kHelperVersion = 4;
 
 enum class HelperTask : std::uint32_t {
   kOpenSockets = 1,
@@ -27,12 +28,15 @@ enum class HelperTask : std::uint32_t {
   kMakeSockets,
   kCheckProcesses,
   kScanNamespaces,
-  kOpenTables
+  kOpenTables,
+  kMakeRestricted,
+  kEnterRestricted,
+  kRemoveRestricted
 };
 inline constexpr HelperTask kHelperTasks[] = {
-    HelperTask::kOpenSockets,    HelperTask::kProve,          HelperTask::kInspect,
-    HelperTask::kListNamespaces, HelperTask::kOpenProxy,      HelperTask::kMakeSockets,
-    HelperTask::kCheckProcesses, HelperTask::kScanNamespaces, HelperTask::kOpenTables};
+    HelperTask::kOpenSockets, HelperTask::kProve,          HelperTask::kInspect,         HelperTask::kListNamespaces,
+    HelperTask::kOpenProxy,   HelperTask::kMakeSockets,    HelperTask::kCheckProcesses,  HelperTask::kScanNamespaces,
+    HelperTask::kOpenTables,  HelperTask::kMakeRestricted, HelperTask::kEnterRestricted, HelperTask::kRemoveRestricted};
 
 struct WireProofPlan {
   std::uint8_t refused_address[16];
@@ -44,6 +48,8 @@ struct WireProofPlan {
 };
 
 inline constexpr std::uint32_t kProvesLoopback = 1, kRefusesPackets = 2;
+
+inline constexpr std::uint32_t kMayBeAbleToLeave = 1, kInOwnNetns = 2;
 
 struct WireResolver {
   std::uint8_t address[16];
@@ -59,6 +65,16 @@ struct WireSocketCounts {
   std::uint32_t udp4, tcp4, udp6, tcp6;
 };
 
+// RestrictOrder. Of kEnterRestricted the cgroup that the process leaves alone; of kRemoveRestricted nothing.
+struct WireRestriction {
+  std::uint64_t number;
+  std::uint64_t cgroup_id;
+  std::uint32_t uid;
+  std::uint32_t child;
+  std::uint32_t flags;  // kMayBeAbleToLeave, kInOwnNetns
+  std::uint32_t reserved;
+};
+
 struct HelperRequest {
   std::uint32_t version;
   std::uint32_t task;
@@ -70,10 +86,12 @@ struct HelperRequest {
   WireSocketCounts sockets;    // of kMakeSockets
   WireResolver resolvers[kMaxPlacesPerRequest];
   WireProcess processes[kMaxCheckedProcesses];
+  WireRestriction restriction;  // of kMakeRestricted, kEnterRestricted
 };
-// With one descriptor: the cgroup directory, of kMakeSockets the network namespace; kOpenSockets, kOpenProxy,
+// With one descriptor: the cgroup directory, of kMakeSockets the network namespace, of kMakeRestricted the pidfd of the
+// process that asks; kEnterRestricted: with two, the cgroup directory and a pidfd; kOpenSockets, kOpenProxy,
 // kCheckProcesses, kScanNamespaces and kOpenTables: none.
-static_assert(sizeof(HelperRequest) == 32 + 80 + 16 + 24 * kMaxPlacesPerRequest + 16 * kMaxCheckedProcesses &&
+static_assert(sizeof(HelperRequest) == 32 + 80 + 16 + 24 * kMaxPlacesPerRequest + 16 * kMaxCheckedProcesses + 32 &&
               std::is_trivially_copyable_v<HelperRequest>);
 
 struct WireStep {
@@ -122,11 +140,14 @@ struct HelperAnswer {
   WirePlace places[kMaxPlacesPerRequest];
   WireFound found[kMaxScannedEntries];
   std::uint64_t still_there;  // of kCheckProcesses, a bit each
+  std::uint32_t obstacle;     // RestrictObstacle: of an error of kMakeRestricted
+  std::uint32_t reserved;
 };
 static_assert(std::is_trivially_copyable_v<HelperAnswer>);
 // Descriptors of kOpenSockets, in this order: IPv4 raw and sysctl, the IPv6 two (or neither), sock_diag. Of kOpenProxy:
 // the network namespace, sock_diag, and UDP and TCP of each place without an error. Of kMakeSockets: the sockets.
-// Of kOpenTables: nf_tables, NFLOG, connection tracking.
+// Of kOpenTables: nf_tables, NFLOG, connection tracking. Of kMakeRestricted: the new cgroup's directory, the pidfd of
+// the process to be moved.
 inline constexpr std::size_t kMaxRefusalDescriptors = 5;
 inline constexpr std::size_t kMaxPassedDescriptors = 2 + 2 * kMaxPlacesPerRequest;
 static_assert(kMaxSocketsPerRequest <= kMaxPassedDescriptors);
@@ -140,6 +161,7 @@ WireProofPlan to_wire(const ProofPlan& plan);
 void put(HelperRequest& request, std::span<const ResolverAddress> resolvers);
 void put(HelperRequest& request, std::span<const ProcessInNetns> processes);
 void put(HelperRequest& request, const SocketCounts& counts);
+void put(HelperRequest& request, const RestrictOrder& order);
 void put(HelperAnswer& answer, const ProofOutcome& outcome);
 void put(HelperAnswer& answer, const std::vector<ForeignUser>& users);
 void put(HelperAnswer& answer, const NetnsList& list);
@@ -153,6 +175,7 @@ ProofPlan read_plan(const WireProofPlan& plan);
 std::vector<ResolverAddress> read_resolvers(const HelperRequest& request);
 std::vector<ProcessInNetns> read_processes(const HelperRequest& request);
 SocketCounts read_counts(const HelperRequest& request);
+RestrictOrder read_order(const HelperRequest& request);
 
 // kInvalid where the answer is not one to `task`; the helper's own error where it has one.
 Result<void> check_answer(const HelperAnswer& answer, HelperTask task, std::size_t descriptors);
@@ -160,6 +183,8 @@ Result<ProofOutcome> read_outcome(const HelperAnswer& answer);
 Result<std::vector<ForeignUser>> read_users(const HelperAnswer& answer);
 Result<NetnsList> read_namespaces(const HelperAnswer& answer);
 Result<NetnsScan> read_scan(const HelperAnswer& answer);
+// kNone where the number is none of these.
+RestrictObstacle read_obstacle(const HelperAnswer& answer);
 // An error for each place that could not be opened; the sockets are among the descriptors.
 Result<std::vector<Result<void>>> read_places(const HelperAnswer& answer, std::size_t resolvers,
                                               std::size_t descriptors);

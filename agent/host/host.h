@@ -22,6 +22,7 @@ struct Peer {
   std::string executable;          // /proc/PID/exe, or "called X": its own word; "": unknown
   std::uint64_t cgroup_id = 0;     // of the process that connected, by its pidfd; 0: unknown
   std::string cgroup;
+  int pidfd = -1;  // of that process, for as long as the call lasts; -1: there is none
 };
 
 // PUT: exactly one of `policy` and `policy_text`. PATCH: `add_*` and `remove_*` on the workload's own policy.
@@ -38,6 +39,20 @@ struct WorkloadRequest {
 struct RuleChange {
   std::vector<std::string> add_allow, remove_allow, add_deny, remove_deny;
   std::string reason;
+};
+
+// The caller gives up reach, for itself or one of its children.
+struct RestrictRequest {
+  std::vector<std::string> allow;  // endpoints; none: it reaches nothing
+  std::uint32_t child = 0;         // in the caller's own pid namespace; 0: the caller
+  bool cooperative = false;        // it has taken its own ways out away
+  std::string label;
+};
+// What a kConflict of Host::restrict was.
+enum class RestrictObstacle { kNone, kDelegated, kThreaded, kFrozen };
+struct RestrictOutcome {
+  Result<RestrictView> view;
+  RestrictObstacle obstacle = RestrictObstacle::kNone;
 };
 
 struct EventFilter {
@@ -69,6 +84,8 @@ class Host {
   virtual Result<ChangeView> put(const Peer& peer, const std::string& workload, const WorkloadRequest& request) = 0;
   virtual Result<ChangeView> patch(const Peer& peer, const std::string& workload, const RuleChange& change) = 0;
   virtual Result<ChangeView> remove(const Peer& peer, const std::string& workload, const std::string& reason) = 0;
+  // kPermission: no process of the peer's. kNotFound: it has ended. kLimit: a bound. kUnsupported: it is switched off.
+  virtual RestrictOutcome restrict(const Peer& peer, const RestrictRequest& request) = 0;
   virtual ReloadView reload(const Peer& peer) = 0;
   virtual Result<ProofView> prove(const std::string& workload) = 0;
   // Rebuilds what the kernel holds otherwise than the model.

@@ -1,28 +1,15 @@
 // A workload whose policy changes, and with it maybe what enforces it.
-#include <map>
 #include <utility>
 
 #include "agent/host/host_backends.h"
+#include "agent/host/host_clock.h"
+#include "agent/host/relearning.h"
 #include "policy/canonical_form.h"
 
 namespace namewall::agent {
 namespace {
 
 Backend other_than(Backend backend) { return backend == Backend::kNft ? Backend::kBpf : Backend::kNft; }
-
-// What was learned, as lessons by name.
-std::map<std::string, Lesson> lessons_of(const std::vector<GrantRecord>& records, const PolicyImage& image) {
-  std::map<std::string, Lesson> lessons;
-  for (const GrantRecord& record : records) {
-    const DomainName& name = record.grant.name;
-    Lesson& lesson = lessons.try_emplace(name.text(), Lesson{name, decide_name(image, name), 0, {}, 0}).first->second;
-    if (!lesson.decision.teaches() || lesson.grants.size() == kMaxAnswerAddresses) continue;
-    Grant grant = record.grant;
-    grant.ports = (record.is_private ? lesson.decision.allow_private : lesson.decision.allow) & kAllPorts;
-    lesson.grants.push_back(std::move(grant));
-  }
-  return lessons;
-}
 
 }  // namespace
 
@@ -63,12 +50,7 @@ Result<ArmedCgroup> HostBackends::move(HostBackend& from, Backend to, const Arme
   if (!arrived) return tl::unexpected(arrived.error());
   arrived->backend = to;
   if (learned) {
-    const auto lessons = lessons_of(*learned, *image);
-    std::vector<LessonOrder> orders;
-    for (const auto& [name, lesson] : lessons) {
-      if (!lesson.grants.empty()) orders.push_back({armed.cgroup_id, &lesson});
-    }
-    (*target)->teach_all(orders, BootTime{});
+    teach_again(**target, armed.cgroup_id, *learned, *image, boot_now());
   }
   if (auto left = from.disarm(cgroup->get(), armed.cgroup_id); !left) {
     return fail(left.error().kind, "the cgroup is held by " + std::string(word_of(to)) + " now, and still by " +

@@ -125,6 +125,12 @@ Result<ChangeView> HostService::remove(const Peer& peer, const std::string& work
   return changed;
 }
 
+RestrictOutcome HostService::restrict(const Peer& peer, const RestrictRequest& request) {
+  auto outcome = parts_.restriction.restrict(peer, request);
+  parts_.save_changes();
+  return outcome;
+}
+
 ReloadView HostService::reload(const Peer& peer) { return parts_.reload(&peer); }
 
 Result<ProofView> HostService::prove(const std::string& workload) {

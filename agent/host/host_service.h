@@ -11,6 +11,7 @@
 #include "agent/host/proof_round.h"
 #include "agent/host/workload_calls.h"
 #include "agent/host/workload_lifting.h"
+#include "agent/host/workload_restriction.h"
 #include "agent/host/workload_views.h"
 
 namespace namewall::agent {
@@ -23,6 +24,7 @@ class HostService : public Host {
     HostStatus& status;
     WorkloadCalls& calls;
     WorkloadLifting& lifting;
+    WorkloadRestriction& restriction;
     ProofRound& proofs;
     std::function<ReloadView(const Peer* peer)> reload;
     std::function<void()> save_changes;   // a change is remembered before it is answered
@@ -43,6 +45,7 @@ class HostService : public Host {
   Result<ChangeView> put(const Peer& peer, const std::string& workload, const WorkloadRequest& request) override;
   Result<ChangeView> patch(const Peer& peer, const std::string& workload, const RuleChange& change) override;
   Result<ChangeView> remove(const Peer& peer, const std::string& workload, const std::string& reason) override;
+  RestrictOutcome restrict(const Peer& peer, const RestrictRequest& request) override;
   ReloadView reload(const Peer& peer) override;
   Result<ProofView> prove(const std::string& workload) override;
   Result<RepairView> repair(const Peer& peer) override;

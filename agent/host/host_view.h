@@ -21,7 +21,9 @@ struct WorkloadView {
   std::string state;
   std::vector<std::string> why;  // a sentence each
   std::string policy;            // name of its policy
-  std::string origin;            // "file", "api", "command" (namewall arm), "adopted" (nothing but the kernel knows it)
+  // "file", "api", "command" (namewall arm), "restrict" (by the process itself), "adopted" (nothing but the kernel knows
+  // it)
+  std::string origin;
   std::string file;              // of origin "file"
   std::string mode;              // "enforce", "audit"
   std::string policy_sha256;     // of the canonical form
@@ -183,6 +185,18 @@ struct ChangeView {
   std::string state;
   std::vector<std::string> why;
   std::vector<std::string> lifted;  // of DELETE and teardown: what is no longer held
+};
+
+// Answer of POST /v1/restrict: the process is held.
+struct RestrictView {
+  std::string workload;
+  std::string cgroup;
+  std::uint64_t cgroup_id = 0;
+  std::string state;
+  std::vector<std::string> why;
+  std::vector<std::string> without_effect;  // a sentence for each endpoint that what is above does not permit
+  bool cooperative = false;
+  std::uint32_t depth = 0;  // restrictions in one another, with this one
 };
 
 struct ReloadView {

@@ -27,6 +27,7 @@ bpf::HostOptions bpf_options(const BackendOptions& options) {
   host.owner_gid = options.owner_gid;
   host.max_workloads = options.max_workloads;
   host.spare_tables = options.spare_tables;
+  host.keeps_spare_layer = options.keeps_spare_layer;
   return host;
 }
 

@@ -15,6 +15,7 @@ struct BackendOptions {
   std::string pin_directory;
   std::uint32_t owner_uid = 0, owner_gid = 0;
   std::uint32_t max_workloads = 16384;
+  bool keeps_spare_layer = false;
   std::uint32_t spare_tables = 64;
   std::uint64_t own_netns = 0;  // cookie
 };

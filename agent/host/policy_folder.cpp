@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
 #include <set>
 #include <string_view>
 #include <utility>
 
+#include "agent/host/trusted_file.h"
 #include "policy/escape.h"
 #include "policy/file_descriptor.h"
 
@@ -22,20 +22,6 @@ namespace {
 
 bool is_policy_file(std::string_view name) {
   return !name.starts_with('.') && (name.ends_with(".toml") || name.ends_with(".json"));
-}
-
-// Who may write it may open every workload: only root and this process's own user.
-Result<void> check_trusted(const struct stat& status, const std::string& name) {
-  if (status.st_uid != 0 && status.st_uid != ::geteuid()) {
-    return fail(ErrorKind::kPermission, name + " belongs to uid " + std::to_string(status.st_uid) +
-                                            ", who could open every workload: it has to belong to root");
-  }
-  const bool is_of_root_group = status.st_gid == 0;
-  if ((status.st_mode & S_IWOTH) != 0 || ((status.st_mode & S_IWGRP) != 0 && !is_of_root_group)) {
-    return fail(ErrorKind::kPermission,
-                name + " may be written by others than root, who could open every workload: chmod go-w");
-  }
-  return {};
 }
 
 // A ConfigMap's folder says 0777, but nothing writes through a mount that is read-only.
@@ -48,26 +34,6 @@ Result<void> check_folder(int directory, const std::string& path) {
   struct stat status {};
   if (::fstat(directory, &status) != 0) return fail_errno(errno, "cannot examine the folder " + path);
   return is_read_only(directory) ? Result<void>{} : check_trusted(status, "the folder " + path);
-}
-
-Result<std::string> read_file(int directory, const char* path, const std::string& name) {
-  // O_NONBLOCK: a FIFO without a writer opens at once.
-  const FileDescriptor fd(::openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!fd) return fail_errno(errno, "cannot open " + name);
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return fail_errno(errno, "cannot examine " + name);
-  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::kInvalid, name + " is no regular file");
-  if (const auto trusted = check_trusted(status, name); !trusted) return tl::unexpected(trusted.error());
-  std::string text;
-  std::array<char, 65536> block;
-  for (;;) {
-    const ssize_t count = ::read(fd.get(), block.data(), block.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail_errno(errno, "cannot read " + name);
-    if (count == 0) return text;
-    text.append(block.data(), static_cast<std::size_t>(count));
-    if (text.size() > kMaxPolicyFile) return fail(ErrorKind::kLimit, name + " is larger than 1 MiB");
-  }
 }
 
 // Names of the policy files, at most one more than kMaxPolicyFiles.
@@ -112,7 +78,7 @@ void read_policies(const std::string& directory, FolderContents& contents) {
   }
   for (const std::string& name : *names) {
     const std::string shown = escape_for_display(name);
-    Result<std::string> text = read_file(folder.get(), name.c_str(), shown);
+    Result<std::string> text = read_trusted_file(folder.get(), name.c_str(), shown, kMaxPolicyFile);
     if (!text && text.error().kind == ErrorKind::kNotFound) continue;
     contents.files.push_back({shown, std::move(text)});
   }
@@ -124,7 +90,7 @@ FolderContents read_folder(const std::string& directory, const std::string& host
   FolderContents contents;
   read_policies(directory, contents);
   const std::string host_name = host_file.substr(host_file.rfind('/') + 1);
-  Result<std::string> host = read_file(AT_FDCWD, host_file.c_str(), host_name);
+  Result<std::string> host = read_trusted_file(AT_FDCWD, host_file.c_str(), host_name, kMaxPolicyFile);
   if (host || host.error().kind != ErrorKind::kNotFound) contents.host = FileText{host_name, std::move(host)};
   return contents;
 }

@@ -118,6 +118,12 @@ Handler read_with(Result<T> (*read)(const HelperAnswer&), PrivilegedHelper::Done
   };
 }
 
+Handler read_done(PrivilegedHelper::Done<void> done) {
+  return [done = std::move(done)](const Result<Answer>& answer) {
+    done(answer ? Result<void>() : Result<void>(tl::unexpected(answer.error())));
+  };
+}
+
 }  // namespace
 
 struct PrivilegedHelper::State {
@@ -146,7 +152,10 @@ struct PrivilegedHelper::State {
     if (found == waiting.end()) return;  // its deadline is over
     const Waiting entry = std::move(found->second);
     waiting.erase(found);
-    if (const auto checked = check_answer(answer.message, entry.task, answer.descriptors.size()); !checked) {
+    const auto checked = check_answer(answer.message, entry.task, answer.descriptors.size());
+    // An error may say what stands against it.
+    const bool has_obstacle = entry.task == HelperTask::kMakeRestricted && answer.message.obstacle != 0;
+    if (!checked && !has_obstacle) {
       entry.handle(tl::unexpected(checked.error()));
     } else {
       entry.handle(std::move(answer));
@@ -275,6 +284,32 @@ void PrivilegedHelper::open_tables(std::uint32_t pid, std::uint64_t netns_cookie
 void PrivilegedHelper::scan_namespaces(BootTime now, Done<NetnsScan> done) {
   state_->request(make_request(HelperTask::kScanNamespaces, 0), {}, now,
                   read_with<NetnsScan>(&read_scan, std::move(done)));
+}
+
+void PrivilegedHelper::make_restricted(int caller, const RestrictOrder& order, BootTime now,
+                                       std::function<void(RestrictedCgroupOutcome)> done) {
+  HelperRequest request = make_request(HelperTask::kMakeRestricted, 0);
+  put(request, order);
+  state_->request(request, std::span(&caller, 1), now, [done = std::move(done)](Result<Answer> answer) {
+    if (!answer) return done({tl::unexpected(answer.error()), RestrictObstacle::kNone});
+    const auto checked = check_answer(answer->message, HelperTask::kMakeRestricted, answer->descriptors.size());
+    if (!checked) return done({tl::unexpected(checked.error()), read_obstacle(answer->message)});
+    done({RestrictedCgroup{std::move(answer->descriptors[0]), std::move(answer->descriptors[1])},
+          RestrictObstacle::kNone});
+  });
+}
+
+void PrivilegedHelper::enter_restricted(int directory, int process, std::uint64_t from_id, BootTime now,
+                                        Done<void> done) {
+  HelperRequest request = make_request(HelperTask::kEnterRestricted, 0);
+  request.restriction.cgroup_id = from_id;
+  const int descriptors[] = {directory, process};
+  state_->request(request, descriptors, now, read_done(std::move(done)));
+}
+
+void PrivilegedHelper::remove_restricted(int directory, BootTime now, Done<void> done) {
+  state_->request(make_request(HelperTask::kRemoveRestricted, 0), std::span(&directory, 1), now,
+                  read_done(std::move(done)));
 }
 
 int PrivilegedHelper::fd() const { return state_->channel.get(); }

@@ -18,6 +18,7 @@
 #include "agent/host/live_proof.h"
 #include "agent/host/netns_sockets.h"
 #include "agent/host/proxy_namespaces.h"
+#include "agent/host/restricted_cgroup.h"
 #include "nft/host_enforcer.h"
 #include "policy/boot_time.h"
 #include "policy/result.h"
@@ -55,6 +56,13 @@ class PrivilegedHelper {
   // As nft::open_netns_sockets() with the daemon's log group, in the network namespace of the process.
   void open_tables(std::uint32_t pid, std::uint64_t netns_cookie, BootTime now, Done<nft::NetnsSockets> done);
   void scan_namespaces(BootTime now, Done<NetnsScan> done);
+
+  // As restricted_cgroup.h. `caller`, `directory` and `process` are only read during the call. An obstacle comes with
+  // its error.
+  void make_restricted(int caller, const RestrictOrder& order, BootTime now,
+                       std::function<void(RestrictedCgroupOutcome)> done);
+  void enter_restricted(int directory, int process, std::uint64_t from_id, BootTime now, Done<void> done);
+  void remove_restricted(int directory, BootTime now, Done<void> done);
 
   // Readable (epoll, level-triggered): call read_answers(). Stays readable once the helper has ended: leave it out
   // then.

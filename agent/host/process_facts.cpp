@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -90,8 +91,11 @@ std::vector<struct stat> read_outer_cgroups(int cgroup_fd) {
 
 class Inspection {
  public:
-  Inspection(int cgroup_fd, CgroupMembers members)
-      : members_(std::move(members)), outer_(read_outer_cgroups(cgroup_fd)), own_(open_process("self")) {}
+  Inspection(int cgroup_fd, CgroupMembers members, std::uint32_t helper)
+      : members_(std::move(members)),
+        helper_(helper),
+        outer_(read_outer_cgroups(cgroup_fd)),
+        own_(open_process("self")) {}
 
   WorkloadFacts run() {
     if (!members_.is_complete) note("a part of the cgroup's processes");
@@ -125,7 +129,7 @@ class Inspection {
     const FileDescriptor process = open_process(std::to_string(pid));
     if (!process) return;  // it has ended
     const auto rights = parse_process_rights(read_at(process.get(), "status"));
-    if (!rights) return;
+    if (!rights || (rights->effective != 0 && is_probe(pid))) return;
     ProcessFacts facts;
     facts.pid = pid;
     facts.executable = read_executable(process.get());
@@ -146,6 +150,19 @@ class Inspection {
     }
     netns_.emplace(namespace_of(process.get(), "ns/net"), pid);
     facts_.processes.push_back(std::move(facts));
+  }
+
+  // A child of the helper's child.
+  bool is_probe(std::uint32_t pid) const {
+    const auto parent_of = [](std::uint32_t child) -> std::uint32_t {
+      const FileDescriptor process = open_process(std::to_string(child));
+      const std::string status = process ? read_at(process.get(), "status") : "";
+      const std::size_t at = status.find("\nPPid:");
+      return at == std::string::npos ? 0
+                                     : static_cast<std::uint32_t>(std::strtoul(status.c_str() + at + 6, nullptr, 10));
+    };
+    const std::uint32_t parent = helper_ == 0 ? 0 : parent_of(pid);
+    return parent != 0 && parent_of(parent) == helper_;
   }
 
   static std::string read_executable(int process_fd) {
@@ -225,6 +242,7 @@ class Inspection {
   }
 
   CgroupMembers members_;
+  std::uint32_t helper_;
   std::vector<struct stat> outer_;
   FileDescriptor own_;
   Clock::time_point deadline_ = Clock::now() + kInspectionBudget;
@@ -238,11 +256,11 @@ class Inspection {
 
 }  // namespace
 
-Result<WorkloadFacts> read_workload_facts(int cgroup_fd, std::uint32_t left_out) {
+Result<WorkloadFacts> read_workload_facts(int cgroup_fd, std::uint32_t left_out, std::uint32_t helper) {
   auto members = list_cgroup_members(cgroup_fd, kMaxInspectedProcesses);
   if (!members) return tl::unexpected(members.error());
   std::erase(members->pids, left_out);
-  return Inspection(cgroup_fd, std::move(*members)).run();
+  return Inspection(cgroup_fd, std::move(*members), helper).run();
 }
 
 }  // namespace namewall::agent

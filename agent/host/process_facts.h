@@ -20,7 +20,8 @@ inline constexpr std::chrono::milliseconds kInspectionBudget{1500};
 // Needs root (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN). Moves the calling thread through the processes'
 // network namespaces, and looks into their mount namespaces, where a file system of the workload's own may keep it
 // waiting: for a process of its own that may be killed. What a bound cut off is said in not_looked_at. `left_out`: a
-// pid that is not looked at, or 0.
-Result<WorkloadFacts> read_workload_facts(int cgroup_fd, std::uint32_t left_out = 0);
+// pid that is not looked at, or 0. `helper`: the privileged helper, where it asks: the probes that its servants start
+// inside a workload are not the workload's, and drop their rights before they do anything.
+Result<WorkloadFacts> read_workload_facts(int cgroup_fd, std::uint32_t left_out = 0, std::uint32_t helper = 0);
 
 }  // namespace namewall::agent

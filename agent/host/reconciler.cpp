@@ -61,7 +61,7 @@ std::vector<DesiredWorkload> Reconciler::desired() {
   for (WantedWorkload& place : plan_workloads(planned_, parts_.cgroups.existing())) {
     if (is_probe({place.cgroup, place.cgroup_id})) continue;
     const Workload* known = parts_.registry.find_by_id(place.cgroup_id);
-    const bool is_taken = known != nullptr && known->origin == WorkloadOrigin::kCall;
+    const bool is_taken = known != nullptr && is_by_call(known->origin);
     if (is_taken && place.held_by != HeldBy::kGuard) continue;
     auto version = parts_.folder.find(place.policy);
     if (version && !is_lifted(parts_.lifted, place, *version)) {
@@ -69,7 +69,7 @@ std::vector<DesiredWorkload> Reconciler::desired() {
     }
   }
   std::as_const(parts_.registry).each([&](const Workload& workload) {
-    if (workload.origin != WorkloadOrigin::kCall) return;
+    if (!is_by_call(workload.origin)) return;
     HeldPolicyPtr policy = workload.policy;
     if (!workload.policy_reference.empty()) {
       if (auto version = parts_.folder.find(workload.policy_reference)) policy = parts_.hold(version);
@@ -117,7 +117,7 @@ CgroupPaths Reconciler::existing(const std::vector<ArmedCgroup>& armed) {
 Workload Reconciler::describe(const KernelChange& change) const {
   const Workload* before = parts_.registry.find_by_id(change.place.cgroup_id);
   Workload workload;
-  if (before != nullptr && before->origin == WorkloadOrigin::kCall) {
+  if (before != nullptr && is_by_call(before->origin)) {
     workload = *before;
   } else {
     if (before != nullptr) workload.proof = before->proof;
@@ -180,7 +180,7 @@ void Reconciler::meet(const KernelChange& change) {
 void Reconciler::adopt(const KernelChange& change) {
   if (is_probe({change.place.cgroup, change.place.cgroup_id})) return;
   if (Workload* known = parts_.registry.find_by_id(change.place.cgroup_id)) {
-    if (known->origin != WorkloadOrigin::kCall) known->origin = WorkloadOrigin::kAdopted;
+    if (!is_by_call(known->origin)) known->origin = WorkloadOrigin::kAdopted;
     return;
   }
   Workload workload;

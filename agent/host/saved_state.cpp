@@ -21,6 +21,7 @@ Json json_of(const SavedWorkload& workload) {
                {"armed_at", workload.armed_at},
                {"allow_partial", workload.allow_partial},
                {"policy_generation", workload.policy_generation}};
+  if (workload.is_cooperative) json["is_cooperative"] = true;
   if (workload.ttl_end_unix_ms) json["ttl_end_unix_ms"] = *workload.ttl_end_unix_ms;
   return json;
 }
@@ -63,6 +64,7 @@ SavedWorkload workload_of(const Json& json) {
   json.at("armed_at").get_to(workload.armed_at);
   json.at("allow_partial").get_to(workload.allow_partial);
   if (json.contains("policy_generation")) json["policy_generation"].get_to(workload.policy_generation);
+  if (json.contains("is_cooperative")) json["is_cooperative"].get_to(workload.is_cooperative);
   if (json.contains("ttl_end_unix_ms")) workload.ttl_end_unix_ms = json["ttl_end_unix_ms"].get<std::int64_t>();
   return workload;
 }

@@ -20,13 +20,14 @@ struct SavedWorkload {
   std::string name;
   std::string cgroup;
   std::uint64_t cgroup_id = 0;
-  std::string origin;  // "file", "api", "command"
+  std::string origin;  // "file", "api", "command", "restrict"
   std::string policy;
   std::string policy_text;  // canonical; of origins "api" and "command" with a policy of their own
   std::map<std::string, std::string> labels;
   std::optional<std::int64_t> ttl_end_unix_ms;  // wall clock
   std::string armed_at;                         // RFC 3339
   bool allow_partial = false;
+  bool is_cooperative = false;  // of origin "restrict"
   std::uint32_t policy_generation = 0;  // of the policy that the kernel held when this was saved; 0: not known
   friend bool operator==(const SavedWorkload&, const SavedWorkload&) = default;
 };

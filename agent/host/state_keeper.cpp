@@ -24,7 +24,7 @@ SavedWorkload saved_form_of(const Workload& workload) {
   saved.name = workload.name;
   saved.cgroup = workload.cgroup;
   saved.cgroup_id = workload.cgroup_id;
-  saved.origin = "api";
+  saved.origin = word_of(workload.origin);
   saved.policy = workload.policy_reference;
   // Also of a policy of the folder: it may be gone at the next start.
   saved.policy_text = workload.policy->version->canonical_text;
@@ -32,6 +32,7 @@ SavedWorkload saved_form_of(const Workload& workload) {
   if (workload.ends_at) saved.ttl_end_unix_ms = unix_milliseconds(*workload.ends_at);
   saved.armed_at = workload.armed_at;
   saved.allow_partial = workload.allow_partial;
+  saved.is_cooperative = workload.is_cooperative;
   saved.policy_generation = workload.generation;
   return saved;
 }
@@ -49,7 +50,7 @@ SavedState StateKeeper::collect() const {
   state.generation = parts_.figures.generation;
   state.folder = saved_form_of(parts_.folder, parts_.lifted);
   std::as_const(parts_.registry).each([&](const Workload& workload) {
-    if (workload.origin == WorkloadOrigin::kCall) state.workloads.push_back(saved_form_of(workload));
+    if (is_by_call(workload.origin)) state.workloads.push_back(saved_form_of(workload));
   });
   return state;
 }
@@ -73,7 +74,9 @@ Result<void> StateKeeper::restore_one(const SavedWorkload& saved, BootTime now) 
   workload.name = saved.name;
   workload.cgroup = saved.cgroup;
   workload.cgroup_id = saved.cgroup_id;
-  workload.origin = WorkloadOrigin::kCall;
+  workload.origin =
+      saved.origin == word_of(WorkloadOrigin::kRestrict) ? WorkloadOrigin::kRestrict : WorkloadOrigin::kCall;
+  workload.is_cooperative = saved.is_cooperative;
   workload.policy_reference = saved.policy;
   workload.policy_text = saved.policy_text;
   workload.labels = saved.labels;
@@ -158,7 +161,7 @@ void StateKeeper::save_changes() {
   if (names.size() > kMostLines) return save_all();
   for (const std::string& name : names) {
     const Workload* workload = parts_.registry.find(name);
-    const bool is_there = workload != nullptr && workload->origin == WorkloadOrigin::kCall;
+    const bool is_there = workload != nullptr && is_by_call(workload->origin);
     note(is_there ? file_.put(saved_form_of(*workload), parts_.figures.generation)
                   : file_.erase(name, parts_.figures.generation));
   }

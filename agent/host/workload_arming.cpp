@@ -5,6 +5,7 @@
 
 #include "agent/host/host_clock.h"
 #include "agent/host/opened_cgroup.h"
+#include "agent/host/relearning.h"
 #include "policy/image_change.h"
 
 namespace namewall::agent {
@@ -63,7 +64,7 @@ void WorkloadArming::enter(Workload workload, const ArmedCgroup& armed, std::opt
   }
   const std::uint64_t id = workload.cgroup_id;
   ++parts_.figures.generation;
-  if (workload.origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload.name);
+  if (is_by_call(workload.origin)) parts_.unsaved.insert(workload.name);
   parts_.registry.add(std::move(workload));
   tell_changed(id);
   if (armed.is_strict) flows_.judge(id);
@@ -139,12 +140,14 @@ Result<void> WorkloadArming::replace(Workload workload) {
   const auto replaced = parts_.enforcer.replace(workload.cgroup_id, workload.policy->image(), strict);
   parts_.figures.kernel_update.observe(boot_now() - begin);
   if (!replaced) return tl::unexpected(replaced.error());
+  if (before == nullptr || before->policy == nullptr || before->policy->image()->retain != Retain::kTtl)
+    end_what_never_ends(parts_.enforcer, workload.cgroup_id, *workload.policy->image(), boot_now());
   if (before != nullptr) take_history(workload, *before);
   take_kernel_facts(workload, *replaced);
   if (workload.armed_at.empty()) workload.armed_at = rfc3339_milliseconds(utc_now());
   const std::uint64_t id = workload.cgroup_id;
   ++parts_.figures.generation;
-  if (workload.origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload.name);
+  if (is_by_call(workload.origin)) parts_.unsaved.insert(workload.name);
   parts_.registry.add(std::move(workload));
   tell_changed(id);
   if (replaced->is_strict) flows_.judge(id);
@@ -194,7 +197,7 @@ void WorkloadArming::forget(std::uint64_t cgroup_id) {
   flows_.forget(cgroup_id);
   tell_changed(cgroup_id);
   if (const Workload* workload = parts_.registry.find_by_id(cgroup_id)) {
-    if (workload->origin == WorkloadOrigin::kCall) parts_.unsaved.insert(workload->name);
+    if (is_by_call(workload->origin)) parts_.unsaved.insert(workload->name);
     parts_.hub.forget(std::string(workload->name));
     parts_.registry.erase(cgroup_id);
   }

@@ -19,6 +19,8 @@ std::string_view word_of(WorkloadOrigin origin) {
       return "file";
     case WorkloadOrigin::kCall:
       return "api";
+    case WorkloadOrigin::kRestrict:
+      return "restrict";
     case WorkloadOrigin::kAdopted:
       return "adopted";
   }

@@ -18,8 +18,18 @@
 
 namespace namewall::agent {
 
-enum class WorkloadOrigin { kFile, kCall, kAdopted };
-std::string_view word_of(WorkloadOrigin origin);  // "file", "api", "adopted"
+enum class WorkloadOrigin {
+  kFile,
+  kCall,
+  kRestrict,  // by a process itself: its uid is in the name
+  kAdopted,
+};
+std::string_view word_of(WorkloadOrigin origin);  // "file", "api", "restrict", "adopted"
+
+// Described by a call, not by a file: remembered over a restart.
+inline bool is_by_call(WorkloadOrigin origin) {
+  return origin == WorkloadOrigin::kCall || origin == WorkloadOrigin::kRestrict;
+}
 
 // The newest live proof.
 struct ProofState {
@@ -52,6 +62,7 @@ struct Workload {
   std::string policy_reference;  // of a call that named a policy of the folder: follows it
   std::string policy_text;       // of a call with an inline policy, as given
   bool allow_partial = false;
+  bool is_cooperative = false;  // of kRestrict: that it cannot leave rests on its own word
   std::map<std::string, std::string> labels;
   std::optional<BootTime> ends_at;
   bool is_over = false;  // its time is: everything is refused

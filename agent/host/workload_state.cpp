@@ -5,7 +5,7 @@ namespace namewall::agent {
 std::string_view state_of(const Workload& workload) {
   if (!workload.is_armed || !workload.failure.empty()) return "failed";
   if (workload.origin == WorkloadOrigin::kAdopted) return "adopted";
-  if (!workload.partial.empty() || !workload.netns_holes.empty()) return "partial";
+  if (workload.is_cooperative || !workload.partial.empty() || !workload.netns_holes.empty()) return "partial";
   if (workload.is_judging) return "judging";
   if (workload.policy && workload.policy->policy().mode == Mode::kAudit) return "audit";
   return "enforcing";
@@ -22,6 +22,11 @@ std::vector<std::string> why_of(const Workload& workload, const std::optional<st
     why.emplace_back(
         "the kernel holds it to a policy that no file and no call has any more: write its policy again, or lift it by "
         "`namewall teardown`");
+  }
+  if (workload.is_cooperative) {
+    why.emplace_back(
+        "it may write cgroup.procs outside of its cgroup, and said that it has taken that away from itself: that it "
+        "stays rests on its own word");
   }
   why.insert(why.end(), workload.partial.begin(), workload.partial.end());
   why.insert(why.end(), workload.netns_holes.begin(), workload.netns_holes.end());

@@ -13,7 +13,7 @@ _namewall() {
   fi
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W "run check explain doctor import status list show sets events why top test reload arm
+    mapfile -t COMPREPLY < <(compgen -W "run restrict check explain doctor import status list show sets events why top test reload arm
       teardown disarm unit --help --version" -- "$current")
     return
   fi
@@ -43,7 +43,7 @@ _namewall() {
         cut -d ' ' -f 1)" -- "$current")
       return
       ;;
-    --keep | --allow | --deny | --reason | --since | --interval | --pid | --name)
+    --keep | --allow | --deny | --label | --reason | --since | --interval | --pid | --name)
       return
       ;;
   esac
@@ -53,6 +53,7 @@ _namewall() {
     run)
       options+=" --policy --allow --deny --host --backend --audit --user --keep --events --quiet --json --stop-on-refusal --save"
       ;;
+    restrict) options+=" --allow --allow-nothing --cooperative --label --quiet --socket" ;;
     check) options+=" --host --json" ;;
     explain) options+=" --policy --workload --answers --host --json --socket" ;;
     doctor) options+=" --cgroup --json --socket" words=workloads ;;

@@ -13,6 +13,7 @@ complete -c namewall -l help -d 'print help'
 complete -c namewall -n __fish_use_subcommand -l version -d 'print the version'
 
 complete -c namewall -n __fish_use_subcommand -a run -d 'run a command that reaches only what its policy names'
+complete -c namewall -n __fish_use_subcommand -a restrict -d 'run a command with less reach than the caller has'
 complete -c namewall -n __fish_use_subcommand -a check -d 'check policy files'
 complete -c namewall -n __fish_use_subcommand -a explain -d 'say whether a target is allowed'
 complete -c namewall -n __fish_use_subcommand -a doctor -d 'prove what holds on this host'
@@ -44,6 +45,13 @@ complete -c namewall -n '__fish_seen_subcommand_from run' -l quiet
 complete -c namewall -n '__fish_seen_subcommand_from run' -l json
 complete -c namewall -n '__fish_seen_subcommand_from run' -l stop-on-refusal
 complete -c namewall -n '__fish_seen_subcommand_from run' -l save -rF
+
+complete -c namewall -n '__fish_seen_subcommand_from restrict' -l allow -x
+complete -c namewall -n '__fish_seen_subcommand_from restrict' -l allow-nothing
+complete -c namewall -n '__fish_seen_subcommand_from restrict' -l cooperative
+complete -c namewall -n '__fish_seen_subcommand_from restrict' -l label -x
+complete -c namewall -n '__fish_seen_subcommand_from restrict' -l quiet
+complete -c namewall -n '__fish_seen_subcommand_from restrict' -l socket -rF
 
 complete -c namewall -n '__fish_seen_subcommand_from check' -l host -rF
 complete -c namewall -n '__fish_seen_subcommand_from check' -l json

@@ -54,6 +54,7 @@ NOT_OF = {
         "recipes.docker_starts_containers_below_a_template": "other-netns",
         "resolvers.ancestor_that_rewrites_destinations": "rewritten",
         "run_proxy.a_namespace_entered_while_it_runs_is_served_and_left": "other-netns",
+        "restrict_command": "none",
         "screens": "none",
         "service_unit.systemd_finds_no_fault_in_units_and_drop_ins": "none",
     },
@@ -91,8 +92,8 @@ def refused(protocol, on_loopback=False):
 
 
 def nesting_bound(depth):
-    """Lines of host.toml with which `depth` workloads in one another are as many as can be held. BPF has eight levels of
-    programs; nft nests as deep as cgroups do, and counts all workloads."""
+    """Lines of host.toml with which `depth` workloads in one another are as many as can be held. BPF has sixteen levels
+    of programs; nft nests as deep as cgroups do, and counts all workloads."""
     return "" if backend() == "bpf" else f"[daemon]\nmax_workloads = {depth}\n"
 
 

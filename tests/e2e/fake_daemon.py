@@ -45,9 +45,17 @@ class FakeDaemon:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text.encode())))
                 self.end_headers()
-                self.wfile.write(text.encode())
+                if text:  # a client that wants no more may be gone already
+                    self.wfile.write(text.encode())
 
             do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer
+
+            def do_OPTIONS(self):
+                allow = [method for method, path in fake.answers if path == self.path]
+                self.send_response(204 if allow else 404)
+                self.send_header("Allow", ", ".join([*allow, "OPTIONS"]))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def address_string(self):
                 return "unix"

@@ -109,7 +109,7 @@ class Scene(Internet):
         tools = self.path("clients", make=True)
         for name in ("client_glibc", "client_musl", "client_cares", "client_go", "fresh_client"):
             shutil.copy(os.path.join(os.environ["NAMEWALL_E2E_CLIENTS"], name), tools)
-        for name in ("probe.py", "time_commands.py", "wire.py"):
+        for name in ("probe.py", "restrict.py", "time_commands.py", "wire.py"):
             shutil.copy(os.path.join(os.path.dirname(__file__), "clients", name), tools)
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",

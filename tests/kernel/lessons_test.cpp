@@ -24,6 +24,22 @@ class Lessons : public WorkloadTest {
                 Nanoseconds life = seconds(60)) {
     return make_lesson(compile(policy), name, addresses, boot_now() + life);
   }
+  // As many addresses as a workload may hold, and as many others in turn.
+  void take_each_others_room(int most) {
+    auto policy = make_policy({"example.com"});
+    policy.dns.max_addresses = static_cast<std::uint32_t>(most);
+    arm(policy);
+    for (const int first : {0, most, 0, most}) {
+      std::vector<std::string> addresses;
+      for (int i = first; i < first + most; ++i) addresses.push_back("198.51.100." + std::to_string(i));
+      auto one = lesson(policy, "example.com", addresses);
+      for (auto& grant : one.grants) grant.deadline = kNever;
+      one.replaces_family = 4;
+      EXPECT_EQ(teach(one), NW_REASON_NONE) << "from " << first;
+      std::sort(addresses.begin(), addresses.end());
+      EXPECT_EQ(granted_addresses(), addresses) << "from " << first;
+    }
+  }
 };
 
 TEST_F(Lessons, OpenWhatTheyTeachAndNothingElse) {
@@ -201,6 +217,10 @@ TEST_F(Lessons, OfAnAnswerThatTakesSeveralRunsReplaceExactly) {
   EXPECT_EQ(granted_addresses(), expected);
 }
 
+TEST_F(Lessons, OfAnAnswerTakeTheRoomOfWhatTheyReplace) { take_each_others_room(16); }
+
+TEST_F(Lessons, OfAnAnswerThatTakesSeveralRunsTakeTheRoomOfWhatTheyReplace) { take_each_others_room(100); }
+
 TEST_F(Lessons, OfPooledChildrenReplaceTheirOwnOnly) {
   const auto policy = make_policy({"example.com"});
   workload_ = arm_with(cgroup_, policy, {.trusted_netns = {}, .strict = false, .is_template = true});
@@ -218,6 +238,19 @@ TEST_F(Lessons, OfPooledChildrenReplaceTheirOwnOnly) {
   EXPECT_EQ(in_cgroup(one, [] { return tcp_connect(ip("192.0.2.1"), 443); }), ECONNREFUSED);
   EXPECT_EQ(in_cgroup(one, [] { return tcp_connect(ip("192.0.2.2"), 443); }), 0);
   EXPECT_EQ(in_cgroup(other, [] { return tcp_connect(ip("192.0.2.1"), 443); }), 0);
+}
+
+TEST_F(Lessons, WithAnEndEndWhatHadNone) {
+  const auto policy = make_policy({"example.com"});
+  arm(policy);
+  auto never = lesson(policy, "example.com", {"192.0.2.1", "192.0.2.2"});
+  for (auto& grant : never.grants) grant.deadline = kNever;
+  ASSERT_EQ(teach(never), NW_REASON_NONE);
+  ASSERT_EQ(teach(lesson(policy, "example.com", {"192.0.2.1"}, milliseconds(100))), NW_REASON_NONE);
+  EXPECT_EQ(tcp_inside(ip("192.0.2.1")), 0);
+  std::this_thread::sleep_for(milliseconds(150));
+  EXPECT_EQ(tcp_inside(ip("192.0.2.1")), ECONNREFUSED);
+  EXPECT_EQ(tcp_inside(ip("192.0.2.2")), 0);
 }
 
 TEST_F(Lessons, AreJudgedByThePolicyThatIsInForceWhenTheyCome) {

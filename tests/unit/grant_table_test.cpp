@@ -63,6 +63,16 @@ TEST(GrantTable, ALaterAnswerExtendsAndNeverShortens) {
   EXPECT_EQ(table.all()[0].deadline, at(150));
 }
 
+TEST(GrantTable, AnAnswerWithAnEndEndsWhatHadNone) {
+  GrantTable table(8);
+  Grant never = grant("a.example", "192.0.2.1", 100);
+  never.deadline = kNever;
+  table.learn({never}, at(0));
+  table.learn({grant("a.example", "192.0.2.1", 50)}, at(10));
+  EXPECT_EQ(table.all()[0].deadline, at(50));
+  EXPECT_EQ(table.live_count(at(50)), 0u);
+}
+
 TEST(GrantTable, RemembersSinceWhenAGrantLivesAndWhenItWasRenewed) {
   GrantTable table(8);
   table.learn({grant("a.example", "192.0.2.1", 100)}, at(0));

@@ -51,16 +51,86 @@ TEST(HostLoader, SaysWhatEnforcesPoliciesThatDoNotSay) {
 
 TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
   EXPECT_THAT(
-      messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\nblock_networks = []\n[limits]\n",
+      messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\ngroups = []\n[limits]\nports = 1\n",
                                    Format::kToml, "host.toml")
                       .diagnostics),
-      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: backend, deny, private_names, log, metrics, "
-                  "daemon, proxy",
+      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: backend, deny, private_names, "
+                  "block_networks, limits, profile, log, metrics, daemon, proxy",
                   HasSubstr("host.toml:2:18: error: "),
                   "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
                   "as a string",
-                  "host.toml:3:1: error: `block_networks` is not in this version; leave it out",
-                  "host.toml:4:2: error: `limits` is not in this version; leave it out"));
+                  "host.toml:3:1: error: `groups` is not in this version; leave it out",
+                  "host.toml:5:1: error: unknown key `ports` in [limits]; accepted: listen, loopback_low_ports, udp"));
+}
+
+std::vector<std::string> blocks_of(std::string_view text) {
+  const Loaded<HostPolicy> loaded = load_host_policy(text, Format::kToml, "host.toml");
+  EXPECT_TRUE(loaded.ok()) << text;
+  std::vector<std::string> out;
+  for (const HostBlock& block : loaded.value.blocks) {
+    std::string line =
+        to_canonical_string(block.rule.endpoint) + " " + block.rule.from + " " + block.rule.origin.to_string();
+    for (const std::string& name : block.exempt) line += " but " + name;
+    out.push_back(std::move(line));
+  }
+  return out;
+}
+
+TEST(HostLoader, ReadsBlockedNetworks) {
+  EXPECT_THAT(
+      blocks_of("block_networks = [ \"10.0.0.0/8\",\n \"2001:db8::/32\" ]\n"),
+      ElementsAre("10.0.0.0/8 block_networks host.toml:1:20", "[64:ff9b::a00:0]/104 block_networks host.toml:1:20",
+                  "[2002:a00::]/24 block_networks host.toml:1:20", "[::10.0.0.0]/104 block_networks host.toml:1:20",
+                  "[2001:db8::]/32 block_networks host.toml:2:2"));
+  EXPECT_THAT(messages_of_toml("block_networks = [\"10.1.0.0/8\", \"10.0.0.1\", 7]\n"),
+              ElementsAre("host.toml:1:19: warning: `10.1.0.0/8` has bits behind the prefix; the network is "
+                          "`10.0.0.0/8`",
+                          "host.toml:1:33: error: `10.0.0.1` is an address; the network of it alone is `10.0.0.1/32`",
+                          "host.toml:1:45: error: an item of `block_networks` is an integer (7); accepted: \"private\" "
+                          "or a network as a string"));
+}
+
+TEST(HostLoader, ReadsLimits) {
+  const std::string low = " limits.loopback_low_ports host.toml:3:22 but builder but tool";
+  EXPECT_THAT(blocks_of("[limits]\nlisten = \"policy\"\nloopback_low_ports = [\"builder\", \"tool\"]\nudp = "
+                        "\"deny\"\n"),
+              ElementsAre("*://127.0.0.0/8:1-1023" + low, "*://0.0.0.0:1-1023" + low, "*://[::1]:1-1023" + low,
+                          "*://[::]:1-1023" + low, "udp://*:* limits.udp host.toml:4:7"));
+  const auto listen_of = [](std::string_view text) {
+    return load_host_policy(text, Format::kToml, "host.toml").value.listen_limit;
+  };
+  EXPECT_FALSE(listen_of("").is_denied);
+  EXPECT_FALSE(listen_of("[limits]\nlisten = \"policy\"\n").is_denied);
+  EXPECT_TRUE(listen_of("[limits]\nlisten = \"deny\"\n").is_denied);
+  EXPECT_TRUE(listen_of("[limits]\nlisten = [\"web\"]\n").is_denied);
+  EXPECT_THAT(listen_of("[limits]\nlisten = [\"web\"]\n").exempt, ElementsAre("web"));
+  EXPECT_EQ(listen_of("[limits]\nlisten = [\"web\"]\n").origin.to_string(), "host.toml:2:10");
+}
+
+TEST(HostLoader, ReportsMistakesOfLimits) {
+  EXPECT_THAT(messages_of_toml("profile = \"spine\"\n[limits]\nlisten = true\nloopback_low_ports = \"allow\"\n"
+                               "udp = [\"A b\", \"x\", \"x\"]\n"),
+              ElementsAre(HasSubstr("host.toml:1:11: error: `profile` is \"spine\"; accepted: \"spin\""),
+                          HasSubstr("host.toml:3:10: error: `listen` is a boolean; accepted: \"deny\", \"policy\""),
+                          HasSubstr("host.toml:4:22: error: `loopback_low_ports` is a string (\"allow\"); accepted: "),
+                          HasSubstr("host.toml:5:8: error: \"A b\" in `udp` is no policy's name; accepted: "),
+                          "host.toml:5:20: warning: \"x\" is twice in `udp`"));
+}
+
+TEST(HostLoader, TheSpinProfileDeniesUnlessALimitSaysOtherwise) {
+  const Loaded<HostPolicy> spin = load_host_policy("profile = \"spin\"\n", Format::kToml, "host.toml");
+  ASSERT_TRUE(spin.ok());
+  EXPECT_TRUE(spin.value.listen_limit.is_denied);
+  EXPECT_EQ(spin.value.blocks.size(), 5u);
+  EXPECT_EQ(spin.value.blocks[0].rule.origin.to_string(), "host.toml:1:11");
+  EXPECT_THAT(blocks_of("profile = \"spin\"\n[limits]\nloopback_low_ports = \"policy\"\nudp = [\"tool\"]\n"),
+              ElementsAre("udp://*:* limits.udp host.toml:4:7 but tool"));
+  EXPECT_THAT(messages_of_toml("profile = \"spin\"\n[limits]\nlisten = \"deny\"\n"), IsEmpty());
+  for (const char* lifted : {"\"policy\"", "[\"web\"]"}) {
+    EXPECT_THAT(messages_of_toml("profile = \"spin\"\n[limits]\nlisten = " + std::string(lifted) + "\n"),
+                ElementsAre(HasSubstr("host.toml:3:10: error: `listen` lets policies listen, and with `profile")))
+        << lifted;
+  }
 }
 
 TEST(HostLoader, ReadsEverySetting) {

@@ -12,7 +12,7 @@ from scenario import expect
 from scenarios.daemon_calls import ask_inside, policy_text, put
 
 PORT = 7001
-DEEPEST = 8  # workloads nested in one another
+DEEPEST = 16  # workloads nested in one another
 RECORDS = [Record("shop.example", "A", "203.0.113.10"), Record("bank.example", "A", "203.0.113.20")]
 
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-PAGES = ("namewall.1", "namewalld.8", "namewall.toml.5")
+PAGES = ("namewall.1", "namewall-restrict.1", "libnamewall.3", "namewalld.8", "namewall.toml.5")
 COMPLETIONS = {"bash": "namewall.bash", "zsh": "_namewall", "fish": "namewall.fish"}
 failures = []
 
@@ -92,6 +92,8 @@ def check_manual(directory, commands, namewalld):
         if command:
             words = r"(?:Cm(?: \w+)* |Cm [\w ,|]*)" + command[-1]
             expect(re.search(words + r"\b", texts["namewall.1"]), f"namewall(1) does not tell of {' '.join(command)}")
+    expect(mdoc_options(texts["namewall-restrict.1"]) == commands[("restrict",)] - {"--help"},
+           f"namewall-restrict(1) has {sorted(mdoc_options(texts['namewall-restrict.1']))}")
     if namewalld:
         daemon_options = set(re.findall(r"(?m)^\s*(?:-\w,)?(--[a-z-]+)", help_of(namewalld, ())))
         expect(mdoc_options(texts["namewalld.8"]) == daemon_options,

@@ -45,6 +45,12 @@ HelperRequest sockets_request() {
   return request;
 }
 
+HelperRequest restricted_request() {
+  HelperRequest request = make_request(HelperTask::kMakeRestricted, 10);
+  put(request, RestrictOrder{17, 4711, 1000, 42, true, true});
+  return request;
+}
+
 void set_name(HelperRequest& request, const std::string& name) {
   std::memset(request.proof.refused_name, 0, sizeof request.proof.refused_name);
   std::memcpy(request.proof.refused_name, name.data(), std::min(name.size(), sizeof request.proof.refused_name));
@@ -67,6 +73,57 @@ TEST(HelperRequests, OfEveryTaskAreUnderstood) {
   EXPECT_FALSE(check_request(tables, 0));
   EXPECT_TRUE(check_answer(make_answer(tables), HelperTask::kOpenTables, 3));
   EXPECT_FALSE(check_answer(make_answer(tables), HelperTask::kOpenTables, 2));
+}
+
+TEST(HelperRequests, CarryWhatIsToBeRestricted) {
+  const RestrictOrder order = read_order(restricted_request());
+  EXPECT_EQ(order.number, 17u);
+  EXPECT_EQ(order.cgroup_id, 4711u);
+  EXPECT_EQ(order.uid, 1000u);
+  EXPECT_EQ(order.child, 42u);
+  EXPECT_TRUE(order.may_be_able_to_leave);
+  EXPECT_TRUE(order.in_own_netns);
+}
+
+TEST(HelperRequests, OfARestrictionAreCheckedFieldByField) {
+  const auto is_taken = [](HelperTask task, std::size_t descriptors, auto change) {
+    HelperRequest request = task == HelperTask::kMakeRestricted ? restricted_request() : make_request(task, 11);
+    if (task == HelperTask::kEnterRestricted) request.restriction.cgroup_id = 4711;
+    change(request);
+    return check_request(request, descriptors).has_value();
+  };
+  const auto nothing = [](HelperRequest&) {};
+  EXPECT_TRUE(is_taken(HelperTask::kMakeRestricted, 1, nothing));
+  EXPECT_TRUE(is_taken(HelperTask::kEnterRestricted, 2, nothing));
+  EXPECT_TRUE(is_taken(HelperTask::kRemoveRestricted, 1, nothing));
+  EXPECT_FALSE(is_taken(HelperTask::kMakeRestricted, 0, nothing)) << "nobody asks";
+  EXPECT_FALSE(is_taken(HelperTask::kMakeRestricted, 2, nothing));
+  EXPECT_FALSE(is_taken(HelperTask::kEnterRestricted, 1, nothing)) << "nobody is moved";
+  EXPECT_FALSE(is_taken(HelperTask::kRemoveRestricted, 2, nothing));
+  const auto is_made = [&](auto change) { return is_taken(HelperTask::kMakeRestricted, 1, change); };
+  EXPECT_FALSE(is_made([](auto& request) { request.restriction.number = 0; }));
+  EXPECT_FALSE(is_made([](auto& request) { request.restriction.cgroup_id = 0; }));
+  EXPECT_FALSE(is_made([](auto& request) { request.restriction.flags = 4; }));
+  EXPECT_FALSE(is_made([](auto& request) { request.restriction.reserved = 1; }));
+  EXPECT_FALSE(is_made([](auto& request) { request.pid = 1; }));
+  EXPECT_FALSE(is_made([](auto& request) { request.count = 1; }));
+  const auto is_entered = [&](auto change) { return is_taken(HelperTask::kEnterRestricted, 2, change); };
+  EXPECT_FALSE(is_entered([](auto& request) { request.restriction.cgroup_id = 0; }));
+  EXPECT_FALSE(is_entered([](auto& request) { request.restriction.uid = 1000; }));
+  EXPECT_FALSE(is_entered([](auto& request) { request.restriction.flags = kMayBeAbleToLeave; }));
+  EXPECT_FALSE(is_taken(HelperTask::kRemoveRestricted, 1, [](auto& request) { request.restriction.cgroup_id = 1; }));
+  EXPECT_FALSE(is_taken(HelperTask::kInspect, 1, [](auto& request) { request.restriction.number = 1; }))
+      << "another task's";
+}
+
+TEST(HelperAnswers, SayWhatStandsAgainstARestriction) {
+  HelperAnswer answer = make_answer(restricted_request());
+  EXPECT_TRUE(check_answer(answer, HelperTask::kMakeRestricted, 2));
+  EXPECT_FALSE(check_answer(answer, HelperTask::kMakeRestricted, 1));
+  answer.obstacle = static_cast<std::uint32_t>(RestrictObstacle::kFrozen);
+  EXPECT_EQ(read_obstacle(answer), RestrictObstacle::kFrozen);
+  answer.obstacle = 4;
+  EXPECT_EQ(read_obstacle(answer), RestrictObstacle::kNone);
 }
 
 TEST(HelperRequests, CarryTheListsOfTheProxy) {

@@ -71,6 +71,22 @@ TEST_F(ControlServerTest, AnswersAChangeWhenTheHostHasMadeIt) {
                                          "reload  by 0", "teardown  by 0"));
 }
 
+TEST_F(ControlServerTest, LetsAnybodyRestrictItselfAndTellsWhatStandsAgainstIt) {
+  const std::string body = R"({"allow": ["a.example"], "child": 12})";
+  EXPECT_EQ(send("POST", "/v1/restrict", body).json()["workload"], "restrict:1-1");
+  EXPECT_EQ(host_.restrict_request.child, 12u);
+  EXPECT_EQ(send("POST", "/v1/restrict", "{}").status, 400);
+  for (const auto& [obstacle, code] :
+       {std::pair(RestrictObstacle::kDelegated, "delegated"), std::pair(RestrictObstacle::kThreaded, "threaded"),
+        std::pair(RestrictObstacle::kFrozen, "frozen")}) {
+    host_.obstacle = obstacle;
+    const HttpAnswer answer = send("POST", "/v1/restrict", body);
+    EXPECT_EQ(answer.status, 409);
+    EXPECT_EQ(answer.error_code(), code);
+    EXPECT_EQ(answer.json()["error"]["exit_code"], 7);
+  }
+}
+
 TEST_F(ControlServerTest, TellsEveryKindOfFailureByStatusCodeAndExitCode) {
   struct Case {
     ErrorKind kind;

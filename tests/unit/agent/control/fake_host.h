@@ -84,6 +84,15 @@ class FakeHost : public Host {
     reason = why;
     return change("remove", peer, workload);
   }
+  RestrictOutcome restrict(const Peer& peer, const RestrictRequest& request) override {
+    static_cast<void>(change("restrict", peer, std::to_string(request.child)));
+    restrict_request = request;
+    if (obstacle != RestrictObstacle::kNone) return {fail(ErrorKind::kConflict, "it stands against it"), obstacle};
+    RestrictView view;
+    view.workload = "restrict:1-1";
+    view.depth = 1;
+    return {std::move(view), RestrictObstacle::kNone};
+  }
   ReloadView reload(const Peer& peer) override {
     static_cast<void>(change("reload", peer, ""));
     ReloadView view;
@@ -147,6 +156,8 @@ class FakeHost : public Host {
   WorkloadRequest put_request;
   RuleChange rule_change;
   std::string reason;
+  RestrictRequest restrict_request;
+  RestrictObstacle obstacle = RestrictObstacle::kNone;
 
  private:
   Result<ChangeView> change(const std::string& what, const Peer& peer, const std::string& workload) {

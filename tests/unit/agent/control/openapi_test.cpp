@@ -99,6 +99,7 @@ TEST(OpenapiTest, DescribesEveryViewByItsKeys) {
   expect_described<ExplainView>("ExplainView");
   expect_described<SelfView>("SelfView");
   expect_described<ChangeView>("ChangeView");
+  expect_described<RestrictView>("RestrictView");
   expect_described<ReloadView>("ReloadView");
   expect_described<ProofView>("ProofView");
   expect_described<RepairView>("RepairView");

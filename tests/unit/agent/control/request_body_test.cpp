@@ -65,6 +65,31 @@ TEST(RequestBodyTest, WantsOneCgroupAndOnePolicy) {
   EXPECT_THAT(error_of(R"({"cgroup": "/a", "policy": "x", "policy_text": "y"})"), HasSubstr("exactly one of `policy`"));
 }
 
+TEST(RequestBodyTest, ReadsARestriction) {
+  const auto request =
+      read_restrict_request(R"({"allow": ["a.example"], "child": 7, "cooperative": true, "label": "plugin-7"})");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->allow, std::vector<std::string>{"a.example"});
+  EXPECT_EQ(request->child, 7u);
+  EXPECT_TRUE(request->cooperative);
+  EXPECT_EQ(request->label, "plugin-7");
+  EXPECT_TRUE(read_restrict_request(R"({"allow": []})")->allow.empty());
+}
+
+TEST(RequestBodyTest, RefusesARestrictionThatMightMeanSomethingElse) {
+  const std::string entry = "\"a.example\",";
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += entry;
+  for (const std::string& body :
+       {std::string("{}"), std::string(""), std::string(R"({"allow": "a.example"})"),
+        std::string(R"({"allow": [], "child": 0})"), std::string(R"({"allow": [], "child": -1})"),
+        std::string(R"({"allow": [], "child": 4294967297})"), std::string(R"({"allow": [], "deny": []})"),
+        std::string(R"({"allow": [], "cooperative": 1})"), R"({"allow": [], "label": ")" + std::string(65, 'x') + "\"}",
+        "{\"allow\": [" + many + "\"a.example\"]}"}) {
+    EXPECT_FALSE(read_restrict_request(body)) << body.substr(0, 100);
+  }
+}
+
 TEST(RequestBodyTest, WantsAReasonToLiftEnforcementAndARuleToChange) {
   EXPECT_FALSE(read_teardown_request(R"({"workload": "ci"})"));
   EXPECT_FALSE(read_teardown_request(""));

@@ -1,0 +1,54 @@
+#include "agent/host/restriction_bounds.h"
+
+#include <algorithm>
+
+namespace namewall::agent {
+namespace {
+
+tl::unexpected<Error> reached(const std::string& what, std::uint32_t bound) {
+  return fail(ErrorKind::kLimit, what + std::to_string(bound) + ", as many as there may be");
+}
+
+}  // namespace
+
+Result<void> check_room(const RestrictSettings& settings, const RestrictionCount& count) {
+  if (!settings.enabled) {
+    return fail(ErrorKind::kUnsupported, "processes may not restrict themselves here: host.toml has `enabled = false`");
+  }
+  if (count.depth >= settings.depth) return reached("restrictions in one another: ", settings.depth);
+  if (count.of_user >= settings.per_user) return reached("restrictions of this user: ", settings.per_user);
+  if (count.of_workload >= settings.per_workload) {
+    return reached("restrictions below this workload: ", settings.per_workload);
+  }
+  if (count.all >= settings.total) return reached("restrictions on this host: ", settings.total);
+  return {};
+}
+
+bool RestrictionRate::take(Bucket& bucket, double rate, BootTime now, bool is_new) {
+  const double most = rate * kBurstSeconds;
+  const double seconds = std::chrono::duration<double>(now - bucket.at).count();
+  bucket.tokens = is_new ? most : std::min(most, bucket.tokens + seconds * rate);
+  bucket.at = now;
+  if (bucket.tokens < 1) return false;
+  bucket.tokens -= 1;
+  return true;
+}
+
+Result<void> RestrictionRate::take(const RestrictSettings& settings, std::uint32_t uid, BootTime now) {
+  const double rate = settings.per_second;
+  if (!users_.contains(uid) && users_.size() >= kMaxUsers) {
+    // Whoever has not asked for so long has all of its share again.
+    std::erase_if(users_,
+                  [&](const auto& user) { return now - user.second.at >= std::chrono::seconds(kBurstSeconds); });
+    if (users_.size() >= kMaxUsers) return fail(ErrorKind::kLimit, "too many users ask at once: ask again");
+  }
+  const auto [user, is_new] = users_.try_emplace(uid);
+  const bool has_own = take(user->second, rate, now, is_new);
+  if (!has_own) return fail(ErrorKind::kLimit, "this user asks too often: ask again in a second");
+  if (!take(all_, rate * kUsersAtOnce, now, std::exchange(is_first_, false))) {
+    return fail(ErrorKind::kLimit, "too many restrictions are asked for: ask again in a second");
+  }
+  return {};
+}
+
+}  // namespace namewall::agent

@@ -1,0 +1,66 @@
+#include "agent/host/restriction_bounds.h"
+
+#include <gmock/gmock.h>
+
+namespace namewall::agent {
+namespace {
+
+BootTime at_second(double second) {
+  return BootTime{std::chrono::duration_cast<Nanoseconds>(std::chrono::duration<double>(second))};
+}
+
+std::string sentence_of_full(const RestrictSettings& settings, const RestrictionCount& count) {
+  const auto room = check_room(settings, count);
+  return room ? "" : room.error().message();
+}
+
+TEST(RestrictionBounds, LeaveRoomUntilTheLast) {
+  const RestrictSettings settings{true, 3, 4, 5, 2, 20};
+  EXPECT_TRUE(check_room(settings, {2, 3, 4, 1}));
+  EXPECT_THAT(sentence_of_full(settings, {3, 0, 3, 0}), testing::HasSubstr("of this user: 3"));
+  EXPECT_THAT(sentence_of_full(settings, {0, 4, 4, 0}), testing::HasSubstr("below this workload: 4"));
+  EXPECT_THAT(sentence_of_full(settings, {0, 0, 5, 0}), testing::HasSubstr("on this host: 5"));
+  EXPECT_THAT(sentence_of_full(settings, {0, 0, 0, 2}), testing::HasSubstr("in one another: 2"));
+  EXPECT_EQ(check_room(settings, {3, 0, 3, 0}).error().kind, ErrorKind::kLimit);
+}
+
+TEST(RestrictionBounds, AreNotAskedWhereItIsSwitchedOff) {
+  RestrictSettings settings;
+  settings.enabled = false;
+  EXPECT_EQ(check_room(settings, {}).error().kind, ErrorKind::kUnsupported);
+}
+
+int count_taken(RestrictionRate& rate, const RestrictSettings& settings, std::uint32_t uid, BootTime now, int calls) {
+  int taken = 0;
+  for (int i = 0; i < calls; ++i) taken += rate.take(settings, uid, now) ? 1 : 0;
+  return taken;
+}
+
+TEST(RestrictionRate, GivesAUserABurstAndThenItsShareOfEachSecond) {
+  RestrictSettings settings;
+  settings.per_second = 5;
+  RestrictionRate rate;
+  EXPECT_EQ(count_taken(rate, settings, 1000, at_second(10), 100), 20);
+  EXPECT_EQ(count_taken(rate, settings, 1000, at_second(11), 100), 5);
+  EXPECT_EQ(count_taken(rate, settings, 1000, at_second(1000), 100), 20) << "no more than a burst is saved up";
+}
+
+TEST(RestrictionRate, OfOneUserTakesNothingFromTheNext) {
+  RestrictSettings settings;
+  settings.per_second = 5;
+  RestrictionRate rate;
+  (void)count_taken(rate, settings, 1000, at_second(10), 1000);
+  EXPECT_EQ(count_taken(rate, settings, 1001, at_second(10), 100), 20);
+}
+
+TEST(RestrictionRate, OfManyUsersIsBoundedTogether) {
+  RestrictSettings settings;
+  settings.per_second = 5;
+  RestrictionRate rate;
+  int taken = 0;
+  for (std::uint32_t uid = 100'000; uid < 165'536; ++uid) taken += rate.take(settings, uid, at_second(10)) ? 1 : 0;
+  EXPECT_EQ(taken, 5 * 20) << "subordinate ids are one user's";
+}
+
+}  // namespace
+}  // namespace namewall::agent
