@@ -135,7 +135,7 @@ TEST(ServiceNotify, GivesDescriptorsToTheManagerUnderTheirNames) {
   const auto told = manager.take();
   EXPECT_EQ(told.text, "FDSTORE=1\nFDPOLL=0\nFDNAME=control");
   ASSERT_TRUE(told.fd);
-  ASSERT_EQ(write(told.fd.get(), "x", 1), 1) << "the manager's copy lives on";
+  ASSERT_EQ(::write(told.fd.get(), "x", 1), 1) << "the manager's copy lives on";
   char byte = 0;
   EXPECT_EQ(read(reader.get(), &byte, 1), 1);
   ASSERT_TRUE(notify.release("control"));
