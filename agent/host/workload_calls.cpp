@@ -189,7 +189,8 @@ Result<ChangeView> WorkloadCalls::put_unrecorded(const Peer& peer, const std::st
   workload.origin = WorkloadOrigin::kCall;
   workload.policy = std::move(*policy);
   workload.policy_reference = request.policy;
-  workload.policy_text = request.policy_text;
+  // What it referred to, groups and manifests, is spelled out: it is compiled anew from this.
+  if (!request.policy_text.empty()) workload.policy_text = workload.policy->version->canonical_text;
   workload.partial = *holes;
   workload.allow_partial = request.allow_partial;
   workload.labels = request.labels;
