@@ -166,7 +166,7 @@ int take_held_in_child(int first, int second) {
   if ((*held)[0].name != "control" || (*held)[1].name != "metrics") return 3;
   if ((fcntl((*held)[0].fd.get(), F_GETFD) & FD_CLOEXEC) == 0) return 4;
   if (getenv("LISTEN_FDS") != nullptr) return 5;
-  return write((*held)[1].fd.get(), "x", 1) == 1 ? 0 : 6;
+  return ::write((*held)[1].fd.get(), "x", 1) == 1 ? 0 : 6;
 }
 
 TEST(ServiceNotify, GetsItsDescriptorsBackAfterARestart) {
