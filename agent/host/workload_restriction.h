@@ -36,7 +36,7 @@ class WorkloadRestriction {
   void tick(BootTime now);
 
  private:
-  static constexpr Nanoseconds kPatience = std::chrono::milliseconds(200);
+  static constexpr Nanoseconds kPatience = std::chrono::milliseconds(500);
 
   struct Above {
     std::vector<const Workload*> levels;  // the nearest first
