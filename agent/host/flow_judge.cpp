@@ -78,7 +78,8 @@ class FlowJudge {
     if (!flow.is_connected) return kKeep;
     const Protocol protocol = protocol_of(flow.kind);
     const bool is_loopback = is_loopback_destination(flow.remote);
-    if (!is_loopback && flow.kind == Kind::kTcp && neighbours_.waits_on(flow)) {
+    const bool may_accept = is_loopback && image_.may_listen;  // the loopback rule says, below
+    if (!may_accept && flow.kind == Kind::kTcp && neighbours_.waits_on(flow)) {
       const bool listed = (image_.listen & image_.mask_of(protocol, flow.local_port)) != 0;
       return listed ? kKeep : destroy(NW_REASON_INBOUND_TCP);
     }

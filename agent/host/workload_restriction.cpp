@@ -281,13 +281,22 @@ void WorkloadRestriction::take_over() {
   for (auto cgroup = all->rbegin(); cgroup != all->rend(); ++cgroup) {  // what is below goes first
     // Whoever has a cgroup of its own may make some of that name in it.
     if (!is_restricted_cgroup(cgroup->path) || !is_own(parts_.cgroups.directory_of(cgroup->path))) continue;
+    if (parts_.registry.find_by_id(cgroup->id) == nullptr) {
+      left_over_.push_back(*cgroup);
+      continue;
+    }
     (void)parts_.ends.follow(cgroup->path, cgroup->id);
     (void)emptied_.follow(parts_.cgroups.directory_of(cgroup->path), cgroup->id);
     remove(cgroup->path, cgroup->id);
   }
+  left_over_since_ = boot_now();
 }
 
-void WorkloadRestriction::tick(BootTime) {
+void WorkloadRestriction::tick(BootTime now) {
+  if (!left_over_.empty() && now - left_over_since_ >= kLeftOverAfter) {
+    for (const ExistingCgroup& cgroup : left_over_) remove(cgroup.path, cgroup.id);
+    left_over_.clear();
+  }
   if (sweep_.empty()) {
     std::as_const(parts_.registry).each([&](const Workload& workload) {
       if (is_restricted_cgroup(workload.cgroup)) sweep_.push_back(workload.cgroup_id);

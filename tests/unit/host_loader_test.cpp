@@ -62,7 +62,7 @@ TEST(HostLoader, ReadsHowMuchProcessesMayRestrictThemselves) {
   }
 }
 
-TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
+TEST(HostLoader, ReportsUnknownKeysAndWhatHasAnotherKind) {
   EXPECT_THAT(
       messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\ngroups = []\n[limits]\nports = 1\n",
                                    Format::kToml, "host.toml")
@@ -72,7 +72,7 @@ TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
                   HasSubstr("host.toml:2:18: error: "),
                   "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
                   "as a string",
-                  "host.toml:3:1: error: `groups` is not in this version; leave it out",
+                  "host.toml:3:10: error: `groups` is a list; accepted: a table",
                   "host.toml:5:1: error: unknown key `ports` in [limits]; accepted: listen, loopback_low_ports, udp"));
 }
 

@@ -352,3 +352,27 @@ def scenario_a_name_that_is_no_policys_is_told():
         host.start_daemon()
         warnings = host.get("/v1/status")["warnings"]
         expect(any("`bulider`" in warning and "host.toml:" in warning for warning in warnings), f"{warnings}")
+
+
+def scenario_limits_written_while_no_daemon_runs_hold_from_its_start():
+    with Host(RECORDS) as host:
+        cgroups = {name: host.new_cgroup(name) for name in ("file", "call")}
+        rules = [f"*://shop.example:{PORT}", f"*://203.0.113.0/24:{PORT}"]
+        host.policy("file", policy_text(cgroups["file"], rules))
+        host.start_daemon()
+        text = policy_text("", rules).split("\n", 1)[1]
+        body = {"cgroup": cgroups["call"], "policy_text": text, "reason": "a test"}
+        host.send("PUT", "/v1/workloads/call", body).ok()
+
+        def expect_udp(ok):
+            for name, cgroup in cgroups.items():
+                step = host.steps(cgroup, f"send 203.0.113.99 {PORT}", "python")[0]
+                expect(step["ok"] == ok, f"{name}: {step}\n--- namewalld\n{host.log_text()}")
+                host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
+
+        expect_udp(ok=True)
+        for settings, ok in (('[limits]\nudp = "deny"\n', False), ('[limits]\nudp = [ "file", "call" ]\n', True)):
+            host.kill_daemon()
+            host.settings(settings)
+            host.start_daemon()
+            expect_udp(ok)

@@ -329,13 +329,15 @@ def scenario_a_flood_stays_within_its_bounds():
         first, second = Process(host, cgroup), Process(host, cgroup, uid=UID + 2)
         forked = first.tell("fork 25")
         for pid in forked:
-            first.tell("restrict " + json.dumps({"allow": [], "child": pid}))
+            while first.ask(child=pid)["status"] == 500:  # the helper had no time: the machine does other things, too
+                pass
         made = restricted(host)
         expect(len(made) == 20, f"as many as a user may have: {len(made)}")
         expect("of this user: 20" in first.refused(429, "limit"), "and it is said")
         others = second.tell("fork 15")
         for pid in others:
-            second.tell("restrict " + json.dumps({"allow": [], "child": pid}))
+            while second.ask(child=pid)["status"] == 500:
+                pass
         expect(len(restricted(host)) == 30, f"as many as there may be below a workload: {len(restricted(host))}")
         neighbour.restrict(f"shop.example:{PORT}")
         neighbour.reaches(f"shop.example {PORT}", ok=True)
@@ -401,7 +403,7 @@ def scenario_a_killed_daemon_leaves_it_held_and_the_next_one_cleans():
         left = f"{cgroup2_mount()}{cgroup}/namewall-restrict-1"
         os.mkdir(left)
         host.start_daemon()
-        host.wait_until(lambda: len(restricted(host)) == 1, f"{restricted(host)}")
+        host.wait_until(lambda: len(restricted(host)) == 1, f"{restricted(host)}", 20)
         kept = host.workloads()[view["workload"]]
         expect(kept["origin"] == "restrict" and kept["labels"] == {"label": "kept"}, f"{kept}")
         stays.reaches(ELSEWHERE, ok=False)

@@ -149,6 +149,17 @@ TEST(FlowJudge, InboundConnectionsFollowListen) {
   EXPECT_EQ(verdict(image_of({"tcp://198.51.100.3:*"}), {inbound, listener("0.0.0.0", 8080)}), "inbound_tcp");
 }
 
+TEST(FlowJudge, WhatWasAcceptedOnLoopbackEndsWhereTheHostLetsNothingListen) {
+  auto image = image_of({"tcp://127.0.0.0/8:*"});
+  image.loopback = Loopback::kNone;
+  const std::vector<Flow> flows = {flow(Flow::Kind::kTcp, "127.0.0.1", 40001, "127.0.0.1", 8080),
+                                   listener("127.0.0.1", 8080)};
+  EXPECT_EQ(verdict(image, flows), "keep");
+  image.may_listen = false;
+  EXPECT_EQ(verdict(image, flows), "inbound_tcp");
+  EXPECT_EQ(verdict(image, {flow(Flow::Kind::kTcp, "127.0.0.1", 8080, "127.0.0.1", 40001)}), "keep") << "its own";
+}
+
 TEST(FlowJudge, RawSocketsAlwaysEndAndUnconnectedOnesNever) {
   const auto image = image_of({"*://*:*"});
   Flow raw;
