@@ -16,14 +16,15 @@ namespace namewall::agent {
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitInputErrors = 1;
-inline constexpr int kExitRefused = 3;         // explain, why: the answer is no
-inline constexpr int kExitNoDaemon = 4;        // nothing answers at the control socket
-inline constexpr int kExitNotPermitted = 5;    // the daemon, or the kernel, wants another user or capability
-inline constexpr int kExitNoSuchObject = 6;    // no workload, policy or cgroup of that name
-inline constexpr int kExitConflict = 7;        // in other use, in the wrong state, of another version, or only partial
-inline constexpr int kExitLimit = 8;           // a bound is reached
-inline constexpr int kExitUnsupported = 9;     // this kernel or host cannot do it
-inline constexpr int kExitNotEnforcing = 10;   // status, test, sets: something is not held as it should be
+inline constexpr int kExitRefused = 3;        // explain, why: the answer is no
+inline constexpr int kExitWidens = 4;         // check --diff, which asks no daemon: the newer policy lets more through
+inline constexpr int kExitNoDaemon = 4;       // nothing answers at the control socket
+inline constexpr int kExitNotPermitted = 5;   // the daemon, or the kernel, wants another user or capability
+inline constexpr int kExitNoSuchObject = 6;   // no workload, policy or cgroup of that name
+inline constexpr int kExitConflict = 7;       // in other use, in the wrong state, of another version, or only partial
+inline constexpr int kExitLimit = 8;          // a bound is reached
+inline constexpr int kExitUnsupported = 9;    // this kernel or host cannot do it
+inline constexpr int kExitNotEnforcing = 10;  // status, test, sets: something is not held as it should be
 inline constexpr int kExitStopOnRefusal = 123;
 inline constexpr int kExitOwnFailure = 125;
 inline constexpr int kExitCannotExecute = 126;

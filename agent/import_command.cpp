@@ -16,7 +16,8 @@ int run_import(const std::string& path, bool json, const std::function<ImportedP
     std::cerr << "namewall: " << text.error().message() << "\n";
     return kExitOwnFailure;
   }
-  const ImportedPolicy policy = convert({*std::move(text), display_name(path)});
+  ImportedPolicy policy = convert({*std::move(text), display_name(path)});
+  if (policy.ok()) refuse_unless_it_loads(policy);
   if (json) {
     std::cout << to_json(policy);
   } else {

@@ -10,10 +10,10 @@
 namespace namewall::agent {
 
 struct SpinImportOptions {
-  std::string component;  // "": the only one
+  std::string component = {};  // "": the only one
   bool strict_sockets = false;
   bool strict = false;  // what Spin lets through dead or surprising is refused
-  SpinVariables variables;
+  SpinVariables variables = {};
 };
 
 // Refused are the manifest's mistakes and, with `strict`, oddities.

@@ -6,6 +6,7 @@
 
 #include "policy/domain_name.h"
 #include "policy/escape.h"
+#include "policy/policy_loader.h"
 
 namespace namewall::agent {
 namespace {
@@ -75,8 +76,9 @@ std::string to_policy_name(std::string_view name) {
 std::string to_toml(const ImportedPolicy& policy) {
   std::string out = "# Imported from " + escape_for_display(policy.source) + ".\n";
   for (const ImportRemark& note : policy.notes) {
-    out += "# Note, " + escape_for_display(note.path) + " (" + escape_for_display(note.origin.to_string()) +
-           "): " + escape_for_display(note.sentence) + "\n";
+    const std::string path = note.path.empty() ? "" : escape_for_display(note.path) + ", ";
+    out += "# Note (" + path + escape_for_display(note.origin.to_string()) + "): " + escape_for_display(note.sentence) +
+           "\n";
   }
   out += "name = " + toml_string(to_policy_name(policy.name)) + "\n";
   for (const std::string& line : policy.extra_toml) out += line + "\n";
@@ -90,6 +92,16 @@ std::string to_toml(const ImportedPolicy& policy) {
     out += "]\n";
   }
   return out;
+}
+
+void refuse_unless_it_loads(ImportedPolicy& policy) {
+  const auto loaded = load_policy(to_toml(policy), Format::kToml, policy.source);
+  if (loaded.ok()) return;
+  for (const Diagnostic& diagnostic : loaded.diagnostics) {
+    if (diagnostic.severity != Diagnostic::Severity::kError) continue;
+    policy.refused.push_back({"", "the policy that came out is none: " + diagnostic.message, {policy.source, 0, 0}});
+    return;
+  }
 }
 
 std::string to_json(const ImportedPolicy& policy) {

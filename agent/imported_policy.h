@@ -39,6 +39,8 @@ std::string to_policy_name(std::string_view name);
 std::string to_toml(const ImportedPolicy& policy);
 // {"ok", "name", "source", "policy": the same file as text, "allow", "deny", "notes", "refused"}
 std::string to_json(const ImportedPolicy& policy);
+// Whether to_toml(policy) is a policy without mistakes; the first one is refused otherwise.
+void refuse_unless_it_loads(ImportedPolicy& policy);
 // "api.yaml:12:7: note: egress[0].icmps: ...", a line each.
 std::string to_text_lines(const std::vector<ImportRemark>& remarks, std::string_view severity);
 

@@ -9,10 +9,13 @@
 #include "agent/command.h"
 #include "agent/host/daemon.h"
 #include "agent/host/daemon_options.h"
+#include "agent/host/folder_findings.h"
 #include "agent/host/folder_snapshot.h"
 #include "agent/host/host_clock.h"
 #include "agent/host/policy_folder.h"
+#include "agent/policy_context.h"
 #include "agent/policy_sources.h"
+#include "agent/public_suffix.h"
 
 namespace {
 
@@ -29,13 +32,18 @@ int check(const DaemonOptions& options) {
   if (!system) return fail_with(system.error());
   const auto contents =
       namewall::agent::read_folder(options.config_directory + "/policies.d", options.config_directory + "/host.toml");
-  const auto snapshot = namewall::agent::next_snapshot(contents, {}, *system, namewall::agent::boot_now());
+  const auto context = namewall::agent::PolicyContext::read_shipped(options.group_directory);
+  auto snapshot =
+      namewall::agent::next_snapshot(contents, {}, *system, namewall::agent::boot_now(), std::nullopt, context.get());
+  find_conflicts(snapshot, {}, namewall::agent::read_public_suffixes());
+  for (const std::string& error : context.errors()) std::fprintf(stderr, "%s\n", error.c_str());
   for (const std::string& error : snapshot.all_errors()) std::fprintf(stderr, "%s\n", error.c_str());
   for (const std::string& warning : snapshot.host.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
   for (const auto& file : snapshot.files) {
     for (const std::string& warning : file.warnings) std::fprintf(stderr, "%s\n", warning.c_str());
+    for (const std::string& finding : file.findings) std::fprintf(stderr, "%s\n", finding.c_str());
   }
-  return snapshot.ok() ? namewall::agent::kExitOk : namewall::agent::kExitInputErrors;
+  return snapshot.ok() && context.errors().empty() ? namewall::agent::kExitOk : namewall::agent::kExitInputErrors;
 }
 
 int serve(const DaemonOptions& options) {
@@ -67,6 +75,8 @@ int main(int argc, char** argv) {
   app.add_option("--run-directory", options.run_directory, "The control socket")->capture_default_str();
   app.add_option("--log-directory", options.log_directory, "The record of changes")->capture_default_str();
   app.add_option("--pin-directory", options.pin_directory, "Where bpffs keeps what is enforced")->capture_default_str();
+  app.add_option("--group-directory", options.group_directory, "The shipped groups of endpoints")
+      ->capture_default_str();
   app.add_option("--user", options.user, "Whom it runs as: a name, or UID:GID")->capture_default_str();
   app.add_flag("--check", only_check, "Check the configuration and exit: 0 without errors");
   try {

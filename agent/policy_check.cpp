@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/backend_fit.h"
+#include "agent/expectations.h"
 #include "policy/host_rules.h"
+#include "policy/overlap.h"
 
 namespace namewall::agent {
 namespace {
@@ -63,6 +65,13 @@ Json json_of(const PolicyCheck& check) {
   }
   out["cgroups"] = cgroups;
   if (check.cgroups.has_guard && check.cgroups.foreign) out["guard_would_hit"] = *check.cgroups.foreign;
+  for (const ExpandedRule& rule : check.expanded) {
+    out["expanded"].push_back({{"from", rule.from},
+                               {"version", rule.version},
+                               {"list", rule.list},
+                               {"rule", rule.rule},
+                               {"place", rule.place}});
+  }
   out["policy"] = Json::parse(to_canonical_json(*check.policy), nullptr, false);
   return out;
 }
@@ -118,6 +127,10 @@ PolicyCheck check_policy(const std::string& file, Loaded<Policy> loaded, const H
   } else if (const auto chosen = fit_to_backend(*image, kernel_can_learn); !chosen) {
     refuse(chosen.error().message());
   }
+  if (image) {
+    for (Diagnostic& failure : failed_expectations(policy, host, *image))
+      check.diagnostics.push_back(std::move(failure));
+  }
   if (has_error(check.diagnostics)) return check;
   check.backend = image->backend;
   check.limits = limits_of_backend(policy, *image);
@@ -159,7 +172,36 @@ void check_cgroups_together(std::vector<PolicyCheck>& checks,
   }
 }
 
-std::string to_text(const PolicyCheck& check) {
+void check_overlaps(std::vector<PolicyCheck>& checks, const HostPolicy& host,
+                    const std::function<bool(std::string_view)>& is_public_suffix) {
+  std::vector<const Policy*> policies;
+  std::vector<PolicyCheck*> of_policies;
+  for (PolicyCheck& check : checks) {
+    if (!check.ok()) continue;
+    policies.push_back(&*check.policy);
+    of_policies.push_back(&check);
+  }
+  const std::vector<std::vector<const Policy*>> parents = find_parents(policies);
+  std::vector<PolicyCheck*> failed;
+  for (std::size_t i = 0; i < policies.size(); ++i) {
+    PolicyCheck& check = *of_policies[i];
+    for (Diagnostic& found : check_overlap({*policies[i], host, parents[i], check.resolvers, is_public_suffix})) {
+      check.diagnostics.push_back(std::move(found));
+    }
+    check.diagnostics = in_file_order(std::move(check.diagnostics));
+    if (has_error(check.diagnostics)) failed.push_back(&check);
+  }
+  for (PolicyCheck* check : failed) check->policy.reset();  // not before: it may be the parent of others
+}
+
+void make_strict(std::vector<PolicyCheck>& checks) {
+  for (PolicyCheck& check : checks) {
+    for (Diagnostic& diagnostic : check.diagnostics) diagnostic.severity = Diagnostic::Severity::kError;
+    if (!check.diagnostics.empty()) check.policy.reset();
+  }
+}
+
+std::string to_text(const PolicyCheck& check, bool expanded) {
   if (!check.ok()) return "";
   std::string resolvers;
   for (const ResolverAddress& resolver : check.resolvers)
@@ -170,7 +212,8 @@ std::string to_text(const PolicyCheck& check) {
          why_this_backend(policy, check.backend) + ")\n" + limit_lines(check.limits) + "# dns: " + check.dns_path +
          " (" + check.dns_reason + ")\n# dns over TCP, and what is truncated: proxy (always)\n# resolvers: " +
          (resolvers.empty() ? "none" : resolvers) + "\n" + host_limit_lines(check.host_limits) +
-         agent_names_line(check.agent_names) + to_comment(check.cgroups) + to_canonical_toml(policy);
+         agent_names_line(check.agent_names) + to_comment(check.cgroups) +
+         (expanded ? to_comment(check.expanded) : "") + to_canonical_toml(policy);
 }
 
 std::string to_json(const std::vector<PolicyCheck>& checks, const std::vector<Diagnostic>& host_diagnostics) {

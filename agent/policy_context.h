@@ -10,7 +10,6 @@
 namespace namewall::agent {
 
 inline constexpr const char* kServiceList = "/etc/services";
-inline constexpr const char* kGroupFolder = "/usr/share/namewall/groups";
 
 // A Spin manifest with the rights of whoever asks. The daemon reads trusted ones alone (host/trusted_file.h).
 Result<std::string> read_manifest_of_caller(const std::string& path);
@@ -20,15 +19,20 @@ std::vector<Service> read_services(const std::string& path = kServiceList);
 
 class PolicyContext {
  public:
-  // `host`: whose own groups come before the shipped ones.
+  // For a command. `host`: whose own groups come before the shipped ones.
   static PolicyContext read(const HostPolicy& host);
+  // For the daemon, which puts the groups of the host.toml that is in force before these. Of manifests it reads those that
+  // only root may write.
+  static PolicyContext read_shipped(const std::string& group_folder);
   // Valid while this object lives.
   LoadContext get() const { return {groups_, services_, read_manifest_}; }
+  const std::vector<std::string>& errors() const { return errors_; }  // of the group folder
 
  private:
   std::vector<Group> groups_;
   std::vector<Service> services_;
   std::function<Result<std::string>(const std::string&)> read_manifest_;
+  std::vector<std::string> errors_;
 };
 
 }  // namespace namewall::agent

@@ -1,5 +1,6 @@
 #include "agent/policy_sources.h"
 
+#include "agent/group_folder.h"
 #include "agent/policy_context.h"
 #include "agent/text_file.h"
 
@@ -20,8 +21,9 @@ Result<Loaded<HostPolicy>> load_host_policy_file(const std::string& path) {
   const Result<std::string> text = read_input(file);
   if (!text && path.empty() && text.error().kind == ErrorKind::kNotFound) return Loaded<HostPolicy>();
   if (!text) return tl::unexpected(text.error());
+  const GroupFolder shipped = read_group_folder(group_folder_of_command());
   const std::vector<Service> services = read_services();
-  return load_host_policy(*text, format_of(file, *text), display_name(file), {.services = services});
+  return load_host_policy(*text, format_of(file, *text), display_name(file), {shipped.groups, services, {}});
 }
 
 Result<ResolvConf> read_system_resolv_conf() {

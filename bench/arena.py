@@ -223,10 +223,13 @@ def known_records() -> Iterator[str]:
 
 
 def remove_cgroup(path: Path) -> None:
-    """The processes of a cgroup may take a moment to be gone from it."""
+    """With what is below it. The processes of a cgroup may take a moment to be gone from it."""
     deadline = time.monotonic() + 5
     while True:
         try:
+            for child in path.iterdir():
+                if child.is_dir():
+                    remove_cgroup(child)
             path.rmdir()
             return
         except FileNotFoundError:

@@ -42,7 +42,8 @@ struct HostOptions {
   std::uint32_t max_names = 1u << 20;
   std::uint32_t event_ring_bytes = 4u << 20;
   std::uint32_t spare_tables = 64;  // made ahead, so that arming one workload does not wait for RCU
-  bool keeps_spare_layer = false;   // loaded ahead by keep_house(): 150 ms that nesting one deeper does not wait for
+  // Once workloads nest: loaded ahead by keep_house(), so that nesting one deeper does not wait for 150 ms.
+  bool keeps_spare_layer = false;
   bool use_marks = can_receive_marks();
   KernelAbilities kernel = probe_abilities();
 };

@@ -136,7 +136,11 @@ Result<void> HostEnforcer::State::keep_spare_layer() {
     number = static_cast<std::uint32_t>(layers.size());
     const bool is_last_used =
         std::any_of(places.begin(), places.end(), [&](const auto& place) { return place.second.layer + 1 == number; });
-    if (!options.keeps_spare_layer || has_no_spare_layer || !is_last_used || number >= kMostLayers) return {};
+    // A host on which nothing is nested pays for no second layer (10 MiB).
+    const bool is_nesting = number > 1;
+    if (!options.keeps_spare_layer || has_no_spare_layer || !is_last_used || !is_nesting || number >= kMostLayers) {
+      return {};
+    }
     is_loading_layer = true;
   }
   auto layer = load_layer(number);

@@ -55,7 +55,7 @@ struct namewall_request {
   uint32_t flags;           /* NAMEWALL_COOPERATIVE, or 0 */
   const char* const* allow; /* endpoints, as a policy's `allow`; UTF-8 */
   size_t allow_count;       /* 0: nothing may be reached */
-  const char* label;        /* NULL: none; part of the workload's name, for people */
+  const char* label;        /* NULL: none; a word for people, shown with the workload */
   const char* socket_path;  /* NULL: NAMEWALL_DEFAULT_SOCKET */
   uint32_t timeout_ms;      /* for the whole call; 0: 10,000 */
   uint32_t reserved[7];     /* 0 */

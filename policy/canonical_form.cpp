@@ -72,6 +72,9 @@ Json tree_of(const Policy& policy) {
   out["loopback"] = word_of(policy.loopback);
   out["cut_unattributed"] = policy.cut_unattributed;
   out["dns"] = dns_of(policy.dns);
+  for (const Expectation& expectation : policy.expect) {
+    out["expect"].push_back({{"target", expectation.target}, {"allowed", expectation.allowed}});
+  }
   return out;
 }
 
@@ -90,6 +93,11 @@ void append_toml(std::string& out, const Json& table, const std::string& path) {
     if (value.is_object()) {
       out += "\n[" + path + key + "]\n";
       append_toml(out, value, path + key + ".");
+    } else if (value.is_array() && !value.empty() && value.front().is_object()) {
+      for (const Json& item : value) {
+        out += "\n[[" + path + key + "]]\n";
+        append_toml(out, item, path + key + ".");
+      }
     } else if (value.is_array() && value.size() > 1) {
       out += key + " = [\n";
       for (const Json& item : value) out += "  " + toml_of(item) + ",\n";

@@ -4,13 +4,13 @@
 #include <utility>
 
 #include "policy/byte_size.h"
+#include "policy/group_file.h"
 #include "policy/host_limits_reader.h"
 #include "policy/rule_reader.h"
 
 namespace namewall {
 namespace {
 
-constexpr std::string_view kLaterKeys[] = {"groups"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
@@ -44,13 +44,17 @@ class HostReader {
   HostFile read(const ConfigNode& root) {
     HostPolicy& policy = host_.policy;
     policy.origin = config_.origin_of({1, 1});
+    for (const ConfigEntry& entry : root.entries) {  // `deny` may name them, wherever it stands
+      if (entry.key == "groups" && policy.groups.empty()) read_own_groups(entry.value);
+    }
     HostLimitsReader limits(config_, policy);
     const KeyReader keys[] = {
+        {"groups", [](const ConfigNode&) {}},
         {"backend",
          [&](const ConfigNode& node) {
            choose(node, "backend", {"bpf", "nft"}, policy.backend);
          }},
-        {"deny", [&](const ConfigNode& node) { read_rules(config_, node, "deny", EndpointUse::kDeny, policy.deny, context_); }},
+        {"deny", [&](const ConfigNode& node) { read_deny(node); }},
         {"private_names", [&](const ConfigNode& node) { read_private_names(node); }},
         {"block_networks", [&](const ConfigNode& node) { limits.read_block_networks(node); }},
         {"limits", [&](const ConfigNode& node) { limits.read_limits(node); }},
@@ -61,7 +65,7 @@ class HostReader {
         {"proxy", [&](const ConfigNode& node) { read_proxy(node); }},
         {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
-    config_.read_table(root, {"", keys, kLaterKeys, {}, ""});
+    config_.read_table(root, {"", keys, {}, {}, ""});
     limits.finish();
     if (policy.deny.size() + policy.private_names.size() + policy.blocks.size() > kMaxRules) {
       config_.error({1, 1}, "the file has more than " + std::to_string(kMaxRules) + " rules");
@@ -70,6 +74,20 @@ class HostReader {
   }
 
  private:
+  void read_own_groups(const ConfigNode& node) {
+    std::vector<Diagnostic> diagnostics;
+    host_.policy.groups = resolve_groups(read_groups(config_, node), context_.groups, diagnostics);
+    for (const Diagnostic& diagnostic : diagnostics) {
+      config_.error({diagnostic.origin.line, diagnostic.origin.column}, diagnostic.message);
+    }
+  }
+
+  void read_deny(const ConfigNode& node) {
+    std::vector<Group> groups = host_.policy.groups;
+    groups.insert(groups.end(), context_.groups.begin(), context_.groups.end());
+    read_rules(config_, node, "deny", EndpointUse::kDeny, host_.policy.deny, {groups, context_.services, {}});
+  }
+
   void read_private_names(const ConfigNode& node) {
     for (const ConfigNode* item : config_.read_strings(node, "private_names", "a name pattern as a string")) {
       if (Result<NamePattern> pattern = NamePattern::parse(item->text)) {

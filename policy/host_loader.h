@@ -1,6 +1,7 @@
 // Reads host.toml, the operator's own file: as policy_loader.h.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "policy/host_settings.h"
@@ -8,6 +9,7 @@
 
 namespace namewall {
 
+// `context`: the shipped groups and the services that it may name.
 Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name,
                                 const LoadContext& context = {});
 // Its policy alone, everything checked all the same.

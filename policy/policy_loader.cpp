@@ -18,7 +18,8 @@ namespace {
 constexpr std::string_view kDnsKeys[] = {"learn", "resolvers", "search",        "min_ttl",     "max_ttl",
                                          "grace", "retain",    "max_addresses", "refuse_with", "resolve",
                                          "hints", "ech",       "cache",         "bounds"};
-constexpr std::string_view kLaterPolicyKeys[] = {"profile", "groups", "limits"};
+constexpr std::string_view kLaterPolicyKeys[] = {"profile", "limits"};
+constexpr std::size_t kMaxExpectations = 1000;
 constexpr std::int64_t kMaxAddresses = 1'048'576;
 constexpr std::int64_t kMaxInFlight = 65'536, kMaxPerSecond = 1'000'000, kMaxConnections = 4096;
 constexpr Nanoseconds kMinIdle = std::chrono::seconds(1), kMaxIdle = std::chrono::hours(1);
@@ -64,6 +65,7 @@ class PolicyReader {
          [&](const ConfigNode& node) {
            policy_.cut_unattributed = config_.read_boolean(node, "cut_unattributed").value_or(false);
          }},
+        {"expect", [&](const ConfigNode& node) { read_expectations(node); }},
         {"dns", [&](const ConfigNode& node) { read_dns(node); }},
     };
     config_.read_table(root, {"", keys, kLaterPolicyKeys, kDnsKeys, "[dns]"});
@@ -118,6 +120,46 @@ class PolicyReader {
         config_.error(item->position, ports.error().what);
       }
     }
+  }
+
+  void read_expectations(const ConfigNode& node) {
+    if (node.kind != ConfigNode::Kind::kList) {
+      config_.error(node.position, "`expect` is " + found(node) + "; accepted: tables, each under [[expect]]");
+      return;
+    }
+    if (node.items.size() > kMaxExpectations) {
+      config_.error(node.position, "the policy has " + std::to_string(node.items.size()) +
+                                       " expectations; accepted: at most " + std::to_string(kMaxExpectations));
+      return;
+    }
+    for (const ConfigNode& item : node.items) {
+      if (config_.is_table(item, "expect")) read_expectation(item);
+    }
+  }
+
+  void read_expectation(const ConfigNode& node) {
+    Expectation expectation;
+    expectation.origin = config_.origin_of(node.position);
+    bool has_target = false, has_allowed = false;
+    const KeyReader keys[] = {
+        {"target",
+         [&](const ConfigNode& value) {
+           has_target = true;
+           if (const std::string* target = config_.read_string(value, "target")) {
+             expectation.target = *target;
+             expectation.origin = config_.origin_of(value.position);
+           }
+         }},
+        {"allowed",
+         [&](const ConfigNode& value) {
+           has_allowed = true;
+           expectation.allowed = config_.read_boolean(value, "allowed").value_or(false);
+         }},
+    };
+    config_.read_table(node, {"[[expect]]", keys, {}, {}, ""});
+    if (!has_target) config_.error(node.position, "`target` is missing in [[expect]]");
+    if (!has_allowed) config_.error(node.position, "`allowed` is missing in [[expect]]: true or false");
+    if (has_target && has_allowed) policy_.expect.push_back(std::move(expectation));
   }
 
   void read_dns(const ConfigNode& node) {
@@ -248,9 +290,10 @@ class PolicyReader {
       add(*item);
   }
 
-  static constexpr std::array<std::string_view, 12> kRootKeys = {
+  static constexpr std::array<std::string_view, 13> kRootKeys = {
       "name",  "cgroup", "unarmed_children", "guard_shared", "backend", "mode",
-      "allow", "deny",   "listen",           "loopback",     "spin",    "cut_unattributed"};
+      "allow", "deny",   "listen",           "loopback",     "spin",    "cut_unattributed",
+      "expect"};
   ConfigReader& config_;
   const LoadContext& context_;
   Policy policy_;
@@ -281,12 +324,12 @@ Loaded<Policy> load_policy(std::string_view text, Format format, std::string_vie
 }
 
 Loaded<Policy> load_policy_arguments(const std::vector<std::string>& allow, const std::vector<std::string>& deny,
-                                     [[maybe_unused]] const LoadContext& context) {
+                                     const LoadContext& context) {
   Loaded<Policy> loaded;
   const auto read = [&](const std::vector<std::string>& texts, std::string_view option, EndpointUse use,
                         std::vector<Rule>& rules) {
     ConfigReader config(option);
-    RuleReader reader(config, use);
+    RuleReader reader(config, use, context);
     for (const std::string& text : texts) reader.add(text, {}, rules);
     for (Diagnostic& diagnostic : config.take_diagnostics()) loaded.diagnostics.push_back(std::move(diagnostic));
   };

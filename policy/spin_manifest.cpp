@@ -4,6 +4,7 @@
 #include <set>
 
 #include "policy/domain_name.h"
+#include "policy/escape.h"
 #include "policy/spin_legacy.h"
 
 namespace namewall {
@@ -54,7 +55,7 @@ class ManifestReader {
   void read_variables(const ConfigNode& node) {
     if (!config_.is_table(node, "variables")) return;
     for (const ConfigEntry& variable : node.entries) {
-      if (!config_.is_table(variable.value, "variables." + variable.key)) continue;
+      if (!config_.is_table(variable.value, "variables." + escape_for_display(variable.key))) continue;
       manifest_.variables.push_back(variable.key);
       if (const ConfigNode* value = find_node(variable.value, "default")) {
         if (const std::string* text = config_.read_string(*value, "default")) {
@@ -89,7 +90,7 @@ class ManifestReader {
     if (const ConfigNode* components = find_node(root, "component")) {
       if (!config_.is_table(*components, "component")) return;
       for (const ConfigEntry& entry : components->entries) {
-        if (config_.is_table(entry.value, "component." + entry.key)) {
+        if (config_.is_table(entry.value, "component." + escape_for_display(entry.key))) {
           add_component(entry.key, entry.value, entry.position, false);
         }
       }

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "policy/escape.h"
 #include "policy/spin_rules.h"
 
 namespace namewall {
@@ -28,7 +29,8 @@ void SpinReader::read(const ConfigNode& node, Policy& policy, std::vector<Diagno
   const auto read_variables = [&](const ConfigNode& table) {
     if (!config_.is_table(table, "variables")) return;
     for (const ConfigEntry& entry : table.entries) {
-      if (const std::string* value = config_.read_string(entry.value, entry.key)) request.variables[entry.key] = *value;
+      if (const std::string* value = config_.read_string(entry.value, escape_for_display(entry.key)))
+        request.variables[entry.key] = *value;
     }
   };
   const auto read_string = [&](const ConfigNode& value, std::string_view key, std::string& text) {
@@ -60,7 +62,7 @@ void SpinReader::read(const ConfigNode& node, Policy& policy, std::vector<Diagno
   }
   const Result<std::string> text = context_.read_manifest(source.manifest);
   if (!text) {
-    config_.error(manifest_position, text.error().message());
+    config_.error(manifest_position, escape_for_display(text.error().message()));
     return;
   }
   request.file = source.manifest;

@@ -13,10 +13,10 @@
 namespace namewall {
 
 struct SpinRequest {
-  std::string file;       // the manifest, as messages name it
-  std::string component;  // "": the only one
+  std::string file;            // the manifest, as messages name it
+  std::string component = {};  // "": the only one
   bool strict_sockets = false;
-  SpinVariables variables;  // over the defaults of the manifest
+  SpinVariables variables = {};  // over the defaults of the manifest
 };
 
 // One entry of the list, as written in the manifest.

@@ -129,7 +129,7 @@ Answer answer_target(const json& entry) {
   if (!*list) return std::string("denies");
   const auto scheme = entry.contains("default_scheme") ? string_of(entry, "default_scheme") : "https";
   if (!scheme) return tl::unexpected(scheme.error());
-  const bool is_self = target->starts_with('/');
+  const bool is_self = target->starts_with('/') && !target->starts_with("//");
   return std::string((is_self ? (*list)->allows_self() : (*list)->allows(*target, *scheme)) ? "allows" : "denies");
 }
 

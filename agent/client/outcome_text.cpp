@@ -35,7 +35,8 @@ std::string reload_text(const ReloadView& reload, const Screen& screen) {
                    " armed, " + std::to_string(reload.replaced) + " replaced, " + std::to_string(reload.let_go) +
                    " let go, " + std::to_string(reload.unchanged) + " unchanged",
                2, screen);
-  return out + sentence_list("What is broken keeps its policy before:", reload.errors, screen);
+  return out + sentence_list("What is broken keeps its policy before:", reload.errors, screen) +
+         sentence_list("Warnings:", reload.warnings, screen);
 }
 
 std::string proof_text(const ProofView& proof, const Screen& screen) {

@@ -103,7 +103,7 @@ void add_restrict_command(CLI::App& app, int& exit_code, std::vector<std::string
   restrict.add_flag(
       "--cooperative", options->cooperative,
       "Give up, for the command too, what would let it leave: where its cgroup was delegated to this user");
-  restrict.add_option("--label", options->label, "A word for people, part of the workload's name");
+  restrict.add_option("--label", options->label, "A word for people, shown with the workload");
   restrict.add_flag("--quiet", options->quiet, "Say nothing but errors");
   add_socket_option(restrict, *options);
   restrict.callback([options, &exit_code] {

@@ -17,6 +17,7 @@
 #include "agent/client/table.h"
 #include "agent/client/unit_drop_in.h"
 #include "agent/command.h"
+#include "agent/policy_context.h"
 #include "agent/policy_sources.h"
 #include "agent/text_file.h"
 #include "policy/escape.h"
@@ -45,7 +46,9 @@ Result<void> check_policy_file(const Options& options) {
     return fail(ErrorKind::kInvalid, "the policy " + quote_for_display(options.policy) +
                                          " is not an absolute path, and systemd starts the unit from elsewhere");
   }
-  const auto loaded = load_policy_file(options.root + options.policy);
+  const auto host = load_host_policy_file("");
+  const PolicyContext context = PolicyContext::read(host ? host->value : HostPolicy{});
+  const auto loaded = load_policy_file(options.root + options.policy, context.get());
   if (!loaded) return tl::unexpected(loaded.error());
   for (const Diagnostic& diagnostic : loaded->diagnostics) {
     if (diagnostic.severity == Diagnostic::Severity::kError) return fail(ErrorKind::kInvalid, diagnostic.to_string());

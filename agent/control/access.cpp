@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "agent/host/restriction_name.h"
+
 namespace namewall::agent {
 namespace {
 
@@ -39,6 +41,8 @@ std::string find_holder(const PeerIdentity& identity, const AccessRules& rules, 
   const Result<Peer> peer = identity.look();
   if (!peer) return user;
   const SelfView self = host.self(*peer);
+  // Of those that processes make themselves, each user may have many.
+  if (self.workload.starts_with(kRestrictPrefix)) return user;
   if (self.confined) return "workload " + self.workload;
   return has_right(identity, Right::kRead, rules) ? "" : user;
 }

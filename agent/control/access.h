@@ -30,7 +30,7 @@ bool has_right(const PeerIdentity& identity, Right right, const AccessRules& rul
 // sentence that says who may.
 Result<Peer> admit(const PeerIdentity& identity, Right right, const AccessRules& rules, Host& host);
 
-// Whose share of the connections one of this peer comes from: "" for those who may read; else its workload or its user.
+// Whose share of the connections one of this peer comes from: "" for those who may read; else its workload or its user; of a restriction its user.
 std::string find_holder(const PeerIdentity& identity, const AccessRules& rules, Host& host);
 
 }  // namespace namewall::agent

@@ -11,6 +11,7 @@ struct DaemonOptions {
   std::string run_directory = "/run/namewall";
   std::string log_directory = "/var/log/namewall";
   std::string pin_directory = "/sys/fs/bpf/namewall";
+  std::string group_directory = "/usr/share/namewall/groups";
   std::string user = "_namewall";  // a name, or UID:GID
 };
 

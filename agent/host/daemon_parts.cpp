@@ -12,7 +12,7 @@ namespace namewall::agent {
 namespace {
 
 FolderPaths folder_paths(const DaemonOptions& options) {
-  return {options.config_directory + "/policies.d", options.config_directory + "/host.toml"};
+  return {options.config_directory + "/policies.d", options.config_directory + "/host.toml", options.group_directory};
 }
 
 Result<FileDescriptor> open_signals() {
@@ -85,7 +85,10 @@ DaemonParts::DaemonParts(const DaemonOptions& options, PrivilegedStart&& privile
                [this](const Peer* peer) { return reload.reload(peer); }, [this] { state.save_changes(); },
                [this] { reconciler.meet_children(); }}) {
   host.own_netns = root.netns;
+  host.context = PolicyContext::read_shipped(options.group_directory);
   arming.set_follower(proxy);
+  // A manifest that cannot be watched is read when the folder is.
+  reload.watch_others_by([this](std::set<std::string> files) { (void)sources.folder.watch_also(std::move(files)); });
 }
 
 }  // namespace namewall::agent

@@ -11,6 +11,7 @@
 #include "agent/host/drop_privileges.h"
 #include "agent/host/open_backends.h"
 #include "agent/host/policy_folder.h"
+#include "agent/policy_context.h"
 #include "bpf/enforcer.h"
 #include "policy/escape.h"
 #include "policy/host_loader.h"
@@ -41,11 +42,13 @@ struct EarlyLook {
 
 EarlyLook look_early(const DaemonOptions& options) {
   EarlyLook look;
+  const PolicyContext context = PolicyContext::read_shipped(options.group_directory);
   const FolderContents contents =
       read_folder(options.config_directory + "/policies.d", options.config_directory + "/host.toml");
   if (contents.host && contents.host->text) {
     const std::string& text = *contents.host->text;
-    const Loaded<HostFile> loaded = load_host_file(text, format_of("host.toml", text), "host.toml");
+    const Loaded<HostFile> loaded =
+        load_host_file(text, format_of("host.toml", text), "host.toml", context.get());
     if (loaded.ok()) {
       look.settings = loaded.value.settings;
       look.backend = loaded.value.policy.backend;
@@ -53,9 +56,9 @@ EarlyLook look_early(const DaemonOptions& options) {
   }
   for (const FileText& file : contents.files) {
     if (!file.text) continue;
+    // Its backend is known whatever it refers to.
     const Loaded<Policy> loaded = load_policy(*file.text, format_of(file.name, *file.text), file.name);
-    const Backend wanted = loaded.value.backend.value_or(look.backend);
-    look.wants_other = look.wants_other || (loaded.ok() && wanted != look.backend);
+    look.wants_other = look.wants_other || loaded.value.backend.value_or(look.backend) != look.backend;
   }
   return look;
 }

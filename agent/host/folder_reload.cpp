@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "agent/host/folder_findings.h"
 #include "agent/host/host_clock.h"
 #include "agent/host/policy_folder.h"
 #include "agent/policy_sources.h"
@@ -13,10 +14,12 @@
 namespace namewall::agent {
 namespace {
 
-bool holds_the_same(const FolderSnapshot& a, const FolderSnapshot& b) {
-  return a.host.in_force == b.host.in_force &&
-         std::equal(a.files.begin(), a.files.end(), b.files.begin(), b.files.end(),
-                    [](const auto& x, const auto& y) { return x.file == y.file && x.in_force == y.in_force; });
+std::set<std::string> manifests_of(const FolderSnapshot& folder) {
+  std::set<std::string> manifests;
+  for (const PolicyFileStatus& file : folder.files) {
+    if (file.in_force && file.in_force->policy.spin) manifests.insert(file.in_force->policy.spin->manifest);
+  }
+  return manifests;
 }
 
 }  // namespace
@@ -27,12 +30,21 @@ void FolderReload::read() {
   const ResolvConf resolvers = system ? *system : parts_.folder.system;
   const HostSettings before = parts_.settings();
   const FolderSnapshot older = std::move(parts_.folder);
-  parts_.folder = next_snapshot(read_folder(paths_.policies, paths_.host_file), older, resolvers, boot_now());
+  parts_.context = PolicyContext::read_shipped(paths_.groups);
+  parts_.folder = next_snapshot(read_folder(paths_.policies, paths_.host_file), older, resolvers, boot_now(),
+                                std::nullopt, parts_.context.get());
+  const std::vector<std::string>& group_errors = parts_.context.errors();
+  parts_.folder.errors.insert(parts_.folder.errors.end(), group_errors.begin(), group_errors.end());
+  find_conflicts(parts_.folder, older, is_public_suffix_);
+  for (const std::string& change : parts_.folder.group_changes) {
+    parts_.diary.notice(Priority::kWarning, "", "group_change", change);
+  }
   if (!system) parts_.folder.errors.push_back(system.error().message());
   // What reading took is several times what is kept of it.
   ::malloc_trim(0);
   if (!holds_the_same(older, parts_.folder)) parts_.is_folder_unsaved = true;
   if (!(parts_.settings() == before)) settings_changed_();
+  if (watch_others_) watch_others_(manifests_of(parts_.folder));
 }
 
 // A file that is gone is kept for what it holds: where a teardown lifted all of that, there is nothing to keep.
@@ -91,6 +103,7 @@ ReloadView FolderReload::reload(const Peer* peer) {
   const Reconciler::Outcome outcome = reconciler_.reconcile();
   view.errors.insert(view.errors.end(), outcome.errors.begin(), outcome.errors.end());
   view.ok = view.errors.empty();
+  view.warnings = collect_warnings(parts_.folder, kMaxWarningsShown);
   view.armed = outcome.armed;
   view.replaced = outcome.replaced;
   view.let_go = outcome.let_go;

@@ -2,18 +2,22 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/host/host.h"
 #include "agent/host/host_parts.h"
 #include "agent/host/reconciler.h"
+#include "agent/public_suffix.h"
 
 namespace namewall::agent {
 
 struct FolderPaths {
   std::string policies;  // directory
   std::string host_file;
+  std::string groups;  // directory of the shipped groups
 };
 
 class FolderReload {
@@ -30,6 +34,8 @@ class FolderReload {
   // Everything is validated before anything changes; a broken file keeps what it had. `peer` nullptr: the daemon
   // itself.
   ReloadView reload(const Peer* peer);
+  // `watch` is told after each reading which other files the policies in force were made from.
+  void watch_others_by(std::function<void(std::set<std::string>)> watch) { watch_others_ = std::move(watch); }
   // The first reading, before anything is armed. Its errors.
   std::vector<std::string> read_first();
 
@@ -43,6 +49,8 @@ class FolderReload {
   Reconciler& reconciler_;
   FolderPaths paths_;
   std::function<void()> settings_changed_;
+  std::function<void(std::set<std::string>)> watch_others_;
+  std::function<bool(std::string_view)> is_public_suffix_ = read_public_suffixes();
 };
 
 }  // namespace namewall::agent

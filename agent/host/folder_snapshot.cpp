@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "agent/backend_fit.h"
+#include "agent/expectations.h"
+#include "agent/host/group_change.h"
 #include "agent/host/sha256.h"
 #include "policy/host_loader.h"
 #include "policy/host_rules.h"
@@ -24,7 +27,11 @@ std::string text_of(const HostPolicy& host) {
   for (const Rule& rule : host.deny) text += "deny " + to_canonical_string(rule.endpoint) + "\n";
   text += blocks_text(host);
   for (const Rule& rule : host.private_names) text += "private " + to_canonical_string(rule.endpoint) + "\n";
-  return text;
+  return text + blocks_text(host);
+}
+
+bool is_same_host(const HostPolicy& a, const HostPolicy& b) {
+  return text_of(a) == text_of(b) && are_same_groups(a.groups, b.groups);
 }
 
 bool is_same(const ResolvConf& a, const ResolvConf& b) {
@@ -36,6 +43,11 @@ void sort_out(const std::vector<Diagnostic>& diagnostics, std::vector<std::strin
   for (const Diagnostic& diagnostic : diagnostics) {
     (diagnostic.severity == Diagnostic::Severity::kError ? errors : warnings).push_back(diagnostic.to_string());
   }
+}
+
+std::string as_warning(Diagnostic diagnostic) {
+  diagnostic.severity = Diagnostic::Severity::kWarning;
+  return diagnostic.to_string();
 }
 
 // A file on its way into the next snapshot.
@@ -50,7 +62,8 @@ struct Entry {
   void fall_back() { chosen = before, is_chosen_fresh = false; }
 };
 
-void read_entry(const FileText& file, Entry& entry) {
+// `are_groups_new`: a file that is as it was may say something else; one with a Spin manifest always may.
+void read_entry(const FileText& file, const LoadContext& context, bool are_groups_new, Entry& entry) {
   PolicyFileStatus& status = entry.status;
   const bool was_whole = status.errors.empty() && entry.before != nullptr;
   status.errors.clear();
@@ -58,12 +71,15 @@ void read_entry(const FileText& file, Entry& entry) {
   if (!file.text) return entry.complain(file.text.error().message());
   const Result<std::string> sha256 = sha256_of(*file.text);
   if (!sha256) return entry.complain(sha256.error().message());
-  if (was_whole && status.text_sha256 == *sha256) return;
+  const bool is_as_it_was = was_whole && status.text_sha256 == *sha256;
+  const bool has_manifest = is_as_it_was && entry.before->policy.spin.has_value();
+  if (is_as_it_was && !are_groups_new && !has_manifest) return;
   status.text_sha256 = *sha256;
   status.warnings.clear();
-  Loaded<Policy> loaded = load_policy(*file.text, format_of(file.name, *file.text), file.name);
+  Loaded<Policy> loaded = load_policy(*file.text, format_of(file.name, *file.text), file.name, {}, context);
   sort_out(loaded.diagnostics, status.errors, status.warnings);
-  if (loaded.ok()) entry.fresh = std::move(loaded.value);
+  if (!loaded.ok() || (is_as_it_was && to_canonical_toml(loaded.value) == entry.before->canonical_text)) return;
+  entry.fresh = std::move(loaded.value);
 }
 
 void mark_gone(Entry& entry) {
@@ -73,7 +89,8 @@ void mark_gone(Entry& entry) {
 }
 
 // Sorted by file. Without the folder's list nothing is known to be gone.
-std::vector<Entry> read_entries(const FolderContents& contents, const FolderSnapshot& previous) {
+std::vector<Entry> read_entries(const FolderContents& contents, const FolderSnapshot& previous,
+                                const LoadContext& context, bool are_groups_new) {
   std::map<std::string, Entry> entries;
   for (const PolicyFileStatus& status : previous.files) {
     Entry& entry = entries[status.file];
@@ -85,7 +102,7 @@ std::vector<Entry> read_entries(const FolderContents& contents, const FolderSnap
   for (const auto& [name, file] : files) {
     Entry& entry = entries[name];
     entry.status.file = name;
-    read_entry(*file, entry);
+    read_entry(*file, context, are_groups_new, entry);
   }
   std::vector<Entry> sorted;
   for (auto& [name, entry] : entries) {
@@ -98,7 +115,8 @@ std::vector<Entry> read_entries(const FolderContents& contents, const FolderSnap
 }
 
 // `in_force` is the version to use; null: none ever was.
-HostFileStatus read_host(const std::optional<FileText>& host, const HostFileStatus& previous, BootTime now) {
+HostFileStatus read_host(const std::optional<FileText>& host, const HostFileStatus& previous, BootTime now,
+                         const LoadContext& shipped) {
   HostFileStatus status = previous;
   status.errors.clear();
   status.warnings.clear();
@@ -117,9 +135,11 @@ HostFileStatus read_host(const std::optional<FileText>& host, const HostFileStat
   if (!host->text) return complain(host->text.error().message()), status;
   Result<std::string> sha256 = sha256_of(*host->text);
   if (!sha256) return complain(sha256.error().message()), status;
-  Loaded<HostFile> loaded = load_host_file(*host->text, format_of(host->name, *host->text), host->name);
+  Loaded<HostFile> loaded = load_host_file(*host->text, format_of(host->name, *host->text), host->name, shipped);
   sort_out(loaded.diagnostics, status.errors, status.warnings);
-  const bool is_known = previous.in_force && previous.in_force->text_sha256 == *sha256;
+  // What it takes from shipped groups may be other than it was.
+  const bool is_known = previous.in_force && previous.in_force->text_sha256 == *sha256 &&
+                        is_same_host(previous.in_force->file.policy, loaded.value.policy);
   if (loaded.ok() && !is_known) take({std::move(loaded.value), *host->text, *std::move(sha256)});
   return status;
 }
@@ -135,6 +155,9 @@ std::optional<Error> compile_entries(std::vector<Entry>& entries, const HostPoli
       if (!again && is_host_new) return again.error();
       if (again) {
         entry.before = *std::move(again);
+        for (const Diagnostic& failure : failed_expectations(entry.before->policy, host, *entry.before->image)) {
+          entry.status.warnings.push_back(as_warning(failure));
+        }
       } else {
         entry.complain(again.error().message());
       }
@@ -143,6 +166,9 @@ std::optional<Error> compile_entries(std::vector<Entry>& entries, const HostPoli
     if (!entry.fresh) continue;
     Result<VersionPtr> version = compile_version(entry.status.file, *entry.fresh, host, system, kernel_can_learn);
     if (version) {
+      const std::vector<Diagnostic> failures = failed_expectations(*entry.fresh, host, *(*version)->image);
+      sort_out(failures, entry.status.errors, entry.status.warnings);
+      if (!failures.empty()) continue;
       entry.chosen = *std::move(version);
       entry.is_chosen_fresh = true;
     } else {
@@ -202,6 +228,24 @@ void resolve_clashes(std::vector<Entry>& entries) {
   std::erase_if(entries, [&](const Entry&) { return superseded[at++]; });
 }
 
+// What new versions of groups open in files that had a policy before.
+void tell_of_groups(std::vector<Entry>& entries, const std::vector<Group>& older, FolderSnapshot& next) {
+  const std::vector<GroupChange> changes = changes_of_groups(older, next.groups);
+  if (changes.empty()) return;
+  std::set<std::string> told;
+  for (Entry& entry : entries) {
+    if (!entry.before || !entry.is_chosen_fresh) continue;
+    for (const GroupChange& change : changes) {
+      const std::vector<std::string> sentences = sentences_of(change, entry.chosen->policy);
+      for (const std::string& sentence : sentences) {
+        entry.status.warnings.push_back(entry.status.file + ": warning: " + sentence);
+        told.insert(sentence);
+      }
+    }
+  }
+  next.group_changes.assign(told.begin(), told.end());
+}
+
 PolicyFileStatus settled(Entry entry, BootTime now) {
   PolicyFileStatus status = std::move(entry.status);
   status.in_force = std::move(entry.chosen);
@@ -250,12 +294,17 @@ Result<VersionPtr> compile_version(const std::string& file, const Policy& policy
 }
 
 FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapshot& previous, const ResolvConf& system,
-                             BootTime now, std::optional<bool> kernel_can_learn) {
+                             BootTime now, std::optional<bool> kernel_can_learn, const LoadContext& shipped) {
   FolderSnapshot next;
   next.errors = contents.errors;
   next.system = system;
-  next.host = read_host(contents.host, previous.host, now);
-  std::vector<Entry> entries = read_entries(contents, previous);
+  next.host = read_host(contents.host, previous.host, now, shipped);
+  if (next.host.in_force) next.groups = next.host.in_force->file.policy.groups;
+  next.groups.insert(next.groups.end(), shipped.groups.begin(), shipped.groups.end());
+  LoadContext context = shipped;
+  context.groups = next.groups;
+  std::vector<Entry> entries =
+      read_entries(contents, previous, context, !are_same_groups(previous.groups, next.groups));
 
   const HostPtr old_host = previous.host.in_force;
   const bool is_system_new = !is_same(system, previous.system);
@@ -281,6 +330,7 @@ FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapsho
                     : next.host.errors.empty() ? FileState::kInForce
                                                : FileState::kKept;
   resolve_clashes(entries);
+  tell_of_groups(entries, previous.groups, next);
   warn_of_unknown_exemptions(entries, next.host);
   for (Entry& entry : entries) next.files.push_back(settled(std::move(entry), now));
   return next;

@@ -7,6 +7,10 @@
 //     had; versions already in force stay;
 //   - it is gone: what it held stays held, for only `namewall teardown` lifts enforcement. It gives way to another file
 //     with a policy of the same name (a rename).
+// A policy whose group of endpoints ("@npm") says something else is a new version, though its file is as it was. What a
+// policy expects of itself ([[expect]]) has to hold when a new version comes into force; of one in force that a new
+// host.toml makes fail it, that is told. What check_overlap() finds never keeps a version out: what is denied stays
+// denied either way.
 // host.toml likewise; a host.toml with which a policy no longer compiles that did before is itself what is broken.
 // While no host policy is in force, no policy file comes into force. No host.toml at all is an empty one, unless one is
 // in force.
@@ -20,6 +24,7 @@
 #include "agent/host/policy_folder.h"
 #include "policy/boot_time.h"
 #include "policy/host_settings.h"
+#include "policy/load_context.h"
 #include "policy/policy.h"
 #include "policy/policy_image.h"
 #include "policy/resolv_conf.h"
@@ -42,6 +47,8 @@ struct HostVersion {
   std::string text_sha256;  // of them
 };
 
+inline constexpr std::size_t kMaxFindings = 20;
+
 enum class FileState { kInForce, kKept, kBroken };
 std::string_view word_of(FileState state);  // "in force", "kept", "broken": as in PolicyFileView
 
@@ -52,6 +59,8 @@ struct PolicyFileStatus {
   BootTime since;                                 // in_force is from then
   std::vector<std::string> errors;                // of the newest version: "builder.toml:4:12: error: ..."
   std::vector<std::string> warnings;
+  std::vector<std::string>
+      findings;  // of what is in force beside the host's policy and the others, at most kMaxFindings
   bool is_gone = false;
   std::string text_sha256;  // of the newest version's bytes
 };
@@ -69,6 +78,8 @@ struct FolderSnapshot {
   HostFileStatus host;
   std::vector<std::string> errors;  // of the folder itself
   ResolvConf system;                // what "system" resolvers were taken from
+  std::vector<Group> groups;        // that policies may name: those of the host.toml in force, then the shipped ones
+  std::vector<std::string> group_changes;  // since the snapshot before: "group @npm 3 -> 4 opens ...", of those in use
 
   bool ok() const;                              // no error anywhere
   std::vector<std::string> all_errors() const;  // the folder's, host.toml's, each file's
@@ -85,8 +96,10 @@ Result<std::shared_ptr<const PolicyVersion>> compile_version(const std::string& 
                                                              const HostPolicy& host, const ResolvConf& system,
                                                              std::optional<bool> kernel_can_learn = std::nullopt);
 
+// `shipped`: what policies may refer to, but for the host's own groups.
 FolderSnapshot next_snapshot(const FolderContents& contents, const FolderSnapshot& previous, const ResolvConf& system,
-                             BootTime now, std::optional<bool> kernel_can_learn = std::nullopt);
+                             BootTime now, std::optional<bool> kernel_can_learn = std::nullopt,
+                             const LoadContext& shipped = {});
 
 // After a teardown: no longer kept. Only a file that is gone can be forgotten; false for any other.
 bool forget_gone_file(FolderSnapshot& snapshot, std::string_view policy_name);

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -24,27 +25,31 @@ namespace fs = std::filesystem;
 
 constexpr std::uint32_t kEvents = IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB |
                                   IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-// Links of the folder that lead out of it; further ones are seen by `namewall reload` only.
+// Links of the folder that lead out of it; further ones are seen by `namewall reload` only. As many other files.
 constexpr std::size_t kMaxLinks = 64;
 
 // Where something is looked for, and under which name; "": anything in there.
 struct Place {
   fs::path directory;
   std::string name;
+  bool has_to_be_watched = true;
 };
 
 void add_file(const fs::path& path, std::vector<Place>& places) {
-  places.push_back({path.parent_path(), path.filename()});
+  places.push_back({path.parent_path(), path.filename(), true});
   std::error_code failed;
   const fs::path real = fs::canonical(path, failed);
-  if (!failed && real != path) places.push_back({real.parent_path(), real.filename()});
+  if (!failed && real != path) places.push_back({real.parent_path(), real.filename(), true});
 }
 
-std::vector<Place> find_places(const fs::path& folder, const fs::path& host_file) {
+std::vector<Place> find_places(const fs::path& folder, const fs::path& host_file, const std::set<std::string>& others) {
   std::vector<Place> places;
   add_file(folder, places);
   add_file(host_file, places);
-  places.push_back({folder, ""});
+  const std::size_t own = places.size();
+  for (const std::string& other : others) add_file(other, places);
+  for (std::size_t i = own; i < places.size(); ++i) places[i].has_to_be_watched = false;
+  places.push_back({folder, "", true});
   std::error_code failed;
   std::size_t links = 0;
   for (fs::directory_iterator it(folder, failed), end; !failed && it != end && links < kMaxLinks;
@@ -84,15 +89,23 @@ Result<FolderWatcher> FolderWatcher::open(const std::string& directory, const st
   return watcher;
 }
 
+Result<void> FolderWatcher::watch_also(std::set<std::string> files) {
+  while (files.size() > kMaxLinks) files.erase(std::prev(files.end()));
+  if (files == others_) return {};
+  others_ = std::move(files);
+  return renew_watches();
+}
+
 // Of a directory that is not there, the nearest one above that is has the name to wait for.
 Result<void> FolderWatcher::renew_watches() {
   std::map<int, std::set<std::string>> renewed;
-  for (Place place : find_places(directory_, host_file_)) {
+  for (Place place : find_places(directory_, host_file_, others_)) {
     int watch = ::inotify_add_watch(inotify_.get(), place.directory.c_str(), kEvents);
     while (watch < 0 && (errno == ENOENT || errno == ENOTDIR) && place.directory.has_relative_path()) {
-      place = {place.directory.parent_path(), place.directory.filename()};
+      place = {place.directory.parent_path(), place.directory.filename(), place.has_to_be_watched};
       watch = ::inotify_add_watch(inotify_.get(), place.directory.c_str(), kEvents);
     }
+    if (watch < 0 && !place.has_to_be_watched) continue;
     if (watch < 0) return fail_errno(errno, "cannot watch " + place.directory.string());
     renewed[watch].insert(place.name);
   }

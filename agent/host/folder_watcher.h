@@ -21,6 +21,9 @@ class FolderWatcher {
 
   // Readable when consume() has something to do.
   int fd() const { return epoll_.get(); }
+  // From now on also these files, which policies of the folder refer to, the first 64 of them; links are followed as
+  // the folder's are. What cannot be watched is left out.
+  Result<void> watch_also(std::set<std::string> files);
   // True once for each settled change; the watches are up to date by then: read the folder after it. Never blocks.
   Result<bool> consume();
 
@@ -30,6 +33,7 @@ class FolderWatcher {
   bool read_events();
   std::string directory_;
   std::string host_file_;
+  std::set<std::string> others_;
   FileDescriptor inotify_, timer_, epoll_;
   std::map<int, std::set<std::string>> watched_;  // by watch descriptor: the names that matter there; "": all
   std::chrono::steady_clock::time_point first_event_{};

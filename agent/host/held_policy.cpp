@@ -51,8 +51,9 @@ HeldPolicyPtr PolicyShelf::hold(std::shared_ptr<const PolicyVersion> version, st
 }
 
 Result<HeldPolicyPtr> PolicyShelf::load(const std::string& text, const std::string& fallback_name,
-                                        const std::shared_ptr<const HostVersion>& host, const ResolvConf& system) {
-  Loaded<Policy> loaded = load_policy(text, format_of("", text), fallback_name, fallback_name);
+                                        const std::shared_ptr<const HostVersion>& host, const ResolvConf& system,
+                                        const LoadContext& context) {
+  Loaded<Policy> loaded = load_policy(text, format_of("", text), fallback_name, fallback_name, context);
   if (!loaded.ok()) return fail(ErrorKind::kInvalid, errors_of(loaded.diagnostics));
   if (host) take_exempt_name(loaded.value, host->file.policy, fallback_name);
   return take(loaded.value, host, system);

@@ -34,9 +34,11 @@ class PolicyShelf {
  public:
   HeldPolicyPtr hold(std::shared_ptr<const PolicyVersion> version, std::shared_ptr<const HostVersion> host);
   // A policy by call: TOML or JSON text. One without a name, or with one that the host exempts from a limit, is called
-  // `fallback_name`. kInvalid: every mistake, a line each.
+  // `fallback_name`. kInvalid: every mistake, a line each. `context`: what the text may refer to; texts in canonical
+  // form need none.
   Result<HeldPolicyPtr> load(const std::string& text, const std::string& fallback_name,
-                             const std::shared_ptr<const HostVersion>& host, const ResolvConf& system);
+                             const std::shared_ptr<const HostVersion>& host, const ResolvConf& system,
+                             const LoadContext& context = {});
   // The text of a restriction as the daemon wrote it: its name is that of the policy above it, exempt as that one is.
   Result<HeldPolicyPtr> load_own(const std::string& text, const std::shared_ptr<const HostVersion>& host,
                                  const ResolvConf& system);

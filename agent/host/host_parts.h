@@ -17,6 +17,7 @@
 #include "agent/host/lifted_places.h"
 #include "agent/host/privileged_helper.h"
 #include "agent/host/workload_registry.h"
+#include "agent/policy_context.h"
 #include "policy/backend.h"
 
 namespace namewall::agent {
@@ -38,6 +39,7 @@ struct HostParts {
   std::function<void()> serve_proxy;
   WorkloadRegistry registry;
   PolicyShelf shelf;
+  PolicyContext context;  // shipped, as it was when the folder was read
   FolderSnapshot folder;
   LiftedPlaces lifted;
   bool is_folder_unsaved = false;  // one of these two changed since the state file was written
@@ -49,6 +51,12 @@ struct HostParts {
   const HostSettings& settings() const {
     static const HostSettings kDefaults;
     return folder.host.in_force ? folder.host.in_force->file.settings : kDefaults;
+  }
+  // What a policy by call may refer to. Valid until the folder is read again.
+  LoadContext load_context() const {
+    LoadContext all = context.get();
+    all.groups = folder.groups;
+    return all;
   }
   HeldPolicyPtr hold(const std::shared_ptr<const PolicyVersion>& version) {
     return shelf.hold(version, folder.host.in_force);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/host/folder_findings.h"
 #include "agent/host/host_clock.h"
 #include "agent/host/proxy_counts.h"
 #include "agent/host/workload_state.h"
@@ -21,6 +22,9 @@ double seconds(Nanoseconds duration) { return std::chrono::duration<double>(dura
 std::string count_of(std::uint32_t count, const char* one, const char* many) {
   return std::to_string(count) + " " + (count == 1 ? one : many);
 }
+
+// Whatever any user of the host may ask for says nothing of the host, and raises no alarm.
+bool is_anybodys(const Workload& workload) { return workload.origin == WorkloadOrigin::kRestrict; }
 
 }  // namespace
 
@@ -41,11 +45,11 @@ void HostStatus::add_policies(StatusView& view, BootTime now) const {
       policy.workloads = users[policy.policy];
     }
     view.policies.push_back(std::move(policy));
-    view.warnings.insert(view.warnings.end(), file.warnings.begin(), file.warnings.end());
   }
   const HostFileStatus& host = parts_.folder.host;
   view.warnings.insert(view.warnings.end(), host.errors.begin(), host.errors.end());
-  view.warnings.insert(view.warnings.end(), host.warnings.begin(), host.warnings.end());
+  const std::vector<std::string> warnings = collect_warnings(parts_.folder, kMaxWarningsShown);
+  view.warnings.insert(view.warnings.end(), warnings.begin(), warnings.end());
   view.warnings.insert(view.warnings.end(), parts_.folder.errors.begin(), parts_.folder.errors.end());
 }
 
@@ -56,6 +60,7 @@ void HostStatus::add_workloads(StatusView& view, BootTime now) const {
     ++view.workloads_by_state[std::string(state_of(workload))];
     const Usage usage = usage_.last_of(workload);
     view.events_left_out += usage.events_left_out;
+    if (is_anybodys(workload)) return;
     if (workload.proof.passed_at) {
       view.oldest_proof_s = std::max(view.oldest_proof_s, seconds(now - *workload.proof.passed_at));
     } else if (is_proved_in_turn(workload)) {
@@ -83,7 +88,11 @@ void HostStatus::add_proxy(StatusView& view) const {
 
 void HostStatus::conclude(StatusView& view) const {
   const std::uint32_t failed = view.workloads_by_state["failed"];
-  const std::uint32_t partial = view.workloads_by_state["partial"] + view.workloads_by_state["adopted"];
+  std::uint32_t partial = 0;
+  std::as_const(parts_.registry).each([&](const Workload& workload) {
+    const std::string_view state = state_of(workload);
+    if (!is_anybodys(workload) && (state == "partial" || state == "adopted")) ++partial;
+  });
   view.state = failed != 0 ? "failing" : partial != 0 ? "partial" : "enforcing";
   std::erase_if(view.workloads_by_state, [](const auto& entry) { return entry.second == 0; });
   view.why = parts_.errors;
@@ -138,7 +147,8 @@ MetricsInput HostStatus::metrics(BootTime now) {
     const std::string label = totals_.label_of(workload.policy ? workload.policy->name() : "");
     PolicyMetrics& metrics = input.policies[label];
     metrics.grants_live += usage_.last_of(workload).grants;
-    ++metrics.workloads[std::string(state_of(workload))];
+    ++metrics.workloads[std::string(is_anybodys(workload) ? "restricted" : state_of(workload))];
+    if (is_anybodys(workload)) return;
     if (workload.proof.passed_at) {
       const double age = seconds(now - *workload.proof.passed_at);
       metrics.oldest_proof_s = std::max(metrics.oldest_proof_s.value_or(0), age);

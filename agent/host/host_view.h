@@ -202,6 +202,7 @@ struct RestrictView {
 struct ReloadView {
   bool ok = false;
   std::vector<std::string> errors;  // "file:line:column: ..."
+  std::vector<std::string> warnings;
   std::uint32_t armed = 0, replaced = 0, let_go = 0, unchanged = 0;
 };
 

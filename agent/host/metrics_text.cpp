@@ -148,7 +148,7 @@ void add_policy_counters(Exposition& out, const Policies& policies) {
 void add_policy_states(Exposition& out, const Policies& policies) {
   out.begin("namewall_grants_live", "gauge", "Addresses that workloads may reach because of a name.");
   for (const auto& [label, metrics] : policies) out.add({{"policy", label}}, metrics.grants_live);
-  out.begin("namewall_workloads", "gauge", "Workloads by state: enforcing, audit, judging, partial, failed.");
+  out.begin("namewall_workloads", "gauge", "Workloads by state: enforcing, audit, judging, partial, failed; restricted: by themselves.");
   for (const auto& [label, metrics] : policies) {
     for (const auto& [state, count] : metrics.workloads) out.add({{"policy", label}, {"state", state}}, count);
   }

@@ -16,11 +16,21 @@ Result<void> check_room(const RestrictSettings& settings, const RestrictionCount
     return fail(ErrorKind::kUnsupported, "processes may not restrict themselves here: host.toml has `enabled = false`");
   }
   if (count.depth >= settings.depth) return reached("restrictions in one another: ", settings.depth);
+  if (count.cgroup_depth >= kMaxRestrictCgroupDepth)
+    return reached("cgroups in one another: ", kMaxRestrictCgroupDepth);
   if (count.of_user >= settings.per_user) return reached("restrictions of this user: ", settings.per_user);
   if (count.of_workload >= settings.per_workload) {
     return reached("restrictions below this workload: ", settings.per_workload);
   }
   if (count.all >= settings.total) return reached("restrictions on this host: ", settings.total);
+  return {};
+}
+
+Result<void> check_rules(const RestrictionCount& count, std::size_t rules) {
+  if (count.rules_of_user + rules > kMaxRestrictRulesOfUser) {
+    return reached("endpoints of this user's restrictions: ", kMaxRestrictRulesOfUser);
+  }
+  if (count.all_rules + rules > kMaxRestrictRules) return reached("endpoints of all restrictions: ", kMaxRestrictRules);
   return {};
 }
 
@@ -37,9 +47,12 @@ bool RestrictionRate::take(Bucket& bucket, double rate, BootTime now, bool is_ne
 Result<void> RestrictionRate::take(const RestrictSettings& settings, std::uint32_t uid, BootTime now) {
   const double rate = settings.per_second;
   if (!users_.contains(uid) && users_.size() >= kMaxUsers) {
-    // Whoever has not asked for so long has all of its share again.
-    std::erase_if(users_,
-                  [&](const auto& user) { return now - user.second.at >= std::chrono::seconds(kBurstSeconds); });
+    // Whoever has not asked for so long has all of its share again. All are looked at once a second at most.
+    constexpr Nanoseconds kForgotten = std::chrono::seconds(kBurstSeconds);
+    if (!forgot_at_ || now - *forgot_at_ >= std::chrono::seconds(1)) {
+      forgot_at_ = now;
+      std::erase_if(users_, [&](const auto& user) { return now - user.second.at >= kForgotten; });
+    }
     if (users_.size() >= kMaxUsers) return fail(ErrorKind::kLimit, "too many users ask at once: ask again");
   }
   const auto [user, is_new] = users_.try_emplace(uid);

@@ -35,6 +35,9 @@ Json json_of(const SavedFolder& folder) {
   for (const SavedLift& lift : folder.lifted) {
     json["lifted"].push_back({{"cgroup", lift.cgroup}, {"policy", lift.policy}, {"policy_sha256", lift.policy_sha256}});
   }
+  for (const SavedGroup& group : folder.groups) {
+    json["groups"].push_back({{"name", group.name}, {"version", group.version}, {"endpoints", group.endpoints}});
+  }
   return json;
 }
 
@@ -78,6 +81,11 @@ SavedFolder folder_of(const Json& json) {
   for (const Json& part : json.at("lifted")) {
     folder.lifted.push_back({part.at("cgroup").get<std::string>(), part.at("policy").get<std::string>(),
                              part.at("policy_sha256").get<std::string>()});
+  }
+  if (!json.contains("groups")) return folder;
+  for (const Json& part : json["groups"]) {
+    folder.groups.push_back({part.at("name").get<std::string>(), part.at("version").get<std::string>(),
+                             part.at("endpoints").get<std::vector<std::string>>()});
   }
   return folder;
 }

@@ -45,10 +45,19 @@ struct SavedLift {
   friend bool operator==(const SavedLift&, const SavedLift&) = default;
 };
 
+// A group of endpoints as the policies in force have it.
+struct SavedGroup {
+  std::string name;
+  std::string version;
+  std::vector<std::string> endpoints;  // canonical
+  friend bool operator==(const SavedGroup&, const SavedGroup&) = default;
+};
+
 struct SavedFolder {
   std::optional<std::string> host_text;  // host.toml in force, "" where there was no file; nullopt: none was in force
   std::vector<SavedFile> files;          // in force
   std::vector<SavedLift> lifted;
+  std::vector<SavedGroup> groups;  // in use
   friend bool operator==(const SavedFolder&, const SavedFolder&) = default;
 };
 

@@ -120,7 +120,8 @@ std::vector<std::string> StateKeeper::load(BootTime now) {
   }
   loaded_ = *std::move(state);
   const auto system = read_system_resolv_conf();
-  parts_.folder = restore_folder(loaded_.folder, system ? *system : ResolvConf{}, now, sentences);
+  parts_.folder =
+      restore_folder(loaded_.folder, system ? *system : ResolvConf{}, now, sentences, parts_.context.get());
   parts_.lifted = restore_lifted(loaded_.folder);
   return sentences;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/expectations.h"
 #include "agent/host/cgroup_scan.h"
 #include "agent/host/host_clock.h"
 #include "agent/host/rule_change.h"
@@ -24,6 +25,15 @@ Result<void> check_name(const std::string& name) {
   if (!name.empty() && name.size() <= kMaxName && is_plain) return {};
   return fail(ErrorKind::kInvalid, "a workload by call is named by letters, digits, `-`, `_` and `.`, at most " +
                                        std::to_string(kMaxName) + " of them, not " + quote_for_display(name));
+}
+
+// What [[expect]] of a policy says and its rules do not do, a line each.
+std::string expectations_failed_by(const HeldPolicy& held) {
+  std::string lines;
+  for (const Diagnostic& failure : failed_expectations(held.policy(), held.host_policy(), *held.image())) {
+    lines += (lines.empty() ? "" : "\n") + failure.to_string();
+  }
+  return lines;
 }
 
 std::string joined(const std::vector<std::string>& sentences) {
@@ -97,7 +107,13 @@ Result<HeldPolicyPtr> WorkloadCalls::find_policy(const std::string& name, const 
     return fail(ErrorKind::kInvalid, "a workload needs `policy`, the name of a policy of the folder, or `policy_text`");
   }
   if (!request.policy_text.empty()) {
-    return parts_.shelf.load(request.policy_text, name, parts_.folder.host.in_force, parts_.folder.system);
+    auto held = parts_.shelf.load(request.policy_text, name, parts_.folder.host.in_force, parts_.folder.system,
+                                  parts_.load_context());
+    if (!held) return held;
+    if (const std::string failures = expectations_failed_by(**held); !failures.empty()) {
+      return fail(ErrorKind::kInvalid, failures);
+    }
+    return held;
   }
   const auto version = parts_.folder.find(request.policy);
   if (!version) return fail(ErrorKind::kNotFound, "no policy in force is called " + quote_for_display(request.policy));
@@ -173,7 +189,8 @@ Result<ChangeView> WorkloadCalls::put_unrecorded(const Peer& peer, const std::st
   workload.origin = WorkloadOrigin::kCall;
   workload.policy = std::move(*policy);
   workload.policy_reference = request.policy;
-  workload.policy_text = request.policy_text;
+  // What it referred to, groups and manifests, is spelled out: it is compiled anew from this.
+  if (!request.policy_text.empty()) workload.policy_text = workload.policy->version->canonical_text;
   workload.partial = *holes;
   workload.allow_partial = request.allow_partial;
   workload.labels = request.labels;
@@ -200,6 +217,9 @@ Result<ChangeView> WorkloadCalls::put(const Peer& peer, const std::string& name,
 Result<ChangeView> WorkloadCalls::patch_unrecorded(const std::string& name, const RuleChange& change) {
   const Workload* known = parts_.registry.find(name);
   if (known == nullptr) return fail(ErrorKind::kNotFound, "no workload is called " + quote_for_display(name));
+  if (known->origin == WorkloadOrigin::kRestrict) {
+    return fail(ErrorKind::kConflict, "the rules of " + name + " are what a process left itself: they do not change");
+  }
   if (known->origin != WorkloadOrigin::kCall) {
     return fail(ErrorKind::kConflict, "the rules of " + name + " are those of " +
                                           (known->policy ? known->policy->file() : "an unknown policy") +
@@ -208,7 +228,8 @@ Result<ChangeView> WorkloadCalls::patch_unrecorded(const std::string& name, cons
   if (known->is_over) return fail(ErrorKind::kConflict, "the time of " + name + " is over; PUT it again");
   const auto text = apply_rule_change(known->policy->policy(), change);
   if (!text) return tl::unexpected(text.error());
-  auto policy = parts_.shelf.load(*text, name, parts_.folder.host.in_force, parts_.folder.system);
+  auto policy =
+      parts_.shelf.load(*text, name, parts_.folder.host.in_force, parts_.folder.system, parts_.load_context());
   if (!policy) return tl::unexpected(policy.error());
   Workload workload = *known;
   workload.policy = std::move(*policy);

@@ -11,16 +11,14 @@
 #include "agent/host/host_clock.h"
 #include "agent/host/opened_cgroup.h"
 #include "agent/host/restricted_cgroup.h"
+#include "agent/host/restriction_name.h"
 #include "agent/host/workload_state.h"
-#include "agent/policy_context.h"
 #include "policy/cgroup_pattern.h"
 #include "policy/narrowing.h"
 #include "policy/policy_loader.h"
 
 namespace namewall::agent {
 namespace {
-
-std::string user_prefix(std::uint32_t uid) { return "restrict:" + std::to_string(uid) + "-"; }
 
 std::string path_below(const std::string& cgroup, std::uint64_t number) {
   return (cgroup == "/" ? "" : cgroup) + "/" + restricted_cgroup_name(number);
@@ -31,14 +29,18 @@ std::uint64_t id_of(int directory) {
   return ::fstat(directory, &status) == 0 ? status.st_ino : 0;
 }
 
+// Root's, as the helper makes them.
+bool is_own(const std::string& directory) {
+  struct stat status {};
+  return ::stat(directory.c_str(), &status) == 0 && status.st_uid == 0;
+}
+
 RestrictOutcome refused(const Error& error, RestrictObstacle obstacle = RestrictObstacle::kNone) {
   return {tl::unexpected(error), obstacle};
 }
 
-Result<std::vector<Rule>> read_allow(const std::vector<std::string>& allow, const HostPolicy& host) {
-  const bool has_groups = std::ranges::any_of(allow, [](const std::string& entry) { return entry.starts_with('@'); });
-  const PolicyContext context = has_groups ? PolicyContext::read(host) : PolicyContext();
-  Loaded<Policy> loaded = load_policy_arguments(allow, {}, context.get());
+Result<std::vector<Rule>> read_allow(const std::vector<std::string>& allow, const LoadContext& context) {
+  Loaded<Policy> loaded = load_policy_arguments(allow, {}, context);
   std::string errors;
   for (const Diagnostic& diagnostic : loaded.diagnostics) {
     if (diagnostic.severity == Diagnostic::Severity::kError)
@@ -98,16 +100,22 @@ Result<WorkloadRestriction::Above> WorkloadRestriction::look_above(const Peer& p
     if (here != nullptr && here->is_armed && !(is_template && is_row_known)) above.levels.push_back(here);
     is_row_known = here != nullptr && here->held_by == HeldBy::kTemplateRow;
     if (is_restricted_cgroup(path)) ++above.count.depth;
+    ++above.count.cgroup_depth;
     path = std::string(parent_cgroup(path));
     if (path.empty()) path = "/";
   }
   const auto holder =
       std::ranges::find_if(above.levels, [](const Workload* level) { return !is_restricted_cgroup(level->cgroup); });
-  const std::string prefix = user_prefix(peer.uid);
+  const std::string prefix = restrict_prefix_of(peer.uid);
   registry.each([&](const Workload& workload) {
     if (!is_restricted_cgroup(workload.cgroup)) return;
+    const std::uint32_t rules = workload.policy ? workload.policy->rules() : 0;
     ++above.count.all;
-    if (workload.name.starts_with(prefix)) ++above.count.of_user;
+    above.count.all_rules += rules;
+    if (workload.name.starts_with(prefix)) {
+      ++above.count.of_user;
+      above.count.rules_of_user += rules;
+    }
     if (holder != above.levels.end() && is_below_cgroup(workload.cgroup, (*holder)->cgroup)) ++above.count.of_workload;
   });
   return above;
@@ -115,7 +123,7 @@ Result<WorkloadRestriction::Above> WorkloadRestriction::look_above(const Peer& p
 
 Result<HeldPolicyPtr> WorkloadRestriction::build_policy(const RestrictRequest& request, const Above& above) {
   const auto& host = parts_.folder.host.in_force;
-  auto allow = read_allow(request.allow, host ? host->file.policy : HostPolicy());
+  auto allow = read_allow(request.allow, parts_.load_context());
   if (!allow) return tl::unexpected(allow.error());
   const auto nearest =
       std::ranges::find_if(above.levels, [](const Workload* level) { return level->policy != nullptr; });
@@ -131,6 +139,7 @@ Result<HeldPolicyPtr> WorkloadRestriction::build_policy(const RestrictRequest& r
     policy.dns = outer.dns;
     policy.dns.resolve = Resolve::kWorkload;
   }
+  policy.dns.max_addresses = std::min(policy.dns.max_addresses, kMaxRestrictAddresses);
   policy.allow = std::move(*allow);
   return parts_.shelf.take(policy, host, parts_.folder.system);
 }
@@ -155,7 +164,7 @@ RestrictedCgroupOutcome WorkloadRestriction::make_cgroup(const Peer& peer, const
 Result<void> WorkloadRestriction::arm(const Peer& peer, const RestrictRequest& request, std::uint64_t number,
                                       int directory, HeldPolicyPtr policy) {
   Workload workload;
-  workload.name = user_prefix(peer.uid) + std::to_string(number);
+  workload.name = restrict_prefix_of(peer.uid) + std::to_string(number);
   workload.cgroup = path_below(peer.cgroup, number);
   workload.cgroup_id = id_of(directory);
   workload.origin = WorkloadOrigin::kRestrict;
@@ -199,6 +208,7 @@ RestrictOutcome WorkloadRestriction::restrict(const Peer& peer, const RestrictRe
   if (const auto room = check_room(settings, above->count); !room) return refused(room.error());
   auto policy = build_policy(request, *above);
   if (!policy) return refused(policy.error());
+  if (const auto room = check_rules(above->count, (*policy)->rules()); !room) return refused(room.error());
 
   std::vector<LevelAbove> levels;
   for (const Workload* level : above->levels) {
@@ -269,14 +279,24 @@ void WorkloadRestriction::take_over() {
   const auto all = scan_cgroups(parts_.cgroups.directory_of("/"), "/");
   if (!all) return;
   for (auto cgroup = all->rbegin(); cgroup != all->rend(); ++cgroup) {  // what is below goes first
-    if (!is_restricted_cgroup(cgroup->path)) continue;
+    // Whoever has a cgroup of its own may make some of that name in it.
+    if (!is_restricted_cgroup(cgroup->path) || !is_own(parts_.cgroups.directory_of(cgroup->path))) continue;
+    if (parts_.registry.find_by_id(cgroup->id) == nullptr) {
+      left_over_.push_back(*cgroup);
+      continue;
+    }
     (void)parts_.ends.follow(cgroup->path, cgroup->id);
     (void)emptied_.follow(parts_.cgroups.directory_of(cgroup->path), cgroup->id);
     remove(cgroup->path, cgroup->id);
   }
+  left_over_since_ = boot_now();
 }
 
-void WorkloadRestriction::tick(BootTime) {
+void WorkloadRestriction::tick(BootTime now) {
+  if (!left_over_.empty() && now - left_over_since_ >= kLeftOverAfter) {
+    for (const ExistingCgroup& cgroup : left_over_) remove(cgroup.path, cgroup.id);
+    left_over_.clear();
+  }
   if (sweep_.empty()) {
     std::as_const(parts_.registry).each([&](const Workload& workload) {
       if (is_restricted_cgroup(workload.cgroup)) sweep_.push_back(workload.cgroup_id);

@@ -20,6 +20,9 @@ namespace namewall::agent {
 class WorkloadRestriction {
  public:
   static constexpr std::size_t kSweptPerTick = 32;  // looked at without being told of
+  // What nobody knows and is empty for so long is what a daemon that was killed had just made; not one that another is
+  // making.
+  static constexpr Nanoseconds kLeftOverAfter = std::chrono::seconds(10);
 
   WorkloadRestriction(HostParts& parts, WorkloadArming& arming, EmptyCgroups& emptied);
   WorkloadRestriction(const WorkloadRestriction&) = delete;
@@ -33,7 +36,7 @@ class WorkloadRestriction {
   void tick(BootTime now);
 
  private:
-  static constexpr Nanoseconds kPatience = std::chrono::milliseconds(200);
+  static constexpr Nanoseconds kPatience = std::chrono::milliseconds(500);
 
   struct Above {
     std::vector<const Workload*> levels;  // the nearest first
@@ -55,6 +58,8 @@ class WorkloadRestriction {
   RestrictionRate rate_;
   std::uint64_t next_number_;
   std::deque<std::uint64_t> sweep_;
+  std::vector<ExistingCgroup> left_over_;
+  BootTime left_over_since_;
 };
 
 }  // namespace namewall::agent

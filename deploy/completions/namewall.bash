@@ -54,14 +54,18 @@ _namewall() {
       options+=" --policy --allow --deny --host --backend --audit --user --keep --events --quiet --json --stop-on-refusal --save"
       ;;
     restrict) options+=" --allow --allow-nothing --cooperative --label --quiet --socket" ;;
-    check) options+=" --host --json" ;;
+    check) options+=" --host --expand --strict --diff --json" ;;
     explain) options+=" --policy --workload --answers --host --json --socket" ;;
     doctor) options+=" --cgroup --json --socket" words=workloads ;;
     import)
       if ((COMP_CWORD == 2)); then
-        options="cilium k8s --help"
+        options="cilium k8s spin --help"
       else
-        options+=" --name --private --json" words=files
+        case ${COMP_WORDS[2]} in
+          spin) options+=" --component --var --sockets --strict --target --json" ;;
+          *) options+=" --name --private --json" ;;
+        esac
+        words=files
       fi
       ;;
     status | reload) options+=" --json --socket" ;;

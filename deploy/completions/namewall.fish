@@ -54,6 +54,9 @@ complete -c namewall -n '__fish_seen_subcommand_from restrict' -l quiet
 complete -c namewall -n '__fish_seen_subcommand_from restrict' -l socket -rF
 
 complete -c namewall -n '__fish_seen_subcommand_from check' -l host -rF
+complete -c namewall -n '__fish_seen_subcommand_from check' -l expand
+complete -c namewall -n '__fish_seen_subcommand_from check' -l strict
+complete -c namewall -n '__fish_seen_subcommand_from check' -l diff -rF
 complete -c namewall -n '__fish_seen_subcommand_from check' -l json
 
 complete -c namewall -n '__fish_seen_subcommand_from explain' -l policy -rF
@@ -66,8 +69,13 @@ complete -c namewall -n '__fish_seen_subcommand_from explain' -l json
 complete -c namewall -n '__fish_seen_subcommand_from doctor' -l socket -rF
 complete -c namewall -n '__fish_seen_subcommand_from doctor' -l json
 
-complete -c namewall -n '__fish_seen_subcommand_from import; and not __fish_seen_subcommand_from cilium k8s' -a 'cilium k8s'
-complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from cilium k8s' -F
+complete -c namewall -n '__fish_seen_subcommand_from import; and not __fish_seen_subcommand_from cilium k8s spin' -a 'cilium k8s spin'
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from cilium k8s spin' -F
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l component -x
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l var -x
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l sockets -xa 'all strict'
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l strict
+complete -c namewall -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from spin' -l target -x
 complete -c namewall -n '__fish_seen_subcommand_from import' -l name -x
 complete -c namewall -n '__fish_seen_subcommand_from import' -l private
 complete -c namewall -n '__fish_seen_subcommand_from import' -l json

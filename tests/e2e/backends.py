@@ -32,6 +32,8 @@ NOT_OF = {
         "arming_commands": "none",
         "bad_input.ten_mistakes_are_ten_errors_with_positions": "none",
         "bad_input.wrong_arguments_end_with_125": "none",
+        "checks.check_tells_of_conflicts_and_expands_groups": "none",
+        "checks.diff_ends_with_4_only_where_something_opens": "none",
         "commands": "none",
         "daemon_attacks.a_link_among_the_pins_is_not_followed_by_root": "pins",
         "daemon_life.a_version_that_is_not_known_is_not_touched": "pins",

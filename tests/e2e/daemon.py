@@ -74,7 +74,7 @@ class Host(Scene):
         self.root = self.own(_WorkloadRoot())
         self.pins = os.path.join(PINS, f"{PREFIX}-{os.getpid()}")
         self.own(_Pins(self))
-        for name in ("config/policies.d", "state", "run", "log"):
+        for name in ("config/policies.d", "state", "run", "log", "group"):
             self.path(f"daemon/{name}", make=True)
         self.settings("")
         self.socket = self.path("daemon/run/control.sock")
@@ -85,7 +85,7 @@ class Host(Scene):
     def daemon_argv(self, *more):
         return [
             os.environ["NAMEWALL_E2E_NAMEWALLD"],
-            *(f"--{name}-directory={self.path(f'daemon/{name}')}" for name in ("config", "state", "run", "log")),
+            *(f"--{name}-directory={self.path(f'daemon/{name}')}" for name in ("config", "state", "run", "log", "group")),
             f"--pin-directory={self.pins}",
             f"--user={USER}",
             *more,
@@ -194,6 +194,14 @@ class Host(Scene):
         path = self.path("daemon/config/host.toml")
         with open(path + ".new~", "w") as out:
             out.write(host_settings() + text)
+        os.rename(path + ".new~", path)
+
+    def group(self, name, version, *endpoints):
+        """A shipped group, replaced."""
+        path = self.path(f"daemon/group/{name}.toml")
+        listed = "".join(f'  "{endpoint}",\n' for endpoint in endpoints)
+        with open(path + ".new~", "w") as out:
+            out.write(f'name = "{name}"\nversion = {version}\nallow = [\n{listed}]\n')
         os.rename(path + ".new~", path)
 
     def new_child(self, name):

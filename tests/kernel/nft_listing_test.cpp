@@ -1,6 +1,8 @@
 // What nft(8) shows of the table, and what listing.h reads back of it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>  // before the kernel's own, which then leaves out what both declare
+
 #include <linux/netfilter.h>
 #include <sys/stat.h>
 

@@ -2,7 +2,7 @@
 """design_citations.py SOURCE_DIRECTORY: every test that docs/design.md cites exists, and every promise cites one.
 
 A citation is a code span: `e2e:GROUP.SCENARIO` (tests/e2e/scenarios), `test:SUITE.NAME` (GoogleTest), `replay:NAME`
-(tests/replay), `ctest:NAME` (add_test). A promise is a table row that begins with its number: `| P7 |`."""
+(tests/replay), `ctest:NAME` (add_test, and conformance.NAME of tests/vectors). A promise is a table row that begins with its number: `| P7 |`."""
 
 import pathlib
 import re
@@ -23,7 +23,8 @@ def tests_of(source):
         "e2e": {f"{path.stem}.{name}" for path, text in texts("scenarios/*.py") for name in SCENARIO.findall(text)},
         "test": {f"{suite}.{name}" for _, text in texts("*_test.cpp") for suite, name in GOOGLE_TEST.findall(text)},
         "replay": {str(path.relative_to(source / "tests/replay").with_suffix("")) for path, _ in texts("*.replay")},
-        "ctest": {name for _, text in texts("CMakeLists.txt") for name in ADD_TEST.findall(text)},
+        "ctest": {name for _, text in texts("CMakeLists.txt") for name in ADD_TEST.findall(text)}
+        | {f"conformance.{path.stem}" for path, _ in texts("vectors/*.json")},
     }
 
 

@@ -49,17 +49,30 @@ TEST(HostLoader, SaysWhatEnforcesPoliciesThatDoNotSay) {
               ElementsAre(AllOf(HasSubstr("host.toml:1:11: error: "), HasSubstr("bpf"), HasSubstr("nft"))));
 }
 
-TEST(HostLoader, ReportsUnknownKeysAndThoseOfLaterVersions) {
+TEST(HostLoader, ReadsHowMuchProcessesMayRestrictThemselves) {
+  const Loaded<HostFile> loaded = load_host_file(
+      "[restrict]\nenabled = false\nper_user = 1\nper_workload = 2\ntotal = 3\ndepth = 12\nper_second = 1000\n",
+      Format::kToml, "host.toml");
+  ASSERT_THAT(messages_of(loaded.diagnostics), IsEmpty());
+  EXPECT_EQ(loaded.value.settings.restrict, (RestrictSettings{false, 1, 2, 3, 12, 1000}));
+  EXPECT_TRUE(HostSettings().restrict.enabled);
+  for (const std::string wrong : {"depth = 13", "per_user = 0", "total = 16385", "per_second = 1001", "enabled = 1",
+                                  "per_workload = \"many\"", "burst = 3"}) {
+    EXPECT_EQ(messages_of_toml("[restrict]\n" + wrong).size(), 1u) << wrong;
+  }
+}
+
+TEST(HostLoader, ReportsUnknownKeysAndWhatHasAnotherKind) {
   EXPECT_THAT(
       messages_of(load_host_policy("allow = []\nprivate_names = [\"*\", 1]\ngroups = []\n[limits]\nports = 1\n",
                                    Format::kToml, "host.toml")
                       .diagnostics),
-      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: backend, deny, private_names, "
-                  "block_networks, limits, profile, log, metrics, daemon, proxy",
+      ElementsAre("host.toml:1:1: error: unknown key `allow`; accepted: groups, backend, deny, private_names, "
+                  "block_networks, limits, profile, log, metrics, daemon, proxy, restrict",
                   HasSubstr("host.toml:2:18: error: "),
                   "host.toml:2:23: error: an item of `private_names` is an integer (1); accepted: a name pattern "
                   "as a string",
-                  "host.toml:3:1: error: `groups` is not in this version; leave it out",
+                  "host.toml:3:10: error: `groups` is a list; accepted: a table",
                   "host.toml:5:1: error: unknown key `ports` in [limits]; accepted: listen, loopback_low_ports, udp"));
 }
 

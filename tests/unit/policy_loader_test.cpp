@@ -194,7 +194,7 @@ TEST(PolicyLoader, ListsTheKeysWhenNoneIsSimilar) {
   EXPECT_THAT(
       messages_of_lines("firewall = 1\n[dns]\nsecurity = 2\n"),
       ElementsAre("p.toml:2:1: error: unknown key `firewall`; accepted: name, cgroup, unarmed_children, "
-                  "guard_shared, backend, mode, allow, deny, listen, loopback, cut_unattributed, dns",
+                  "guard_shared, backend, mode, allow, deny, spin, listen, loopback, cut_unattributed, expect, dns",
                   "p.toml:4:1: error: unknown key `security` in [dns]; accepted: learn, resolvers, search, "
                   "min_ttl, max_ttl, grace, retain, max_addresses, refuse_with, resolve, hints, ech, cache, bounds"));
 }

@@ -21,7 +21,8 @@ NARROWED = {
     "cooperative": False,
     "depth": 1,
 }
-# Moves, as its user, a child into a cgroup that argv[1] names, without opening anything for writing.
+# Ways to the cgroup that argv[1] names that no shell command takes: a child made in it, without opening anything for
+# writing; its cgroup.procs through mounts that are nowhere attached.
 CLONE_INTO_CGROUP = """
 import ctypes, os, struct, sys
 CLONE3, INTO_CGROUP = 435, 1 << 33
@@ -34,6 +35,22 @@ if pid == 0:
 print("into_cgroup", "done" if pid > 0 else os.strerror(ctypes.get_errno()))
 if pid > 0:
     os.waitpid(pid, 0)
+
+def write_below(kind, directory, path):
+    if directory < 0:
+        print(kind, "not mounted:", os.strerror(ctypes.get_errno()))
+        return
+    try:
+        os.write(os.open(path, os.O_WRONLY, dir_fd=directory), b"0")
+        print(kind, "done")
+    except OSError as error:
+        print(kind, error.strerror)
+
+OPEN_TREE, FSOPEN, FSCONFIG, FSMOUNT, AT_FDCWD, CREATE = 428, 430, 431, 432, -100, 6
+write_below("open_tree", libc.syscall(OPEN_TREE, AT_FDCWD, sys.argv[1].encode(), 1), "cgroup.procs")
+context = libc.syscall(FSOPEN, b"cgroup2", 0)
+libc.syscall(FSCONFIG, context, CREATE, None, None, 0)
+write_below("detached", libc.syscall(FSMOUNT, context, 0, 0), sys.argv[2] + "/cgroup.procs")
 """
 
 
@@ -144,7 +161,7 @@ ways() {{
   unshare --user --map-root-user --mount mount -t cgroup2 none "$2/mnt" 2>/dev/null && echo "userns mount done"
   mount --bind "$1" "$2/mnt" 2>/dev/null && echo "bind done"
   (echo 0 >"$1/cgroup.threads") 2>/dev/null && echo "threads done"
-  "$3" -c '{CLONE_INTO_CGROUP}' "$1"
+  "$3" -c '{CLONE_INTO_CGROUP}' "$1" "$4"
   echo kept >"$2/a" && mkdir "$2/d" && mv "$2/a" "$2/d/b" && cat "$2/d/b"
   grep NoNewPrivs /proc/self/status
 }}
@@ -153,7 +170,8 @@ ways "$@"
     try:
         with FakeDaemon({RESTRICT: (200, {**NARROWED, "cooperative": True})}) as daemon:
             with tempfile.TemporaryDirectory() as scratch:
-                command = ["sh", "-c", probe, "sh", outside, scratch, sys.executable]
+                inner = outside.removeprefix(cgroup2_mount() + "/")
+                command = ["sh", "-c", probe, "sh", outside, scratch, sys.executable, inner]
                 done = namewall(daemon, "restrict", "--cooperative", "--allow-nothing", "--", *command)
                 lines = done.stdout.split("\n")
                 ended = [line for line in lines if line.endswith("done")]
@@ -163,8 +181,9 @@ ways "$@"
                 expect(daemon.requests[-1][2]["cooperative"] is True, f"{daemon.requests}")
                 # The same without it, so that the ways are ways.
                 done = namewall(daemon, "restrict", "--allow-nothing", "--", "sh", "-c", probe.replace("mount", ": "), "sh",
-                                outside, tempfile.mkdtemp(dir=scratch), sys.executable)
-                expect("into_cgroup done" in done.stdout and "write done" in done.stdout, f"{done}")
+                                outside, tempfile.mkdtemp(dir=scratch), sys.executable, inner)
+                for way in ("into_cgroup done", "write done", "mkdir done", "open_tree done", "detached done"):
+                    expect(way in done.stdout, f"not even otherwise: {way} {done}")
                 with open(os.path.join(outside, "cgroup.procs"), "w") as held:
                     argv = [os.environ["NAMEWALL_E2E_BINARY"], "restrict", "--cooperative", "--allow-nothing"]
                     argv += ["--socket", daemon.socket, "--", "echo", "ran"]

@@ -152,5 +152,47 @@ TEST(PolicyCheck, IsTheSameAsJson) {
   EXPECT_EQ(json["files"][1]["diagnostics"][0]["column"], 8);
 }
 
+TEST(PolicyCheck, AnExpectationThatFailsIsAnError) {
+  const PolicyCheck check = Checker().check(
+      "a.toml", "name = \"a\"\nallow = [ \"a.example\" ]\n[[expect]]\ntarget = \"b.example\"\nallowed = true\n");
+  EXPECT_FALSE(check.ok());
+  ASSERT_EQ(check.diagnostics.size(), 1u);
+  EXPECT_THAT(check.diagnostics[0].to_string(), StartsWith("a.toml:4:10: error: expected `b.example` to be allowed"));
+}
+
+TEST(PolicyCheck, FilesCheckedTogetherAreComparedWithTheirParents) {
+  Checker checker;
+  std::vector<PolicyCheck> checks;
+  checks.push_back(checker.check("base.toml", "name = \"base\"\ncgroup = \"/ci\"\nallow = [ \"a.example\" ]"));
+  checks.push_back(checker.check("job.toml", "name = \"job\"\ncgroup = \"/ci/*\"\nallow = [ \"b.example\" ]"));
+  check_overlaps(checks, {}, {});
+  EXPECT_TRUE(checks[0].ok());
+  EXPECT_FALSE(checks[1].ok());
+  EXPECT_EQ(checks[1].diagnostics[0].to_string(),
+            "job.toml:3:11: error: `b.example` cannot be satisfied: nothing in base.toml permits it");
+}
+
+TEST(PolicyCheck, StrictMakesWarningsErrors) {
+  std::vector<PolicyCheck> checks;
+  checks.push_back(Checker().check("a.toml", "name = \"a\"\nallow = [ \"db.internal\" ]"));
+  check_overlaps(checks, {}, {});
+  EXPECT_TRUE(checks[0].ok());
+  ASSERT_EQ(checks[0].diagnostics.size(), 1u);
+  make_strict(checks);
+  EXPECT_FALSE(checks[0].ok());
+  EXPECT_THAT(checks[0].diagnostics[0].to_string(), HasSubstr(": error: "));
+}
+
+TEST(PolicyCheck, ExpandsWhatGroupsBrought) {
+  const std::vector<Group> groups = {
+      {"npm", "3", {{*parse_endpoint("registry.example", EndpointUse::kAllow), {"npm.toml", 4, 3}, ""}}, {}}};
+  const auto loaded = load_policy("name = \"a\"\nallow = [\"@npm\", \"b.example\"]\ndeny = [\"@npm\"]\n", Format::kToml,
+                                  "a.toml", {}, {groups, {}, {}});
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(to_comment(expand_rules(loaded.value, groups)),
+            "# @npm 3, allow:\n#   tcp://registry.example:443 (npm.toml:4:3)\n"
+            "# @npm 3, deny:\n#   registry.example (npm.toml:4:3)\n");
+}
+
 }  // namespace
 }  // namespace namewall::agent

@@ -135,7 +135,7 @@ TEST(ServiceNotify, GivesDescriptorsToTheManagerUnderTheirNames) {
   const auto told = manager.take();
   EXPECT_EQ(told.text, "FDSTORE=1\nFDPOLL=0\nFDNAME=control");
   ASSERT_TRUE(told.fd);
-  ASSERT_EQ(write(told.fd.get(), "x", 1), 1) << "the manager's copy lives on";
+  ASSERT_EQ(::write(told.fd.get(), "x", 1), 1) << "the manager's copy lives on";
   char byte = 0;
   EXPECT_EQ(read(reader.get(), &byte, 1), 1);
   ASSERT_TRUE(notify.release("control"));
@@ -166,7 +166,7 @@ int take_held_in_child(int first, int second) {
   if ((*held)[0].name != "control" || (*held)[1].name != "metrics") return 3;
   if ((fcntl((*held)[0].fd.get(), F_GETFD) & FD_CLOEXEC) == 0) return 4;
   if (getenv("LISTEN_FDS") != nullptr) return 5;
-  return write((*held)[1].fd.get(), "x", 1) == 1 ? 0 : 6;
+  return ::write((*held)[1].fd.get(), "x", 1) == 1 ? 0 : 6;
 }
 
 TEST(ServiceNotify, GetsItsDescriptorsBackAfterARestart) {

@@ -1,5 +1,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/landlock.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -219,6 +221,37 @@ TEST(NamewallRestrict, NothingIsGivenUpForADaemonThatCannotNarrow) {
     EXPECT_TRUE(std::strncmp(line, "NoNewPrivs:\t1", 13) != 0);
   }
   std::fclose(file);
+}
+
+TEST(NamewallRestrict, CooperativeIsForAllThreadsOrForNone) {
+  const FakeControlSocket daemon([](int connection, const std::string& request) {
+    const bool is_options = request.starts_with("OPTIONS");
+    say(connection, is_options ? "HTTP/1.1 204 No Content\r\nAllow: POST, OPTIONS\r\n\r\n" : answer(200, kNarrowed));
+  });
+  namewall_request request = request_to(daemon);
+  request.flags = NAMEWALL_COOPERATIVE;
+  const auto ends_with = [&](bool is_threaded) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      pthread_t thread;
+      if (is_threaded)
+        ::pthread_create(
+            &thread, nullptr, [](void*) -> void* { return ::pause(), nullptr; }, nullptr);
+      namewall_outcome outcome = NAMEWALL_OUTCOME_INIT;
+      const int result = namewall_restrict_self(&request, &outcome);
+      const bool gave_up = (outcome.flags & NAMEWALL_GAVE_UP_WRITING) != 0;
+      const bool is_refused = ::open("/sys/kernel/uevent_seqnum", O_WRONLY | O_CLOEXEC) < 0;
+      ::_exit(gave_up == (result == NAMEWALL_OK) && is_refused ? -result : 100);
+    }
+    int status = 0;
+    ::waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : 1000;
+  };
+  const int alone = ends_with(false);
+  if (alone == NAMEWALL_UNSUPPORTED) GTEST_SKIP() << "no Landlock here";
+  EXPECT_EQ(alone, NAMEWALL_OK);
+  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  EXPECT_EQ(ends_with(true), abi >= 8 ? NAMEWALL_OK : NAMEWALL_MANY_THREADS);
 }
 
 TEST(NamewallAvailable, SaysWhetherThisDaemonCanNarrow) {

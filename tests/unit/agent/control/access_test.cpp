@@ -60,6 +60,14 @@ TEST(AccessTest, ConnectionsOfAWorkloadAreItsOwnShareWhoeverItRunsAs) {
   EXPECT_EQ(holder({.uid = 0, .gone = true}), "user 0");
 }
 
+TEST(AccessTest, ConnectionsOfRestrictionsAreTheirUsersShare) {
+  FakeHost host;
+  host.confined_prefix = "/restrict:";
+  const auto holder = [&](const FakePeer& peer) { return find_holder(FakePeerIdentity(peer), kRules, host); };
+  EXPECT_EQ(holder({.uid = 1000, .cgroup = "/restrict:1000-1"}), "user 1000") << "a user has as many as it likes";
+  EXPECT_EQ(holder({.uid = 1001, .cgroup = "/restrict:1000-1"}), "user 1001");
+}
+
 using AccessOverHttpTest = ServedControl;
 
 TEST_F(AccessOverHttpTest, RefusesEveryRouteToThoseWithoutItsRight) {
@@ -70,7 +78,8 @@ TEST_F(AccessOverHttpTest, RefusesEveryRouteToThoseWithoutItsRight) {
       std::string target(route.path);
       if (const std::size_t at = target.find("{name}"); at != std::string::npos) target.replace(at, 6, "other");
       const HttpAnswer answer = ask(std::string(route.method), target);
-      EXPECT_EQ(answer.status, route.right == Right::kOwn ? 200 : 403) << route.method << " " << target;
+      const int own = route.endpoint == Endpoint::kRestrict ? 400 : 200;  // it needs a body
+      EXPECT_EQ(answer.status, route.right == Right::kOwn ? own : 403) << route.method << " " << target;
     }
     EXPECT_EQ(send("POST", "/v1/explain", R"({"workload": "other"})").status, 403);
     EXPECT_EQ(send("POST", "/v1/explain", R"({"target": "x:1"})").json()["workload"], "own of " + peer.cgroup);

@@ -6,6 +6,9 @@
 #include <map>
 #include <set>
 
+#include "agent/host/folder_findings.h"
+#include "policy/policy_loader.h"
+
 namespace namewall::agent {
 namespace {
 
@@ -39,6 +42,14 @@ class Folder {
     host_.reset();
     return *this;
   }
+  Folder& put_group(const std::string& name, const std::string& version, const std::vector<std::string>& endpoints) {
+    std::erase_if(groups_, [&](const Group& group) { return group.name == name; });
+    groups_.push_back({name, version, {}, {}});
+    for (const std::string& text : endpoints) {
+      groups_.back().rules.push_back({*parse_endpoint(text, EndpointUse::kAllow), {"g.toml", 4, 3}, ""});
+    }
+    return *this;
+  }
   Folder& lose_list() {
     is_lost_ = true;
     return *this;
@@ -49,7 +60,7 @@ class Folder {
     contents.host = host_;
     if (is_lost_) contents.files.clear(), contents.errors = {"cannot read the folder"};
     is_lost_ = false;
-    now_ = next_snapshot(contents, now_, system_, at(seconds));
+    now_ = next_snapshot(contents, now_, system_, at(seconds), std::nullopt, {groups_, {}, {}});
     return now_;
   }
   // "FILE STATE POLICY"
@@ -80,6 +91,7 @@ class Folder {
   std::optional<FileText> host_;
   ResolvConf system_ = parse_resolv_conf("nameserver 192.0.2.53");
   FolderSnapshot now_;
+  std::vector<Group> groups_;
   bool is_lost_ = false;
 };
 
@@ -349,6 +361,131 @@ TEST(FolderSnapshot, RefusesAHostPolicyThatPutsAPolicyInForceBeyondABound) {
   EXPECT_EQ(folder.snapshot().host.state, FileState::kKept);
   EXPECT_TRUE(folder.snapshot().host.in_force->file.policy.deny.empty());
   EXPECT_THAT(folder.states(), ElementsAre("a.toml in force a ", "b.toml in force b /b2"));
+}
+
+std::vector<std::string> allowed_by(const FolderSnapshot& snapshot, const std::string& policy_name) {
+  std::vector<std::string> endpoints;
+  for (const Rule& rule : snapshot.find(policy_name)->policy.allow) {
+    endpoints.push_back(to_canonical_string(rule.endpoint));
+  }
+  return endpoints;
+}
+
+TEST(FolderSnapshot, AGroupThatOpensMoreIsInForceWithTheNextReadingAndTold) {
+  Folder folder;
+  folder.put_group("npm", "3", {"https://a.example"})
+      .put("b.toml", "name = \"b\"\ncgroup = \"/b\"\nallow = [\"@npm\"]\n");
+  folder.put("c.toml", policy("c", "/c"));
+  const auto before = folder.load(1);
+  EXPECT_THAT(before.group_changes, IsEmpty());
+  folder.put_group("npm", "4", {"https://a.example", "https://x.example"});
+  const auto after = folder.load(2);
+  EXPECT_THAT(allowed_by(after, "b"), ElementsAre("tcp://a.example:443", "tcp://x.example:443"));
+  EXPECT_THAT(after.group_changes, ElementsAre("group @npm 3 -> 4 opens `tcp://x.example:443`"));
+  EXPECT_THAT(folder.status("b.toml").warnings,
+              ElementsAre("b.toml: warning: group @npm 3 -> 4 opens `tcp://x.example:443`"));
+  EXPECT_EQ(folder.status("b.toml").since, at(2));
+  EXPECT_EQ(after.find("c"), before.find("c")) << "who names no group keeps its version";
+  EXPECT_THAT(folder.load(3).group_changes, IsEmpty());
+}
+
+TEST(FolderSnapshot, AGroupOfDenyOpensWhatItLeavesOut) {
+  Folder folder;
+  folder.put_group("ads", "1", {"ads.example", "more.example"});
+  folder.put("b.toml", "name = \"b\"\ncgroup = \"/b\"\nallow = [\"**.example\"]\ndeny = [\"@ads\"]\n").load(1);
+  folder.put_group("ads", "2", {"ads.example"});
+  EXPECT_THAT(folder.load(2).group_changes, ElementsAre("group @ads 1 -> 2 in `deny` opens `tcp://more.example:443`"));
+}
+
+TEST(FolderSnapshot, AGroupOfTheHostFileIsThatOfTheOneInForce) {
+  Folder folder;
+  folder.put_host("[groups]\nmine = [\"https://a.example\"]\n");
+  folder.put("b.toml", "name = \"b\"\ncgroup = \"/b\"\nallow = [\"@mine\"]\n").load(1);
+  EXPECT_THAT(allowed_by(folder.snapshot(), "b"), ElementsAre("tcp://a.example:443"));
+  folder.put_host("[groups]\nmine = [\"https://a.example\", \"https://b.example\"\n").load(2);
+  EXPECT_THAT(allowed_by(folder.snapshot(), "b"), ElementsAre("tcp://a.example:443")) << "host.toml is broken";
+  folder.put_host("[groups]\nmine = [\"https://b.example\"]\n").load(3);
+  EXPECT_THAT(allowed_by(folder.snapshot(), "b"), ElementsAre("tcp://b.example:443"));
+  EXPECT_THAT(folder.snapshot().group_changes,
+              ElementsAre("group @mine closes `tcp://a.example:443`", "group @mine opens `tcp://b.example:443`"));
+  folder.put_host("").load(4);
+  EXPECT_THAT(folder.states(), ElementsAre("b.toml kept b /b")) << "the group is gone, the policy is not";
+  EXPECT_THAT(folder.status("b.toml").errors, ElementsAre(HasSubstr("\"@mine\" is no group")));
+}
+
+TEST(FolderSnapshot, AHostGroupFollowsTheShippedOneThatItNames) {
+  Folder folder;
+  folder.put_group("npm", "3", {"https://a.example"}).put_host("[groups]\nmine = [\"@npm\"]\n");
+  folder.put("b.toml", "name = \"b\"\ncgroup = \"/b\"\nallow = [\"@mine\"]\n").load(1);
+  folder.put_group("npm", "4", {"https://a.example", "https://b.example"}).load(2);
+  EXPECT_THAT(allowed_by(folder.snapshot(), "b"), ElementsAre("tcp://a.example:443", "tcp://b.example:443"));
+}
+
+TEST(FolderSnapshot, AFileThatFailsItsOwnExpectationsKeepsTheVersionInForce) {
+  const std::string expectation = "[[expect]]\ntarget = \"b.example\"\nallowed = false\n";
+  Folder folder;
+  folder.put("a.toml", policy("a", "/a") + expectation).load(1);
+  EXPECT_THAT(folder.states(), ElementsAre("a.toml in force a /a"));
+  folder.put("a.toml", "name = \"a\"\ncgroup = \"/a\"\nallow = [\"a.example\", \"b.example\"]\n" + expectation).load(2);
+  EXPECT_THAT(folder.states(), ElementsAre("a.toml kept a /a"));
+  EXPECT_THAT(folder.status("a.toml").errors,
+              ElementsAre(HasSubstr("a.toml:5:10: error: expected `b.example` to be refused")));
+  EXPECT_THAT(allowed_by(folder.snapshot(), "a"), ElementsAre("tcp://a.example:443"));
+}
+
+TEST(FolderSnapshot, ANewHostPolicyHoldsThoughAPolicyFailsItsExpectationsWithIt) {
+  Folder folder;
+  folder.put("a.toml", policy("a", "/a") + "[[expect]]\ntarget = \"a.example\"\nallowed = true\n").load(1);
+  folder.put_host("deny = [\"a.example\"]\n").load(2);
+  EXPECT_THAT(folder.states(), ElementsAre("a.toml in force a /a"));
+  EXPECT_FALSE(decide_name(*folder.snapshot().find("a")->image, DomainName::from_normal("a.example")).may_ask());
+  EXPECT_THAT(folder.status("a.toml").warnings, ElementsAre(HasSubstr("warning: expected `a.example` to be allowed")));
+}
+
+TEST(FolderSnapshot, BlocksAndLimitsOfANewHostPolicyHoldForWhatIsInForce) {
+  Folder folder;
+  folder.put("a.toml", policy("a", "/a")).load(1);
+  const auto before = folder.snapshot().find("a");
+  EXPECT_TRUE(before->image->may_listen);
+  folder.put_host("block_networks = [\"10.0.0.0/8\"]\n[limits]\nlisten = \"deny\"\n").load(2);
+  const auto after = folder.snapshot().find("a");
+  EXPECT_FALSE(after->image->may_listen);
+  EXPECT_NE(decide_address(*after->image, *parse_address("10.0.0.1")).host_deny, 0u);
+  EXPECT_NE(after->planned.sha256, before->planned.sha256);
+}
+
+TEST(FolderFindings, AreWarningsOfWhatIsInForceAndNeverKeepItOut) {
+  Folder folder;
+  folder.put("a.toml", policy("a", "/a")).put("b.toml", "name = \"b\"\ncgroup = \"/a/b\"\nallow = [\"b.example\"]\n");
+  folder.load(1);
+  find_conflicts(folder.snapshot(), {}, {});
+  EXPECT_THAT(folder.status("a.toml").findings, IsEmpty());
+  EXPECT_THAT(folder.status("b.toml").findings,
+              ElementsAre("b.toml:3:10: warning: `b.example` cannot be satisfied: nothing in a.toml permits it"));
+  const FolderSnapshot older = folder.snapshot();
+  folder.put_host("deny = [\"a.example\"]\n").load(2);
+  find_conflicts(folder.snapshot(), older, {});
+  EXPECT_THAT(folder.states(), ElementsAre("a.toml in force a /a", "b.toml in force b /a/b"));
+  EXPECT_THAT(folder.status("a.toml").findings,
+              ElementsAre("a.toml:3:10: warning: `a.example` cannot be satisfied: it is denied by host.toml:1"));
+  const FolderSnapshot same = folder.snapshot();
+  folder.load(3);
+  find_conflicts(folder.snapshot(), same, {});
+  EXPECT_THAT(folder.status("a.toml").findings, SizeIs(1)) << "nothing changed";
+  EXPECT_THAT(collect_warnings(folder.snapshot(), 10), SizeIs(2));
+  EXPECT_THAT(collect_warnings(folder.snapshot(), 1),
+              ElementsAre("2 more warnings are not shown: see `namewall check`"));
+}
+
+TEST(FolderFindings, AreBounded) {
+  std::string allow = "name = \"a\"\ncgroup = \"/a\"\nallow = [";
+  for (int i = 0; i < 50; ++i) allow += "\"h" + std::to_string(i) + ".internal\",";
+  Folder folder;
+  folder.put("a.toml", allow + "]\n").load(1);
+  find_conflicts(folder.snapshot(), {}, {});
+  ASSERT_EQ(folder.status("a.toml").findings.size(), kMaxFindings);
+  EXPECT_EQ(folder.status("a.toml").findings.back(),
+            "a.toml: warning: 31 more findings are not shown: see `namewall check`");
 }
 
 }  // namespace

@@ -24,6 +24,17 @@ TEST(RestrictionBounds, LeaveRoomUntilTheLast) {
   EXPECT_EQ(check_room(settings, {3, 0, 3, 0}).error().kind, ErrorKind::kLimit);
 }
 
+TEST(RestrictionBounds, LeaveTheKernelsTablesToTheOperator) {
+  RestrictionCount count;
+  count.cgroup_depth = kMaxRestrictCgroupDepth;
+  EXPECT_THAT(sentence_of_full({}, count), testing::HasSubstr("cgroups in one another: 24"));
+  count = {.rules_of_user = kMaxRestrictRulesOfUser - 10, .all_rules = kMaxRestrictRules - 20};
+  EXPECT_TRUE(check_rules(count, 10));
+  EXPECT_FALSE(check_rules(count, 11));
+  count.rules_of_user = 0;
+  EXPECT_FALSE(check_rules(count, 21));
+}
+
 TEST(RestrictionBounds, AreNotAskedWhereItIsSwitchedOff) {
   RestrictSettings settings;
   settings.enabled = false;

@@ -106,5 +106,29 @@ TEST(LiftedPlaces, EndWithACgroupThatAGlobMatched) {
   EXPECT_EQ(lifted.by_cgroup().size(), 1u);
 }
 
+TEST(SavedFolder, RemembersTheGroupsInUseSoThatAnUpgradeWhileNoDaemonRunsIsTold) {
+  const auto groups_with = [](const std::string& version, const std::vector<std::string>& endpoints) {
+    std::vector<Group> groups{{"npm", version, {}, {}}, {"unused", "1", {}, {}}};
+    for (const std::string& text : endpoints) {
+      groups[0].rules.push_back({*parse_endpoint(text, EndpointUse::kAllow), {}, ""});
+    }
+    return groups;
+  };
+  FolderContents folder;
+  folder.files.push_back({"b.toml", "name = \"b\"\ncgroup = \"/b\"\nallow = [\"@npm\"]\n"});
+  const std::vector<Group> older = groups_with("3", {"https://a.example"});
+  const std::vector<Group> newer = groups_with("4", {"https://a.example", "https://x.example"});
+  const SavedFolder saved = saved_form_of(next_snapshot(folder, {}, {}, {}, std::nullopt, {older, {}, {}}), {});
+  ASSERT_EQ(saved.groups.size(), 1u);
+  EXPECT_EQ(saved.groups[0].endpoints, std::vector<std::string>{"tcp://a.example:443"});
+  SavedState state;
+  state.folder = saved;
+  const auto read = saved_state_from_json(saved_state_to_json(state));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->folder, saved);
+  const FolderSnapshot after = next_snapshot(folder, restored(read->folder), {}, {}, std::nullopt, {newer, {}, {}});
+  EXPECT_EQ(after.group_changes, std::vector<std::string>{"group @npm 3 -> 4 opens `tcp://x.example:443`"});
+}
+
 }  // namespace
 }  // namespace namewall::agent
