@@ -49,7 +49,7 @@ allowed_outbound_hosts = [ "https://{{ host }}", "redis://cache" ]
   EXPECT_THAT(manifest.value.variables, ElementsAre("host", "token"));
   EXPECT_EQ(manifest.value.defaults, (SpinVariables{{"host", "h.example"}}));
   const SpinManifestEntry& second = manifest.value.components.front().entries.back();
-  EXPECT_EQ(second.position, (Position{12, 49}));
+  EXPECT_EQ(second.position, (Position{12, 50}));
 }
 
 TEST(SpinManifestReader, FindsComponentsInsideOfTriggers) {

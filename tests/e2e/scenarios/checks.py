@@ -106,11 +106,11 @@ def scenario_a_workload_by_call_may_name_groups():
         host.expect_reach(cgroup, f"shop.example {PORT}", ok=True)
         host.expect_reach(cgroup, f"bank.example {PORT}", ok=False)
         body["policy_text"] = 'allow = ["@shop"]\n'
-        error = host.send("PUT", "/v1/workloads/job", body).error(400)
+        error = host.send("PUT", "/v1/workloads/job", body).error(422)
         expect("did you mean `@shops`?" in json.dumps(error), f"{error}")
         body["policy_text"] += '[[expect]]\ntarget = "bank.example"\nallowed = true\n'
         body["policy_text"] = body["policy_text"].replace("@shop", "@shops")
-        error = host.send("PUT", "/v1/workloads/job", body).error(400)
+        error = host.send("PUT", "/v1/workloads/job", body).error(422)
         expect("expected `bank.example` to be allowed" in json.dumps(error), f"{error}")
 
 

@@ -38,7 +38,7 @@ TEST(Expectations, HoldWherePolicyAndExpectationAgree) {
 TEST(Expectations, OneThatFailsIsToldAtItsLineWithTheRuleThatDecides) {
   EXPECT_THAT(failures_of(kRules + expect_table("t.a.example", true)),
               ElementsAre("p.toml:5:10: error: expected `t.a.example` to be allowed, and it is refused; deny rules: "
-                          "`t.a.example` (p.toml:3:9) has icmp tcp+udp/*"));
+                          "`t.a.example` (p.toml:3:9) has tcp+udp/* icmp"));
   EXPECT_THAT(
       failures_of(kRules + expect_table("tcp://192.0.2.1:22", false)),
       ElementsAre(HasSubstr("p.toml:5:10: error: expected `tcp://192.0.2.1:22` to be refused, and it is allowed")));
