@@ -258,7 +258,9 @@ class Explainer {
                                      : stage == "address rules" ? &input_.policy.allow
                                                                 : nullptr;
     if (rules == nullptr) return "";
+    const bool is_loopback = is_loopback_destination(std::get<Address>(by_address.host));
     for (const Rule* rule : rules_covering(*rules, by_address)) {
+      if (is_loopback && spares_own_loopback(*rule)) continue;  // not what this stage compares (closing_block)
       if (has_port(*rule, by_address)) return ": " + describe(*rule);
     }
     return "";
