@@ -48,7 +48,7 @@ Result<void> RestrictionRate::take(const RestrictSettings& settings, std::uint32
   const double rate = settings.per_second;
   if (!users_.contains(uid) && users_.size() >= kMaxUsers) {
     // Whoever has not asked for so long has all of its share again. All are looked at once a second at most.
-    constexpr Nanoseconds kForgotten = std::chrono::seconds(kBurstSeconds);
+    constexpr Nanoseconds kForgotten = std::chrono::seconds(2 * kBurstSeconds);
     if (!forgot_at_ || now - *forgot_at_ >= std::chrono::seconds(1)) {
       forgot_at_ = now;
       std::erase_if(users_, [&](const auto& user) { return now - user.second.at >= kForgotten; });
@@ -62,6 +62,18 @@ Result<void> RestrictionRate::take(const RestrictSettings& settings, std::uint32
     return fail(ErrorKind::kLimit, "too many restrictions are asked for: ask again in a second");
   }
   return {};
+}
+
+void RestrictionRate::charge(Bucket& bucket, double rate, double calls) {
+  bucket.tokens = std::max(-rate * kBurstSeconds, bucket.tokens - calls);
+}
+
+void RestrictionRate::charge(const RestrictSettings& settings, std::uint32_t uid, Nanoseconds busy) {
+  const double calls = std::chrono::duration<double>(busy) / std::chrono::duration<double>(kTimeOfCall) - 1;
+  if (calls <= 0) return;  // it is paid for
+  const double rate = settings.per_second;
+  if (const auto user = users_.find(uid); user != users_.end()) charge(user->second, rate, calls);
+  charge(all_, rate * kUsersAtOnce, calls);
 }
 
 }  // namespace namewall::agent

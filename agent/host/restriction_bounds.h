@@ -39,9 +39,13 @@ class RestrictionRate {
   static constexpr std::uint32_t kBurstSeconds = 4;  // a burst: as much as comes in so many seconds
   static constexpr std::uint32_t kUsersAtOnce = 5;   // of all together: what so many users may
   static constexpr std::size_t kMaxUsers = 4096;     // remembered
+  static constexpr Nanoseconds kTimeOfCall = std::chrono::milliseconds(5);
 
   // kLimit.
   Result<void> take(const RestrictSettings& settings, std::uint32_t uid, BootTime now);
+  // A call that was taken has kept the daemon busy for so long: as many calls as come in that time. It can be refused
+  // for that as long as a burst takes to come, and no longer.
+  void charge(const RestrictSettings& settings, std::uint32_t uid, Nanoseconds busy);
 
  private:
   struct Bucket {
@@ -49,6 +53,7 @@ class RestrictionRate {
     BootTime at;
   };
   static bool take(Bucket& bucket, double rate, BootTime now, bool is_new);
+  static void charge(Bucket& bucket, double rate, double calls);
 
   std::map<std::uint32_t, Bucket> users_;
   Bucket all_;

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <algorithm>
 #include <memory>
@@ -68,6 +69,12 @@ bool wait_for_helper(HostParts& parts, Nanoseconds patience, IsDone is_done) {
     if (!parts.helper.is_alive()) break;
   }
   return is_done();
+}
+
+Nanoseconds busy_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + Nanoseconds(time.tv_nsec);
 }
 
 tl::unexpected<Error> no_answer() {
@@ -196,10 +203,18 @@ void WorkloadRestriction::undo(const RestrictedCgroup& made) {
 }
 
 RestrictOutcome WorkloadRestriction::restrict(const Peer& peer, const RestrictRequest& request) {
-  const RestrictSettings& settings = parts_.settings().restrict;
+  const RestrictSettings settings = parts_.settings().restrict;
   if (settings.enabled) {
     if (const auto room = rate_.take(settings, peer.uid, boot_now()); !room) return refused(room.error());
   }
+  const Nanoseconds begin = busy_time();
+  RestrictOutcome outcome = restrict(peer, request, settings);
+  rate_.charge(settings, peer.uid, busy_time() - begin);
+  return outcome;
+}
+
+RestrictOutcome WorkloadRestriction::restrict(const Peer& peer, const RestrictRequest& request,
+                                              const RestrictSettings& settings) {
   if (peer.pidfd < 0 || peer.cgroup_id == 0) {
     return refused({ErrorKind::kPermission, 0, "the process that asks cannot be told by the kernel"});
   }

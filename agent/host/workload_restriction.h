@@ -38,6 +38,8 @@ class WorkloadRestriction {
  private:
   static constexpr Nanoseconds kPatience = std::chrono::milliseconds(500);
 
+  RestrictOutcome restrict(const Peer& peer, const RestrictRequest& request, const RestrictSettings& settings);
+
   struct Above {
     std::vector<const Workload*> levels;  // the nearest first
     RestrictionCount count;

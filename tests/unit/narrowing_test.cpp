@@ -110,5 +110,15 @@ TEST(Narrowing, EndsComparingWhereItWouldTakeLong) {
   EXPECT_THAT(sentences.back(), HasSubstr("were not compared"));
 }
 
+TEST(Narrowing, EndsComparingSoonerWhereEachTakesLong) {
+  std::string stars;
+  for (int i = 0; i < 28; ++i) stars += "a*";
+  std::vector<std::string> many;
+  for (int i = 100; i < 300; ++i) many.push_back(stars + std::to_string(i) + ".x");
+  const auto sentences = without_effect(many, {outer(many)});
+  ASSERT_EQ(sentences.size(), 1u);
+  EXPECT_THAT(sentences.front(), HasSubstr("were not compared"));
+}
+
 }  // namespace
 }  // namespace namewall

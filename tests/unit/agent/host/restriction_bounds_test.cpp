@@ -73,5 +73,28 @@ TEST(RestrictionRate, OfManyUsersIsBoundedTogether) {
   EXPECT_EQ(taken, 5 * 20) << "subordinate ids are one user's";
 }
 
+TEST(RestrictionRate, CountsACallThatTookLongAsSeveral) {
+  RestrictSettings settings;
+  settings.per_second = 5;
+  RestrictionRate rate;
+  ASSERT_EQ(count_taken(rate, settings, 1000, at_second(10), 1), 1);
+  rate.charge(settings, 1000, RestrictionRate::kTimeOfCall / 2);
+  EXPECT_EQ(count_taken(rate, settings, 1000, at_second(10), 100), 19) << "what a call takes is paid for";
+  ASSERT_EQ(count_taken(rate, settings, 1000, at_second(20), 1), 1);
+  rate.charge(settings, 1000, 11 * RestrictionRate::kTimeOfCall);
+  EXPECT_EQ(count_taken(rate, settings, 1000, at_second(20), 100), 9);
+  EXPECT_EQ(count_taken(rate, settings, 1001, at_second(20), 100), 20) << "another user's share is its own";
+}
+
+TEST(RestrictionRate, IsLeftWithNothingForNoLongerThanABurst) {
+  RestrictSettings settings;
+  settings.per_second = 5;
+  RestrictionRate rate;
+  ASSERT_EQ(count_taken(rate, settings, 1000, at_second(10), 1), 1);
+  rate.charge(settings, 1000, std::chrono::seconds(100));
+  EXPECT_EQ(count_taken(rate, settings, 1000, at_second(13.9), 1), 0);
+  EXPECT_EQ(count_taken(rate, settings, 1000, at_second(14.5), 1), 1);
+}
+
 }  // namespace
 }  // namespace namewall::agent
