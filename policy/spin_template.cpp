@@ -6,6 +6,7 @@ namespace namewall {
 namespace {
 
 constexpr std::string_view kOpen = "{{", kClose = "}}";
+constexpr std::size_t kMaxFilled = 4096;  // a host name has 253 characters at most
 
 tl::unexpected<Error> fail_open() { return fail(ErrorKind::kInvalid, "a `{{` is not closed by `}}`"); }
 
@@ -34,6 +35,9 @@ Result<std::string> fill_spin_template(std::string_view text, const SpinVariable
     const auto variable = variables.find(trim_spin_text(inside));
     if (variable == variables.end()) return fail(ErrorKind::kNotFound, std::string(trim_spin_text(inside)));
     filled += variable->second;
+    if (filled.size() > kMaxFilled) {
+      return fail(ErrorKind::kInvalid, "with its variables it has more than " + std::to_string(kMaxFilled) + " bytes");
+    }
     at = close + kClose.size();
   }
   return filled;

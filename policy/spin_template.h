@@ -14,7 +14,8 @@ using SpinVariables = std::map<std::string, std::string, std::less<>>;
 // Error (kInvalid): a `{{` without `}}`.
 Result<bool> is_spin_template(std::string_view text);
 
-// With the variables put in. Errors: kInvalid, a `{{` without `}}`; kNotFound, a variable without a value: its name.
+// With the variables put in. Errors: kInvalid, a `{{` without `}}`, or too long then; kNotFound, a variable without a
+// value: its name.
 Result<std::string> fill_spin_template(std::string_view text, const SpinVariables& variables);
 
 }  // namespace namewall

@@ -5,6 +5,7 @@
 
 #include "policy/spin_endpoint.h"
 #include "policy/spin_oddities.h"
+#include "policy/spin_template.h"
 
 namespace namewall {
 namespace {
@@ -180,6 +181,15 @@ allowed_outbound_hosts = [ "https://{{ v }}", "redis://{{ v }}" ]
   EXPECT_FALSE(rules.ok());
   EXPECT_THAT(first_error(rules), HasSubstr("m:5:47: error: \"redis://{{ v }}\""));
   EXPECT_THAT(rules.value.lines.front().remarks, ElementsAre(HasSubstr("leave it empty")));
+}
+
+TEST(SpinTemplate, IsRefusedWhereItsVariablesMakeItLong) {
+  std::string many;
+  for (int i = 0; i < 10; ++i) many += "{{ v }}";
+  EXPECT_EQ(fill_spin_template(many, {{"v", "x"}}).value(), "xxxxxxxxxx");
+  const auto filled = fill_spin_template(many, {{"v", std::string(1000, 'x')}});
+  ASSERT_FALSE(filled);
+  EXPECT_THAT(filled.error().message(), HasSubstr("more than 4096 bytes"));
 }
 
 }  // namespace
