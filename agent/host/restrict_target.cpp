@@ -14,7 +14,9 @@ constexpr std::uint64_t capability(int number) { return std::uint64_t{1} << numb
 // In the user namespace of the cgroups' owner.
 constexpr std::uint64_t kWaysOut = capability(CAP_DAC_OVERRIDE) | capability(CAP_FOWNER) | capability(CAP_CHOWN) |
                                    capability(CAP_SETUID) | capability(CAP_SYS_ADMIN) | capability(CAP_SYS_PTRACE) |
-                                   capability(CAP_SYS_MODULE);
+                                   capability(CAP_SYS_MODULE) |
+                                   // Gives itself any other, by a file or by the device that files are on.
+                                   capability(CAP_SETFCAP) | capability(CAP_MKNOD) | capability(CAP_SYS_RAWIO);
 // Of a user namespace below: over files whose owner it has.
 constexpr std::uint64_t kOverMappedFiles =
     capability(CAP_DAC_OVERRIDE) | capability(CAP_FOWNER) | capability(CAP_CHOWN) | capability(CAP_SETUID);
@@ -77,8 +79,10 @@ bool may_leave(const ProcessRights& rights, const UserNamespace& users, std::spa
   if (users.is_readers && (rights.effective & kWaysOut) != 0) return true;
   return std::ranges::any_of(procs, [&](const struct stat& file) {
     if (file.st_uid == rights.uid || is_permitted(rights, file, 2)) return true;
-    return !users.is_readers && (rights.effective & kOverMappedFiles) != 0 && has(users.uids, file.st_uid) &&
-           has(users.gids, file.st_gid);
+    const bool takes_group = (rights.effective & capability(CAP_SETGID)) != 0 && (file.st_mode & S_IWGRP) != 0;
+    if (users.is_readers) return takes_group;
+    if (!has(users.gids, file.st_gid)) return false;
+    return takes_group || ((rights.effective & kOverMappedFiles) != 0 && has(users.uids, file.st_uid));
   });
 }
 

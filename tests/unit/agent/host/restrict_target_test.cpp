@@ -81,6 +81,10 @@ TEST(RestrictTarget, LeavesByACapability) {
   EXPECT_TRUE(leaves(user(kDacOverride), {procs_of(0, 0, 0644)}));
   EXPECT_TRUE(leaves(user(kSetuid), {procs_of(0, 0, 0644)}));
   EXPECT_FALSE(leaves(user(1u << 10), {procs_of(0, 0, 0644)})) << "CAP_NET_BIND_SERVICE";
+  EXPECT_TRUE(leaves(user(1u << 31), {procs_of(0, 0, 0644)})) << "CAP_SETFCAP gives a file of its own all of them";
+  EXPECT_TRUE(leaves(user(1u << 27), {procs_of(0, 0, 0644)})) << "CAP_MKNOD";
+  EXPECT_FALSE(leaves(user(1u << 6), {procs_of(0, 45, 0644)})) << "CAP_SETGID, where no group may write";
+  EXPECT_TRUE(leaves(user(1u << 6), {procs_of(0, 45, 0664)}));
 }
 
 TEST(RestrictTarget, HasCapabilitiesOverTheFilesOfItsOwnUserNamespaceAlone) {
@@ -88,6 +92,9 @@ TEST(RestrictTarget, HasCapabilitiesOverTheFilesOfItsOwnUserNamespaceAlone) {
   EXPECT_FALSE(leaves(user(kDacOverride), {procs_of(0, 0, 0644)}, users)) << "rootless: the host's root is not in it";
   EXPECT_TRUE(leaves(user(kDacOverride), {procs_of(100005, 1000, 0644)}, users));
   EXPECT_FALSE(leaves(user(kDacOverride), {procs_of(100005, 0, 0644)}, users)) << "its group is not in it";
+  EXPECT_TRUE(leaves(user(1u << 6), {procs_of(0, 1000, 0664)}, users)) << "by a group that is in it";
+  EXPECT_FALSE(leaves(user(1u << 6), {procs_of(0, 45, 0664)}, users));
+  EXPECT_FALSE(leaves(user(1u << 27), {procs_of(0, 0, 0644)}, users)) << "CAP_MKNOD is the host's alone";
   users = {false, parse_id_map("0 0 4294967295\n"), parse_id_map("0 0 4294967295\n")};
   EXPECT_TRUE(leaves(user(kDacOverride), {procs_of(0, 0, 0644)}, users)) << "made by root, with all ids";
 }
