@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,17 +16,11 @@ namespace {
 
 constexpr int kMaxLinks = 40;  // as the kernel follows
 
-// Nothing writes through a mount that is read-only, whatever the modes say.
-bool is_read_only(const std::string& path) {
-  struct statvfs mount {};
-  return ::statvfs(path.c_str(), &mount) == 0 && (mount.f_flag & ST_RDONLY) != 0;
-}
-
 Result<void> check_directory(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return fail_errno(errno, "cannot examine " + escape_for_display(path));
   const bool is_sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0 && status.st_uid == 0;
-  if (is_sticky || is_read_only(path)) return {};
+  if (is_sticky) return {};
   return check_trusted(status, "the folder " + escape_for_display(path));
 }
 
