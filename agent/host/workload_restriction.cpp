@@ -202,50 +202,53 @@ void WorkloadRestriction::undo(const RestrictedCgroup& made) {
   parts_.helper.remove_restricted(made.directory.get(), boot_now(), [](const Result<void>&) {});
 }
 
-RestrictOutcome WorkloadRestriction::restrict(const Peer& peer, const RestrictRequest& request) {
-  const RestrictSettings settings = parts_.settings().restrict;
-  if (settings.enabled) {
-    if (const auto room = rate_.take(settings, peer.uid, boot_now()); !room) return refused(room.error());
-  }
-  const Nanoseconds begin = busy_time();
-  RestrictOutcome outcome = restrict(peer, request, settings);
-  rate_.charge(settings, peer.uid, busy_time() - begin);
-  return outcome;
-}
-
-RestrictOutcome WorkloadRestriction::restrict(const Peer& peer, const RestrictRequest& request,
-                                              const RestrictSettings& settings) {
-  if (peer.pidfd < 0 || peer.cgroup_id == 0) {
-    return refused({ErrorKind::kPermission, 0, "the process that asks cannot be told by the kernel"});
-  }
+Result<WorkloadRestriction::Plan> WorkloadRestriction::plan(const Peer& peer, const RestrictRequest& request,
+                                                            const RestrictSettings& settings) {
   const auto above = look_above(peer);
-  if (!above) return refused(above.error());
-  if (const auto room = check_room(settings, above->count); !room) return refused(room.error());
+  if (!above) return tl::unexpected(above.error());
+  if (const auto room = check_room(settings, above->count); !room) return tl::unexpected(room.error());
   auto policy = build_policy(request, *above);
-  if (!policy) return refused(policy.error());
-  if (const auto room = check_rules(above->count, (*policy)->rules()); !room) return refused(room.error());
+  if (!policy) return tl::unexpected(policy.error());
+  if (const auto room = check_rules(above->count, (*policy)->rules()); !room) return tl::unexpected(room.error());
 
   std::vector<LevelAbove> levels;
   for (const Workload* level : above->levels) {
     if (level->policy)
       levels.push_back({"workload " + level->name, &level->policy->policy(), level->policy->image().get()});
   }
-  RestrictView view;
-  view.without_effect = find_without_effect((*policy)->policy().allow, levels);
+  auto without_effect = find_without_effect((*policy)->policy().allow, levels);
+  return Plan{std::move(*policy), std::move(without_effect), above->count.depth + 1};
+}
 
+RestrictOutcome WorkloadRestriction::restrict(const Peer& peer, const RestrictRequest& request) {
+  const RestrictSettings& settings = parts_.settings().restrict;
+  if (settings.enabled) {
+    if (const auto room = rate_.take(settings, peer.uid, boot_now()); !room) return refused(room.error());
+  }
+  if (peer.pidfd < 0 || peer.cgroup_id == 0) {
+    return refused({ErrorKind::kPermission, 0, "the process that asks cannot be told by the kernel"});
+  }
+  const Nanoseconds begin = busy_time();
+  auto planned = plan(peer, request, settings);
+  rate_.charge(settings, peer.uid, busy_time() - begin);  // not for the arming, which may load a layer for all to come
+  if (!planned) return refused(planned.error());
+  const HeldPolicyPtr& policy = planned->policy;
+
+  RestrictView view;
+  view.without_effect = std::move(planned->without_effect);
   const std::uint64_t number = next_number_++;
   const RestrictOrder order{.number = number,
                             .cgroup_id = peer.cgroup_id,
                             .uid = peer.uid,
                             .child = request.child,
                             .may_be_able_to_leave = request.cooperative,
-                            .in_own_netns = (*policy)->image()->backend == Backend::kNft};
+                            .in_own_netns = policy->image()->backend == Backend::kNft};
   const RestrictedCgroupOutcome outcome = make_cgroup(peer, order);
   if (!outcome.made) return refused(outcome.made.error(), outcome.obstacle);
   const RestrictedCgroup& made = *outcome.made;
   const std::uint64_t id = id_of(made.directory.get());
   // Armed before anybody is in it: a process is never held by less than it asked for.
-  if (const auto armed = arm(peer, request, number, made.directory.get(), *policy); !armed) {
+  if (const auto armed = arm(peer, request, number, made.directory.get(), policy); !armed) {
     undo(made);
     return refused(armed.error());
   }
@@ -263,7 +266,7 @@ RestrictOutcome WorkloadRestriction::restrict(const Peer& peer, const RestrictRe
   view.state = state_of(workload);
   view.why = why_of(workload, std::nullopt);
   view.cooperative = request.cooperative;
-  view.depth = above->count.depth + 1;
+  view.depth = planned->depth;
   return {std::move(view), RestrictObstacle::kNone};
 }
 

@@ -38,12 +38,16 @@ class WorkloadRestriction {
  private:
   static constexpr Nanoseconds kPatience = std::chrono::milliseconds(500);
 
-  RestrictOutcome restrict(const Peer& peer, const RestrictRequest& request, const RestrictSettings& settings);
-
   struct Above {
     std::vector<const Workload*> levels;  // the nearest first
     RestrictionCount count;
   };
+  struct Plan {
+    HeldPolicyPtr policy;
+    std::vector<std::string> without_effect;
+    std::uint32_t depth = 0;
+  };
+  Result<Plan> plan(const Peer& peer, const RestrictRequest& request, const RestrictSettings& settings);
   Result<Above> look_above(const Peer& peer) const;
   Result<HeldPolicyPtr> build_policy(const RestrictRequest& request, const Above& above);
   RestrictedCgroupOutcome make_cgroup(const Peer& peer, const RestrictOrder& order);
