@@ -17,6 +17,16 @@ static __always_inline int judge_tcp_in(struct nw_workload* w, struct __sk_buff*
   return refuse_packet(skb, w, p, 0, NW_HOOK_INBOUND, NW_REASON_INBOUND_TCP);
 }
 
+/* A socket that was let go where the host denies, to sort addresses, gets nothing from there either. */
+static __always_inline int is_connected_to_sort(struct nw_workload* w, const struct socket_state* state,
+                                                const struct packet* p) {
+  if (!state || !(state->flags & SOCKET_JUDGE_EACH)) return 0;
+  struct destination d = {.ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16 | p->port};
+  __builtin_memcpy(d.address, p->address, sizeof(d.address));
+  d.bit = bit_of(w, d.key);
+  return is_denied(w, &d);
+}
+
 static __always_inline int judge_udp_in(struct nw_workload* w, struct __sk_buff* skb, struct packet* p) {
   struct bpf_sock* sk = skb->sk;
   if (sk) sk = bpf_sk_fullsock(sk);
@@ -34,7 +44,9 @@ static __always_inline int judge_udp_in(struct nw_workload* w, struct __sk_buff*
   }
   /* Connected: the kernel delivers from the peer only, unless the socket was connected behind the kernel's lookup. */
   struct destination peer = {};
-  if (socket_destination(sk, &peer) && (__u16)peer.key == p->port && same_address(peer.address, p->address)) return 1;
+  if (socket_destination(sk, &peer) && (__u16)peer.key == p->port && same_address(peer.address, p->address) &&
+      !is_connected_to_sort(w, state, p))
+    return 1;
   struct local_end local = {};
   read_local(skb, &local, p->transport, 0);
   struct destination d = {.ip_protocol = IPPROTO_UDP, .key = NW_PROTOCOL_UDP << 16 | p->port};

@@ -94,6 +94,46 @@ TEST_F(HostLimits, AHostDeniedPeerMayNotBeAnswered) {
   EXPECT_FALSE(receive(peer.get(), milliseconds(100)).has_value());
 }
 
+// The connect that sorts addresses opens nothing to what the peer sends by itself.
+TEST_F(HostLimits, AHostDeniedPeerIsNotHeardByASocketThatSortedIt) {
+  arm_below("deny = [\"udp://192.0.2.1:*\"]\n", make_policy({"tcp://192.0.2.1:443", "udp://192.0.2.2:7777"}));
+  OwnedFd denied, open;
+  network_.in_far([&] {
+    int error = 0;
+    denied = bind_anywhere(SOCK_DGRAM, ip("192.0.2.1"), 7777, &error);
+    ASSERT_EQ(error, 0);
+    open = bind_anywhere(SOCK_DGRAM, ip("192.0.2.2"), 7777, &error);
+    ASSERT_EQ(error, 0);
+  });
+  int told[2];
+  ASSERT_EQ(pipe(told), 0);
+  const OwnedFd port_reader(told[0]), port_writer(told[1]);
+  Rendezvous connected;
+  WorkloadProcess inside(cgroup_, [&] {
+    std::vector<OwnedFd> sockets;
+    for (const char* address : {"192.0.2.1", "192.0.2.2"}) {
+      const SocketAddress to(ip(address), 7777);
+      sockets.push_back(make_socket(AF_INET, SOCK_DGRAM));
+      if (connect(sockets.back().get(), to.get(), to.length) != 0) return std::string("not connected");
+      const std::uint16_t port = port_of(sockets.back());
+      if (write(port_writer.get(), &port, sizeof(port)) != sizeof(port)) return std::string("not told");
+    }
+    connected.arrive_and_wait();
+    const bool hears_denied = receive(sockets[0].get(), milliseconds(300)).has_value();
+    const bool hears_open = receive(sockets[1].get(), milliseconds(2000)).has_value();
+    return std::string(hears_denied ? "heard" : "nothing") + (hears_open ? " heard" : " nothing");
+  });
+  ASSERT_TRUE(connected.await_arrival());
+  for (const OwnedFd* peer : {&denied, &open}) {
+    std::uint16_t port = 0;
+    ASSERT_EQ(read(port_reader.get(), &port, sizeof(port)), static_cast<ssize_t>(sizeof(port)));
+    const SocketAddress to(ip("10.77.0.2"), port);
+    ASSERT_EQ(sendto(peer->get(), "call", 4, 0, to.get(), to.length), 4);
+  }
+  connected.release();
+  EXPECT_EQ(inside.wait(), "nothing heard");
+}
+
 TEST_F(HostLimits, NothingListens) {
   auto policy = make_policy({});
   policy.listen = PortSet({{Protocol::kTcp, Port{8080}, Port{8080}}, {Protocol::kUdp, Port{8080}, Port{8080}}});
