@@ -1,5 +1,6 @@
 // What the host denies, by the real programs: UDP off, nothing listens, low loopback ports, private networks; and what
 // goes on working under all of it.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "policy/host_loader.h"
@@ -164,7 +165,8 @@ TEST_F(HostLimits, NothingListens) {
       if (write(port_writer.get(), &chosen, sizeof(chosen)) != sizeof(chosen)) return std::string("not told");
       listening.arrive_and_wait();
       const bool received = receive(datagrams.get(), milliseconds(200)).has_value();
-      const bool accepted = accept4(server.get(), nullptr, nullptr, SOCK_NONBLOCK) >= 0;
+      fcntl(server.get(), F_SETFL, O_NONBLOCK);
+      const bool accepted = accept4(server.get(), nullptr, nullptr, 0) >= 0;
       return std::string(own != 0 ? "refused" : "reached") + (received ? " received" : "") +
              (accepted ? " accepted" : "");
     });
