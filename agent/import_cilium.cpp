@@ -1,7 +1,5 @@
 #include "agent/import_cilium.h"
 
-#include <CLI/CLI.hpp>
-#include <memory>
 #include <optional>
 
 #include "agent/cilium_rules.h"
@@ -17,7 +15,7 @@ bool is_cilium_policy(std::string_view kind) {
 
 class CiliumImport {
  public:
-  CiliumImport(ImportDocument& document, const CiliumOptions& options) : document_(document), options_(options) {}
+  CiliumImport(ImportDocument& document, const ObjectImportOptions& options) : document_(document), options_(options) {}
 
   void import(const ImportObject& object) {
     name_space_ = object.name_space;
@@ -117,7 +115,7 @@ class CiliumImport {
   }
 
   ImportDocument& document_;
-  const CiliumOptions& options_;
+  const ObjectImportOptions& options_;
   CiliumDns dns_;
   const ConfigNode* selector_ = nullptr;
   std::string name_space_, selector_name_space_;
@@ -125,7 +123,7 @@ class CiliumImport {
 
 }  // namespace
 
-ImportedPolicy import_cilium(const ImportInput& input, const CiliumOptions& options) {
+ImportedPolicy import_cilium(const ImportInput& input, const ObjectImportOptions& options) {
   return import_objects(input, options.name, [&](ImportDocument& document, const std::vector<ImportObject>& objects) {
     CiliumImport import(document, options);
     std::size_t imported = 0;
@@ -142,22 +140,8 @@ ImportedPolicy import_cilium(const ImportInput& input, const CiliumOptions& opti
 }
 
 void add_import_cilium(CLI::App& import, int& exit_code) {
-  struct Options {
-    std::string file;
-    CiliumOptions how;
-    bool json = false;
-  };
-  auto options = std::make_shared<Options>();
-  CLI::App& command =
-      *import.add_subcommand("cilium", "The egress of CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy");
-  command.add_option("file", options->file, "YAML or JSON, `-` for standard input")->required();
-  command.add_option("--name", options->how.name, "Only the policy of this name");
-  command.add_flag("--private", options->how.permits_private, "Names may have private addresses (?private)");
-  command.add_flag("--json", options->json, "Print JSON");
-  command.callback([options, &exit_code] {
-    exit_code = run_import(options->file, options->json,
-                           [&](const ImportInput& input) { return import_cilium(input, options->how); });
-  });
+  add_object_import(import, "cilium", "The egress of CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy",
+                    import_cilium, exit_code);
 }
 
 }  // namespace namewall::agent

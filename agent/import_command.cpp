@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <memory>
 
 #include "agent/command.h"
 #include "agent/policy_sources.h"
@@ -25,6 +26,25 @@ int run_import(const std::string& path, bool json, const std::function<ImportedP
     if (policy.ok()) std::cout << to_toml(policy);
   }
   return policy.ok() ? kExitOk : kExitInputErrors;
+}
+
+void add_object_import(CLI::App& import, const std::string& name, const std::string& description,
+                       ImportedPolicy (*convert)(const ImportInput&, const ObjectImportOptions&), int& exit_code) {
+  struct Options {
+    std::string file;
+    ObjectImportOptions how;
+    bool json = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App& command = *import.add_subcommand(name, description);
+  command.add_option("file", options->file, "YAML or JSON, `-` for standard input")->required();
+  command.add_option("--name", options->how.name, "Only the policy of this name");
+  command.add_flag("--private", options->how.permits_private, "Names may have private addresses (?private)");
+  command.add_flag("--json", options->json, "Print JSON");
+  command.callback([options, convert, &exit_code] {
+    exit_code = run_import(options->file, options->json,
+                           [&](const ImportInput& input) { return convert(input, options->how); });
+  });
 }
 
 void add_import_command(CLI::App& app, int& exit_code) {

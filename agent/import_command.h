@@ -24,6 +24,15 @@ struct ImportInput {
 int run_import(const std::string& path, bool json, const std::function<ImportedPolicy(const ImportInput&)>& convert,
                std::string_view refusal = "cannot be expressed");
 
+struct ObjectImportOptions {
+  std::string name;              // only the policy of this metadata.name; "": all of the file
+  bool permits_private = false;  // names may have private answers
+};
+
+// A subcommand of `import` for files of Kubernetes objects, with these options as its own.
+void add_object_import(CLI::App& import, const std::string& name, const std::string& description,
+                       ImportedPolicy (*convert)(const ImportInput&, const ObjectImportOptions&), int& exit_code);
+
 void add_import_cilium(CLI::App& import, int& exit_code);
 void add_import_kubernetes(CLI::App& import, int& exit_code);
 void add_import_spin(CLI::App& import, int& exit_code);

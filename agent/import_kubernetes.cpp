@@ -1,9 +1,7 @@
 #include "agent/import_kubernetes.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
-#include <memory>
 #include <optional>
 
 #include "agent/import_document.h"
@@ -24,7 +22,7 @@ struct Place {
 
 class KubernetesImport {
  public:
-  KubernetesImport(ImportDocument& document, const KubernetesOptions& options)
+  KubernetesImport(ImportDocument& document, const ObjectImportOptions& options)
       : document_(document), options_(options) {}
 
   void import(const ImportObject& object) {
@@ -118,7 +116,7 @@ class KubernetesImport {
   }
 
   ImportDocument& document_;
-  const KubernetesOptions& options_;
+  const ObjectImportOptions& options_;
   std::optional<ConfigNode> subject_;
   std::string subject_name_space_;
   std::map<Place, std::vector<OrderedRule>> ordered_;
@@ -127,7 +125,7 @@ class KubernetesImport {
 
 }  // namespace
 
-ImportedPolicy import_kubernetes(const ImportInput& input, const KubernetesOptions& options) {
+ImportedPolicy import_kubernetes(const ImportInput& input, const ObjectImportOptions& options) {
   return import_objects(input, options.name, [&](ImportDocument& document, const std::vector<ImportObject>& objects) {
     KubernetesImport import(document, options);
     for (const ImportObject& object : objects) import.import(object);
@@ -136,22 +134,8 @@ ImportedPolicy import_kubernetes(const ImportInput& input, const KubernetesOptio
 }
 
 void add_import_kubernetes(CLI::App& import, int& exit_code) {
-  struct Options {
-    std::string file;
-    KubernetesOptions how;
-    bool json = false;
-  };
-  auto options = std::make_shared<Options>();
-  CLI::App& command =
-      *import.add_subcommand("k8s", "The egress of ClusterNetworkPolicy, AdminNetworkPolicy and NetworkPolicy");
-  command.add_option("file", options->file, "YAML or JSON, `-` for standard input")->required();
-  command.add_option("--name", options->how.name, "Only the policy of this name");
-  command.add_flag("--private", options->how.permits_private, "Names may have private addresses (?private)");
-  command.add_flag("--json", options->json, "Print JSON");
-  command.callback([options, &exit_code] {
-    exit_code = run_import(options->file, options->json,
-                           [&](const ImportInput& input) { return import_kubernetes(input, options->how); });
-  });
+  add_object_import(import, "k8s", "The egress of ClusterNetworkPolicy, AdminNetworkPolicy and NetworkPolicy",
+                    import_kubernetes, exit_code);
 }
 
 }  // namespace namewall::agent

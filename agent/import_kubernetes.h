@@ -5,11 +5,6 @@
 
 namespace namewall::agent {
 
-struct KubernetesOptions {
-  std::string name;              // only the policy of this metadata.name; "": all of the file
-  bool permits_private = false;  // names may have private answers
-};
-
-ImportedPolicy import_kubernetes(const ImportInput& input, const KubernetesOptions& options);
+ImportedPolicy import_kubernetes(const ImportInput& input, const ObjectImportOptions& options);
 
 }  // namespace namewall::agent

@@ -34,12 +34,6 @@ void add_line(const SpinLine& line, bool is_strict, ImportedPolicy& policy) {
   for (const std::string& oddity : line.oddities) {
     (is_strict ? policy.refused : policy.notes).push_back({line.written, oddity, line.origin});
   }
-  if (is_strict && line.is_implied) {
-    policy.refused.push_back({line.written,
-                              "every database is open because nothing is said: write `allowed_outbound_hosts`, if an "
-                              "empty list",
-                              line.origin});
-  }
 }
 
 std::string place_of(const Origin& origin) { return " (" + escape_for_display(origin.to_string()) + ")"; }

@@ -80,7 +80,11 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& wanted) {  // --help, --version
     return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "namewall: %s (see namewall --help)\n", error.what());
+    std::string words = "namewall";
+    for (auto asked = app.get_subcommands(); !asked.empty(); asked = asked.front()->get_subcommands()) {
+      words += " " + asked.front()->get_name();
+    }
+    std::fprintf(stderr, "namewall: %s (see %s --help)\n", error.what(), words.c_str());
     return namewall::agent::kExitOwnFailure;
   }
   return exit_code;

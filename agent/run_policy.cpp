@@ -1,10 +1,12 @@
 #include "agent/run_policy.h"
 
+#include <set>
 #include <utility>
 
 #include "agent/backend_fit.h"
 #include "agent/policy_context.h"
 #include "agent/policy_sources.h"
+#include "policy/overlap.h"
 
 namespace namewall::agent {
 namespace {
@@ -23,6 +25,18 @@ std::optional<T> take(Result<Loaded<T>> loaded, std::vector<std::string>& messag
 Result<Loaded<Policy>> load_own_policy(const RunPolicySources& sources, const LoadContext& context) {
   if (sources.policy_file.empty()) return load_policy_arguments(sources.allow, sources.deny, context);
   return load_policy_file(sources.policy_file, context);
+}
+
+// What the host takes from the policy: warnings alone, for what is denied stays denied.
+void tell_conflicts(const Policy& policy, const HostPolicy& host, const std::vector<ResolverAddress>& resolvers,
+                    std::vector<std::string>& messages) {
+  std::set<std::string> without_host;
+  for (const Diagnostic& found : check_overlap({policy, {}, {}, resolvers, {}})) without_host.insert(found.to_string());
+  for (Diagnostic& found : check_overlap({policy, host, {}, resolvers, {}})) {
+    if (without_host.contains(found.to_string())) continue;
+    found.severity = Diagnostic::Severity::kWarning;
+    messages.push_back(found.to_string());
+  }
 }
 
 }  // namespace
@@ -46,6 +60,7 @@ LoadedRunPolicy load_run_policy(const RunPolicySources& sources) {
     result.messages.push_back(chosen.error().message());
     return result;
   }
+  tell_conflicts(*policy, *host, image->resolvers, result.messages);
   result.loaded = RunPolicy{std::move(*policy), std::move(*image)};
   return result;
 }

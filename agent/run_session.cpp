@@ -265,7 +265,9 @@ int Session::finish(const CommandEnd& end) {
 int run_session(const RunOptions& options) {
   if (::geteuid() != 0) return own_failure("run needs root, to make and arm a cgroup; start it with sudo");
   const LoadedRunPolicy sources = load_run_policy(options.policy);
-  for (const std::string& message : sources.messages) std::fprintf(stderr, "namewall: %s\n", message.c_str());
+  if (!sources.loaded || !options.report.quiet) {  // else they are warnings
+    for (const std::string& message : sources.messages) std::fprintf(stderr, "namewall: %s\n", message.c_str());
+  }
   if (!sources.loaded) return kExitOwnFailure;
   const RunPolicy& policy = *sources.loaded;
   const Result<Credentials> credentials =

@@ -69,8 +69,8 @@ void ConfigReader::read_table(const ConfigNode& table, const TableRules& rules) 
       error(entry.position, in_backquotes(entry.key) + " is written twice" + where);
     } else if (reader != names.end()) {
       rules.keys[static_cast<std::size_t>(reader - names.begin())].read(entry.value);
-    } else if (contains(rules.later, entry.key)) {
-      error(entry.position, in_backquotes(entry.key) + " is not in this version; leave it out");
+    } else if (contains(rules.of_host, entry.key)) {
+      error(entry.position, in_backquotes(entry.key) + " is a key of the operator's own file: write it in host.toml");
     } else if (contains(rules.elsewhere, entry.key)) {
       error(entry.position, in_backquotes(entry.key) + " is a key of " + std::string(rules.elsewhere_name));
     } else {

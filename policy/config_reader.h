@@ -35,12 +35,12 @@ class ConfigReader {
   void warning(Position position, std::string message);
   std::vector<Diagnostic> take_diagnostics() { return std::move(diagnostics_); }
 
-  // Hands each entry to its reader. Unknown keys, keys of `later` versions and keys written twice are errors.
-  // `table_name`: "" for the root, else as in "[dns]". `elsewhere`: keys that a message can send to another table.
+  // Hands each entry to its reader. Unknown keys, and keys written twice are errors. `table_name`: "" for the
+  // root, else as in "[dns]". `of_host`, `elsewhere`: keys that a message can send to host.toml or to another table.
   struct TableRules {
     std::string_view table_name;
     std::span<const KeyReader> keys;
-    std::span<const std::string_view> later;
+    std::span<const std::string_view> of_host;
     std::span<const std::string_view> elsewhere;
     std::string_view elsewhere_name;  // "[dns]"
   };

@@ -190,7 +190,11 @@ const Group* find_group(std::span<const Group> groups, std::string_view name) {
 
 std::string describe_unknown_group(std::string_view name, std::span<const Group> groups) {
   const std::string sentence = quoted("@" + std::string(name)) + " is no group";
-  if (groups.empty()) return sentence + "; this host has none, neither shipped ones nor [groups] in host.toml";
+  if (groups.empty()) {
+    return sentence +
+           "; this host has none: no files in /usr/share/namewall/groups, or where NAMEWALL_GROUPS points, " +
+           "and no [groups] in host.toml";
+  }
   std::vector<std::string_view> names;
   for (const Group& group : groups) {
     if (std::find(names.begin(), names.end(), group.name) == names.end()) names.push_back(group.name);

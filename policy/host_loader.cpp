@@ -11,6 +11,7 @@
 namespace namewall {
 namespace {
 
+constexpr std::string_view kLimitKeys[] = {"listen", "loopback_low_ports", "udp"};
 constexpr std::int64_t kMaxSpareChildren = 4096;
 constexpr std::int64_t kMaxWorkloads = 262'144;
 constexpr std::uint64_t kMinCache = 64u << 10, kMaxCache = 1u << 30;
@@ -65,7 +66,7 @@ class HostReader {
         {"proxy", [&](const ConfigNode& node) { read_proxy(node); }},
         {"restrict", [&](const ConfigNode& node) { read_restrict(node); }},
     };
-    config_.read_table(root, {"", keys, {}, {}, ""});
+    config_.read_table(root, {"", keys, {}, kLimitKeys, "[limits]"});
     limits.finish();
     if (policy.deny.size() + policy.private_names.size() + policy.blocks.size() > kMaxRules) {
       config_.error({1, 1}, "the file has more than " + std::to_string(kMaxRules) + " rules");
@@ -226,13 +227,15 @@ class HostReader {
 
 }  // namespace
 
-Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+Loaded<HostFile> load_host_file(std::string_view text, Format format, std::string_view file_name,
+                                const LoadContext& context) {
   return load_config<HostFile>(text, format, file_name, [&](ConfigReader& config, const ConfigNode& root) {
     return HostReader(config, context).read(root);
   });
 }
 
-Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name, const LoadContext& context) {
+Loaded<HostPolicy> load_host_policy(std::string_view text, Format format, std::string_view file_name,
+                                    const LoadContext& context) {
   Loaded<HostFile> file = load_host_file(text, format, file_name, context);
   return {std::move(file.value.policy), std::move(file.diagnostics)};
 }

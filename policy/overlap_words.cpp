@@ -7,9 +7,10 @@
 namespace namewall {
 namespace {
 
-std::string words_of(const std::string& list) {
-  if (list == "*") return "every port";
-  return (list.find_first_of(",-") == std::string::npos ? "port " : "ports ") + list;
+// `protocol`: "", "tcp " or "udp ".
+std::string words_of(const std::string& list, const std::string& protocol = "") {
+  if (list == "*") return "every " + protocol + "port";
+  return protocol + (list.find_first_of(",-") == std::string::npos ? "port " : "ports ") + list;
 }
 
 }  // namespace
@@ -23,8 +24,8 @@ std::string port_words(const PortSet& ports, const PortSet& all) {
   } else if (!udp.empty() && !has_tcp) {
     parts.push_back(words_of(udp));
   } else {
-    if (!tcp.empty()) parts.push_back("tcp " + words_of(tcp));
-    if (!udp.empty()) parts.push_back("udp " + words_of(udp));
+    if (!tcp.empty()) parts.push_back(words_of(tcp, "tcp "));
+    if (!udp.empty()) parts.push_back(words_of(udp, "udp "));
   }
   if (ports.contains(Protocol::kIcmp, Port{0})) parts.emplace_back("icmp");
   return join_some(parts, parts.size());

@@ -18,7 +18,8 @@ namespace {
 constexpr std::string_view kDnsKeys[] = {"learn", "resolvers", "search",        "min_ttl",     "max_ttl",
                                          "grace", "retain",    "max_addresses", "refuse_with", "resolve",
                                          "hints", "ech",       "cache",         "bounds"};
-constexpr std::string_view kLaterPolicyKeys[] = {"profile", "limits"};
+constexpr std::string_view kHostKeys[] = {"block_networks", "limits", "profile", "private_names", "groups", "log",
+                                          "metrics",        "daemon", "proxy",   "restrict"};
 constexpr std::size_t kMaxExpectations = 1000;
 constexpr std::int64_t kMaxAddresses = 1'048'576;
 constexpr std::int64_t kMaxInFlight = 65'536, kMaxPerSecond = 1'000'000, kMaxConnections = 4096;
@@ -68,7 +69,7 @@ class PolicyReader {
         {"expect", [&](const ConfigNode& node) { read_expectations(node); }},
         {"dns", [&](const ConfigNode& node) { read_dns(node); }},
     };
-    config_.read_table(root, {"", keys, kLaterPolicyKeys, kDnsKeys, "[dns]"});
+    config_.read_table(root, {"", keys, kHostKeys, kDnsKeys, "[dns]"});
     if (spin != nullptr) SpinReader(config_, context_).read(*spin, policy_, elsewhere_);
     cgroups.check();
     if (!has_name) config_.error({1, 1}, "`name` is missing: every policy file names its policy");
@@ -291,9 +292,8 @@ class PolicyReader {
   }
 
   static constexpr std::array<std::string_view, 13> kRootKeys = {
-      "name",  "cgroup", "unarmed_children", "guard_shared", "backend", "mode",
-      "allow", "deny",   "listen",           "loopback",     "spin",    "cut_unattributed",
-      "expect"};
+      "name", "cgroup", "unarmed_children", "guard_shared", "backend",          "mode",  "allow",
+      "deny", "listen", "loopback",         "spin",         "cut_unattributed", "expect"};
   ConfigReader& config_;
   const LoadContext& context_;
   Policy policy_;

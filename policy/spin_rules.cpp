@@ -10,6 +10,9 @@
 namespace namewall {
 namespace {
 
+constexpr std::string_view kImplied =
+    "every database is open on every port because nothing is said: write `allowed_outbound_hosts`, if an empty list";
+
 std::string list_of(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ", ") + quote_for_display(word);
@@ -75,7 +78,6 @@ class RuleMaker {
     SpinLine line;
     line.written = written + (entry.made_from.empty() ? "" : ", from " + entry.made_from);
     line.origin = config_.origin_of(entry.position);
-    line.is_implied = entry.is_implied;
     if (!read->parsed) {
       line.remarks.emplace_back("opens nothing: its variables leave it empty");
       return line;
@@ -83,6 +85,7 @@ class RuleMaker {
     if (read->is_template) line.remarks.push_back("with its variables " + quote_for_display(read->text));
     line.entries = spell_out_chaining(*read->parsed, components_);
     line.oddities = find_spin_oddities(read->text, *read->parsed);
+    if (entry.is_implied) line.oddities.emplace_back(kImplied);
     for (const std::string& oddity : line.oddities) config_.warning(entry.position, written + ": " + oddity);
     SpinEndpoint native = convert_spin_entry(*read->parsed, request_.strict_sockets);
     line.remarks.insert(line.remarks.end(), native.remarks.begin(), native.remarks.end());

@@ -23,7 +23,6 @@ struct SpinRequest {
 struct SpinLine {
   std::string written;  // a quoted string, with what it was made from
   Origin origin;
-  bool is_implied = false;         // nobody wrote it: a manifest of version 1 that says nothing of its databases
   std::vector<SpinEntry> entries;  // Spin's own meaning, "*.spin.internal" spelled out
   std::vector<Rule> rules;         // at most one; `from` says the component
   std::vector<std::string> remarks;

@@ -51,7 +51,7 @@ void note_lines(const Options& options, const std::string& before, std::string_v
 }
 
 void tell_outcome(const Options& options, const namewall_outcome& outcome) {
-  note_lines(options, "without effect: ", outcome.without_effect);
+  note_lines(options, "", outcome.without_effect);
   note_lines(options, std::string(outcome.state) + ": ", outcome.why);
   if (outcome.kept_sockets < 0) {
     note(options, "whether standard input, output and error are internet sockets is not known: /proc is not there");

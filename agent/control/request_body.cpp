@@ -96,7 +96,7 @@ class BodyReader {
     if (!tree) {
       reader_.error(tree.error().position, tree.error().message);
     } else {
-      reader_.read_table(*tree, {.table_name = "", .keys = keys, .later = {}, .elsewhere = {}, .elsewhere_name = ""});
+      reader_.read_table(*tree, {.table_name = "", .keys = keys, .of_host = {}, .elsewhere = {}, .elsewhere_name = ""});
     }
     const auto diagnostics = in_file_order(reader_.take_diagnostics());
     std::string what;

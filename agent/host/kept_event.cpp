@@ -1,5 +1,6 @@
 #include "agent/host/kept_event.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "agent/explain_target.h"
@@ -87,10 +88,27 @@ const Rule* deciding_rule(const HeldPolicy& held, const std::vector<Rule>& host_
     }
     case NW_REASON_PORT:
       if (name) target.host = *name;
+      if (const Rule* rule = first_with_port(host_denies, target, true)) return rule;
+      if (const Rule* rule = first_with_port(held.policy().deny, target, true)) return rule;
       return first_with_port(held.policy().allow, target, false);
     default:
       return nullptr;
   }
+}
+
+bool is_among(const std::vector<Rule>& rules, const Rule* rule) {
+  return std::any_of(rules.begin(), rules.end(), [&](const Rule& one) { return &one == rule; });
+}
+
+// Where a denial decided: whose, for the kernel's reason does not tell it of names and listeners. Else "".
+std::string denial_of(const HeldPolicy& held, const std::vector<Rule>& host_denies, const Event& event,
+                      const Rule* decided) {
+  const bool is_of_name = event.reason == NW_REASON_NAME_NOT_ALLOWED || event.reason == NW_REASON_PORT;
+  if (is_among(host_denies, decided)) return is_of_name ? "the host policy denies it" : "";
+  if (is_among(held.policy().deny, decided)) return is_of_name ? "a deny rule names it" : "";
+  if (decided != nullptr || closing_limit(held, host_denies, event).empty()) return "";
+  return event.reason == NW_REASON_LOOPBACK ? "the host policy denies this address"
+                                            : "the host policy denies listening";
 }
 
 bool has_address(const Event& event) { return event.hook != Hook::kSocket; }
@@ -151,15 +169,18 @@ EventView view_of(const KeptEvent& kept) {
   view.pid = event.pid;
   view.uid = event.uid;
   view.command = event.command;
+  std::string denial;
   if (kept.policy) {
     const std::vector<Rule> host_denies = host_denies_for(kept.policy->host_policy(), kept.policy->policy().name);
-    if (const Rule* rule = deciding_rule(*kept.policy, host_denies, event)) {
-      view.rule = describe(*rule);
-    } else {
-      view.rule = closing_limit(*kept.policy, host_denies, event);
-    }
+    const Rule* rule = deciding_rule(*kept.policy, host_denies, event);
+    view.rule = rule != nullptr ? describe(*rule) : closing_limit(*kept.policy, host_denies, event);
+    denial = denial_of(*kept.policy, host_denies, event, rule);
   }
-  if (const auto permit = endpoint_that_permits(event)) view.permit = *permit;
+  if (!denial.empty()) {
+    view.sentence = denial;  // and no rule of `allow` would permit it
+  } else if (const auto permit = endpoint_that_permits(event)) {
+    view.permit = *permit;
+  }
   view.left_out = event.left_out;
   view.retry = can_retry(event.reason);
   return view;

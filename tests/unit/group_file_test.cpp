@@ -80,8 +80,8 @@ TEST(GroupFile, AnUnknownGroupIsAnErrorThatListsTheOthers) {
   EXPECT_THAT(lines_of_group_diagnostics(policy_with("allow = [\"@npn\"]\n", shipped_groups()).diagnostics),
               ElementsAre("p.toml:2:10: error: \"@npn\" is no group; did you mean `@npm`? accepted: @npm, @yarn"));
   EXPECT_THAT(lines_of_group_diagnostics(policy_with("allow = [\"@npm\"]\n", {}).diagnostics),
-              ElementsAre("p.toml:2:10: error: \"@npm\" is no group; this host has none, neither shipped ones nor "
-                          "[groups] in host.toml"));
+              ElementsAre("p.toml:2:10: error: \"@npm\" is no group; this host has none: no files in "
+                          "/usr/share/namewall/groups, or where NAMEWALL_GROUPS points, and no [groups] in host.toml"));
 }
 
 TEST(GroupFile, SaysWhatIsWrongWithAFile) {

@@ -74,6 +74,8 @@ TEST(HostLoader, ReportsUnknownKeysAndWhatHasAnotherKind) {
                   "as a string",
                   "host.toml:3:10: error: `groups` is a list; accepted: a table",
                   "host.toml:5:1: error: unknown key `ports` in [limits]; accepted: listen, loopback_low_ports, udp"));
+  EXPECT_THAT(messages_of_toml("listen = \"deny\"\n"),
+              ElementsAre("host.toml:1:1: error: `listen` is a key of [limits]"));
 }
 
 std::vector<std::string> blocks_of(std::string_view text) {

@@ -70,6 +70,8 @@ TEST(Overlap, AnAllowThatTheHostDeniesInPartSaysWhichPortsAreLost) {
               ElementsAre("p.toml:2:10: warning: `tcp://example.com:1-100`: ports 22,80-90 are denied by host.toml:1"));
   EXPECT_THAT(found_in("allow = [\"*://example.com:53\"]\n", overlap_host("deny = [\"udp://*:*\"]\n")),
               ElementsAre("p.toml:2:10: warning: `*://example.com:53`: udp port 53 is denied by host.toml:1"));
+  EXPECT_THAT(found_in("allow = [\"*://example.com:*\"]\n", overlap_host("deny = [\"udp://*:*\"]\n")),
+              ElementsAre("p.toml:2:10: warning: `*://example.com:*`: every udp port is denied by host.toml:1"));
 }
 
 TEST(Overlap, AnAllowThatTheHostDeniesInPartSaysWhichNamesAndAddressesAreLost) {

@@ -210,9 +210,10 @@ TEST(PolicyLoader, RefusesAKeyWrittenTwiceInJson) {
               ElementsAre("p.json:1:13: error: `name` is written twice"));
 }
 
-TEST(PolicyLoader, SaysWhatLaterVersionsWillHave) {
-  EXPECT_THAT(messages_of_lines("profile = true\n"),
-              ElementsAre("p.toml:2:1: error: `profile` is not in this version; leave it out"));
+TEST(PolicyLoader, SaysWhichKeysAreOfHostToml) {
+  EXPECT_THAT(messages_of_lines("profile = \"spin\"\ngroups = { a = [\"b.example\"] }\n"),
+              ElementsAre("p.toml:2:1: error: `profile` is a key of the operator's own file: write it in host.toml",
+                          "p.toml:3:1: error: `groups` is a key of the operator's own file: write it in host.toml"));
 }
 
 TEST(PolicyLoader, ReadsWhatBelongsToTheProxy) {

@@ -192,5 +192,15 @@ TEST(SpinTemplate, IsRefusedWhereItsVariablesMakeItLong) {
   EXPECT_THAT(filled.error().message(), HasSubstr("more than 4096 bytes"));
 }
 
+TEST(SpinRuleReader, WarnsOfDatabasesThatAreOpenBecauseNothingIsSaid) {
+  const auto rules = read_spin_rules("spin_manifest_version = \"1\"\nname = \"a\"\n[[component]]\nid = \"c\"\n", {"m"});
+  ASSERT_TRUE(rules.ok()) << first_error(rules);
+  ASSERT_EQ(rules.value.lines.size(), 3u);
+  for (const SpinLine& line : rules.value.lines) {
+    EXPECT_THAT(line.oddities, ElementsAre(HasSubstr("open on every port because nothing is said")));
+  }
+  EXPECT_EQ(rules.diagnostics.size(), 3u);
+}
+
 }  // namespace
 }  // namespace namewall

@@ -71,7 +71,10 @@ def reload(host, settings):
 
 def expect_refusal(host, workload, reason, rule):
     found = [event for event in host.refusals(workload) if event["reason"] == reason]
-    expect(any(rule in event.get("rule", "") for event in found), f"no {reason} by {rule}: {host.refusals(workload)}")
+    found = [event for event in found if rule in event.get("rule", "")]
+    expect(found, f"no {reason} by {rule}: {host.refusals(workload)}")
+    for event in found:
+        expect("host policy denies" in event["sentence"] and not event["permit"], f"no allow would help: {event}")
 
 
 def explain(host, workload, *target):

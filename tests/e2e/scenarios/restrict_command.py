@@ -92,8 +92,8 @@ def scenario_what_has_no_effect_is_told_unless_quiet():
         done = namewall(daemon, "restrict", *arguments)
         expect(done.returncode == 0 and done.stdout == "ran\n", f"{done}")
         for line in (
-            "namewall: without effect: https://b.example: the parent does not allow it",
-            "namewall: without effect: x?[31m",
+            "namewall: https://b.example: the parent does not allow it",
+            "namewall: x?[31m",
             "namewall: judging: sockets may be older",
         ):
             expect(line in done.stderr.splitlines(), f"it does not say {line}: {done}")

@@ -19,7 +19,7 @@ std::string cilium_policy(const std::string& spec, const std::string& name = "ap
          "}\nspec:\n  endpointSelector: {}\n  ingress: [{}]\n" + spec;
 }
 
-ImportedPolicy import_spec(const std::string& spec, const CiliumOptions& options = {}) {
+ImportedPolicy import_spec(const std::string& spec, const ObjectImportOptions& options = {}) {
   return import_cilium({cilium_policy(spec), "c.yaml"}, options);
 }
 

@@ -23,7 +23,7 @@ ImportedPolicy import_plain(const std::string& egress) {
       {object("NetworkPolicy", "  podSelector: {}\n  policyTypes: [Ingress, Egress]\n" + egress), "k.yaml"}, {});
 }
 
-ImportedPolicy import_cluster(const std::string& egress, const KubernetesOptions& options = {}) {
+ImportedPolicy import_cluster(const std::string& egress, const ObjectImportOptions& options = {}) {
   return import_kubernetes(
       {object("ClusterNetworkPolicy",
               "  tier: Admin\n  priority: 5\n  subject: {namespaces: {}}\n  ingress: []\n" + egress),

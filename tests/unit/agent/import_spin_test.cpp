@@ -44,6 +44,7 @@ TEST(ImportSpin, RefusesOdditiesWhereItIsStrict) {
   EXPECT_TRUE(import_spin(shop(), {.component = "api", .strict = true}).ok());
   const ImportInput old{"spin_version = '1'\n[[component]]\nid = 'a'\n", "old.toml"};
   EXPECT_THAT(import_spin(old, {}).allow, SizeIs(3));
+  EXPECT_THAT(import_spin(old, {}).notes, SizeIs(3));
   EXPECT_THAT(import_spin(old, {.strict = true}).refused, SizeIs(3));
 }
 

@@ -28,6 +28,17 @@ TEST(RunPolicy, ArgumentsAndTheHostsFileMakeAPolicy) {
   EXPECT_EQ(result.loaded->image.mode, Mode::kAudit);
 }
 
+TEST(RunPolicy, SaysWhatTheHostTakesFromItAndNothingElse) {
+  const TemporaryDirectory directory;
+  RunPolicySources sources;
+  sources.allow = {"https://a.example", "https://b.example", "https://**.a.example", "https://x.a.example"};
+  sources.host_file = write(directory, "host.toml", "deny = [\"b.example\"]\n");
+  const LoadedRunPolicy result = load_run_policy(sources);
+  ASSERT_TRUE(result.loaded) << testing::PrintToString(result.messages);
+  ASSERT_EQ(result.messages.size(), 1u) << testing::PrintToString(result.messages);
+  EXPECT_THAT(result.messages.front(), HasSubstr("warning: `https://b.example` cannot be satisfied"));
+}
+
 TEST(RunPolicy, AsksTheProxyWhereTheKernelCannotReadDns) {
   const TemporaryDirectory directory;
   RunPolicySources sources;

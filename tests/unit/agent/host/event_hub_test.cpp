@@ -146,6 +146,26 @@ TEST(EventView, NamesTheRuleThatDecidedAndWhatWouldPermit) {
   EXPECT_EQ(port.hook, "connect");
 }
 
+TEST(EventView, WhatADenyRefusesIsNotPermittedByAnAllow) {
+  KeptEvent kept;
+  kept.policy = held(
+      "name = \"builder\"\nallow = [ \"**.shop.example:22,443\" ]\ndeny = [ \"a.shop.example\", "
+      "\"tcp://b.shop.example:22\" ]\n");
+  kept.event = refused_connect(kExample4, 53, "a.shop.example");
+  kept.event.hook = Hook::kQuestion;
+  kept.event.reason = NW_REASON_NAME_NOT_ALLOWED;
+  const EventView name = view_of(kept);
+  EXPECT_EQ(name.rule, "`a.shop.example` (builder.toml:3:10)");
+  EXPECT_EQ(name.sentence, "a deny rule names it");
+  EXPECT_EQ(name.permit, "");
+  kept.event = refused_connect(kExample4, 22, "b.shop.example");
+  const EventView port = view_of(kept);
+  EXPECT_EQ(port.sentence, "a deny rule names it");
+  EXPECT_EQ(port.permit, "");
+  kept.event = refused_connect(kExample4, 80, "b.shop.example");
+  EXPECT_EQ(view_of(kept).permit, "tcp://b.shop.example:80");
+}
+
 TEST(EventView, AnExpiredLookupMayBeTriedAgain) {
   KeptEvent kept;
   kept.event = refused_connect(kExample4, 443, "shop.example");
