@@ -180,7 +180,8 @@ TEST_F(HostLimits, NothingListens) {
     });
     udp_send_to(ip("127.0.0.1"), 8080);
     listening.release();
-    EXPECT_EQ(inside.wait(), "refused");
+    // Loopback is an address that may be reached with `any`: its datagrams are as good as answers.
+    EXPECT_EQ(inside.wait(), loopback == Loopback::kAny ? "refused received" : "refused");
     take_events();
     ASSERT_TRUE(enforcer_->disarm(cgroup_.fd(), workload_));
   }
