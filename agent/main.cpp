@@ -47,6 +47,35 @@ Split split_at_dashes(int argc, char** argv) {
   return split;
 }
 
+struct Command {
+  std::string_view name;
+  void (*add)(CLI::App&, int&);
+};
+
+constexpr Command kCommands[] = {
+    {"check", namewall::agent::add_check_command},       {"explain", namewall::agent::add_explain_command},
+    {"doctor", namewall::agent::add_doctor_command},     {"import", namewall::agent::add_import_command},
+    {"status", namewall::agent::add_status_command},     {"list", namewall::agent::add_list_command},
+    {"show", namewall::agent::add_show_command},         {"sets", namewall::agent::add_sets_command},
+    {"events", namewall::agent::add_events_command},     {"why", namewall::agent::add_why_command},
+    {"top", namewall::agent::add_top_command},           {"test", namewall::agent::add_test_command},
+    {"reload", namewall::agent::add_reload_command},     {"arm", namewall::agent::add_arm_command},
+    {"teardown", namewall::agent::add_teardown_command}, {"unit", namewall::agent::add_unit_command},
+};
+
+// The one that is asked for alone, where there is such a one: describing all of them takes longer than most of them
+// run.
+void add_commands(CLI::App& app, std::string_view asked, int& exit_code,
+                  const std::vector<std::string>& behind_dashes) {
+  const bool is_one = asked == "run" || asked == "restrict" ||
+                      std::ranges::find(kCommands, asked, &Command::name) != std::end(kCommands);
+  if (!is_one || asked == "run") namewall::agent::add_run_command(app, exit_code, behind_dashes);
+  if (!is_one || asked == "restrict") namewall::agent::add_restrict_command(app, exit_code, behind_dashes);
+  for (const Command& command : kCommands) {
+    if (!is_one || asked == command.name) command.add(app, exit_code);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -57,24 +86,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Keeps programs to the network names that their policy lists", "namewall"};
   app.set_version_flag("--version", "namewall " NAMEWALL_VERSION);
   app.require_subcommand(1);
-  namewall::agent::add_run_command(app, exit_code, command);
-  namewall::agent::add_restrict_command(app, exit_code, command);
-  namewall::agent::add_check_command(app, exit_code);
-  namewall::agent::add_explain_command(app, exit_code);
-  namewall::agent::add_doctor_command(app, exit_code);
-  namewall::agent::add_import_command(app, exit_code);
-  namewall::agent::add_status_command(app, exit_code);
-  namewall::agent::add_list_command(app, exit_code);
-  namewall::agent::add_show_command(app, exit_code);
-  namewall::agent::add_sets_command(app, exit_code);
-  namewall::agent::add_events_command(app, exit_code);
-  namewall::agent::add_why_command(app, exit_code);
-  namewall::agent::add_top_command(app, exit_code);
-  namewall::agent::add_test_command(app, exit_code);
-  namewall::agent::add_reload_command(app, exit_code);
-  namewall::agent::add_arm_command(app, exit_code);
-  namewall::agent::add_teardown_command(app, exit_code);
-  namewall::agent::add_unit_command(app, exit_code);
+  add_commands(app, argc > 1 ? argv[1] : "", exit_code, command);
   try {
     app.parse(static_cast<int>(before.size()), before.data());
   } catch (const CLI::Success& wanted) {  // --help, --version
