@@ -110,7 +110,8 @@ def scenario_the_system_calls_of_the_unit_are_enough():
         do_everything_once(host)
         expect(host.stop_daemon() == 0, host.log_text())
         with open(host.path("calls")) as lines:
-            calls = {line.split()[1].split("(")[0] for line in lines}
+            # "<... capset resumed>": the end of a call whose beginning is a line of its own.
+            calls = {line.split()[1].split("(")[0] for line in lines if line.split()[1] != "<..."}
         expect("capset" in calls, f"nothing was traced: {calls}")
         expect(calls == {"capset"}, f"the unit's filter would refuse {sorted(calls - {'capset'})}")
 
